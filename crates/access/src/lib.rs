@@ -1,0 +1,1 @@
+//! Line protocols to read mail: POP3 (IMAP and ManageSieve to come).

@@ -1,0 +1,1 @@
+//! What an operator can do, written once for the command line and HTTP.

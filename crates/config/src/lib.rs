@@ -1,0 +1,1 @@
+//! The configuration file: spans, units, secrets, and errors that point at the line.

@@ -1,0 +1,1 @@
+//! Identities: domains, accounts, aliases, credentials, and where an address leads.

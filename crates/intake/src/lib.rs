@@ -1,0 +1,1 @@
+//! The one door into the queue: listeners, checks, limits, submission fix-up, accept.

@@ -1,0 +1,1 @@
+//! The MIME façade: the only module that names the MIME crates.

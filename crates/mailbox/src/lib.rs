@@ -1,0 +1,1 @@
+//! Stored mail: one SQLite database per account.

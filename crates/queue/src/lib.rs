@@ -1,0 +1,1 @@
+//! Undelivered mail: the durable spool log and the pure scheduler.

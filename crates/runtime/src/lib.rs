@@ -1,0 +1,1 @@
+//! The one seam to the outside world: clock, randomness, sockets, TLS, tasks, logs.

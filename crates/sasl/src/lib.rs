@@ -1,0 +1,1 @@
+//! SASL mechanisms, client and server halves, without IO.

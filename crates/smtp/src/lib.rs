@@ -1,0 +1,1 @@
+//! The SMTP protocol without IO: server and client sessions over bytes and time.

@@ -1,0 +1,1 @@
+//! Dev-only: scripted peers, dialog files, a fake DNS, certificates, sample letters.
