@@ -1,1 +1,41 @@
 //! SASL mechanisms, client and server halves, without IO.
+//!
+//! PLAIN (RFC 4616), LOGIN (draft-murchison-sasl-login), SCRAM-SHA-256 (RFC 5802, RFC 7677) and SCRAM-SHA-256-PLUS with the
+//! `tls-exporter` binding (RFC 9266). Messages are the octets inside the base64 that SMTP, POP3 and IMAP put around them; base64 of
+//! the outer protocol, the `*` that aborts and the `=` of an empty initial response are the protocol's own business.
+//!
+//! It never does IO, reads a clock or draws randomness: a [`Nonce`] is made of the caller's random octets. It never looks anything up
+//! either: [`ServerExchange`] stops with [`ServerStep::NeedPassword`] or [`ServerStep::NeedKeys`] and waits for the answer. Every
+//! message is bounded by [`MESSAGE_BYTES_MAX`]. Secrets are wiped from memory when they are dropped and never printed by `Debug`.
+//!
+//! ```
+//! use posthouse_sasl::{ChannelBinding, Mechanism, Nonce, ServerExchange, ServerStep};
+//!
+//! let mut exchange = ServerExchange::start(Mechanism::Plain, ChannelBinding::None, Nonce::from_random([7; 18]));
+//! let step = exchange.step(Some(b"\0alice@example.org\0secret"));
+//! let ServerStep::NeedPassword { login, password } = step else { panic!("{step:?}") };
+//! assert_eq!((login.as_str(), password.reveal()), ("alice@example.org", "secret"));
+//! let right = true; // the directory's word
+//! assert!(matches!(exchange.password_result(right), ServerStep::Done { login } if login == "alice@example.org"));
+//! ```
+
+mod client;
+mod keys;
+mod mechanism;
+mod nonce;
+mod prepare;
+mod scram;
+mod server;
+
+pub use client::{ClientError, ClientExchange, ClientStep, choose};
+pub use keys::{
+    DEFAULT_ITERATIONS, FAKE_SALT_SEED_BYTES, ITERATIONS_MAX, ITERATIONS_MIN, KeysError, SALT_BYTES, SALT_BYTES_MAX, ScramKeys,
+};
+pub use mechanism::{ChannelBinding, Mechanism, UnknownMechanism};
+pub use nonce::{Nonce, NonceError};
+pub use prepare::{LOGIN_BYTES_MAX, PASSWORD_BYTES_MAX, Password, PrepareError, prepare_login, prepare_password};
+pub use server::{Refusal, ServerExchange, ServerStep};
+
+/// The octets one message of a mechanism may have. The longest honest one is a SCRAM client-final of well under 1 KiB; PLAIN with every
+/// field at its limit stays below it too.
+pub const MESSAGE_BYTES_MAX: usize = 4096;

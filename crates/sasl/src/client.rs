@@ -1,0 +1,233 @@
+//! The client half of every mechanism.
+//!
+//! A server that says "you are in" has proved nothing: with SCRAM it must first show that it knows the password too, so the caller asks
+//! [`ClientExchange::success`] when the server reports success and trusts only that. A failure here before the password left is the
+//! server's fault and permanent; nothing is retried with a weaker mechanism.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use subtle::ConstantTimeEq;
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use crate::MESSAGE_BYTES_MAX;
+use crate::keys::{KeysError, hmac, salted_password};
+use crate::mechanism::{ChannelBinding, Mechanism};
+use crate::nonce::Nonce;
+use crate::prepare::{Password, PrepareError, prepare_login, prepare_password};
+use crate::scram;
+
+/// One login, seen from the client.
+pub struct ClientExchange {
+    state: State,
+    login: String,
+    password: Password,
+    binding: ChannelBinding,
+    nonce: Nonce,
+    plus: bool,
+}
+
+/// What the client does next.
+#[derive(Debug)]
+pub enum ClientStep {
+    /// Send this to the server. May be empty, which is not the same as sending nothing.
+    Send(Zeroizing<Vec<u8>>),
+    /// Abort the exchange (SMTP: `*`) and give up.
+    Failed(ClientError),
+}
+
+/// Why the client does not go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// The user's fault: the login cannot be used.
+    #[error("the login cannot be used: {0}")]
+    Login(PrepareError),
+    /// The user's fault: the password cannot be used.
+    #[error("the password cannot be used: {0}")]
+    Password(PrepareError),
+    /// Ours: -PLUS without a binding.
+    #[error("the connection has nothing to bind SCRAM-SHA-256-PLUS to")]
+    NoBinding,
+    /// The server's fault: its message is not one of the mechanism, or longer than [`MESSAGE_BYTES_MAX`].
+    #[error("the server's message does not follow the mechanism")]
+    Malformed,
+    /// The server's fault: the nonce it repeats is not ours.
+    #[error("the server did not repeat our nonce")]
+    Nonce,
+    /// The server's fault: too few iterations protect nobody, too many are an attack on us.
+    #[error("the server asks for an unacceptable cost: {0}")]
+    Cost(KeysError),
+    /// The server could not show that it knows the password: it is not the server we have an account with.
+    #[error("the server did not prove that it knows the password")]
+    ServerUnproven,
+    /// The server rejects the login within the mechanism (`e=` of RFC 5802 §7).
+    #[error("the server refused the login within the mechanism")]
+    Refused,
+}
+
+enum State {
+    Plain,
+    LoginName,
+    LoginPassword,
+    ScramFirst,
+    ScramChallenge {
+        gs2_header: String,
+        first_bare: String,
+    },
+    ScramSignature {
+        expected: [u8; 32],
+    },
+    /// Whether the server may say that the login succeeded.
+    Ended {
+        proved: bool,
+    },
+}
+
+/// The best mechanism the server offers that can be used: SCRAM before a password in clear, bound to the connection where possible.
+#[must_use]
+pub fn choose(offered: &[Mechanism], binding: ChannelBinding) -> Option<Mechanism> {
+    let possible = |mechanism: &Mechanism| match mechanism {
+        Mechanism::ScramSha256Plus => binding.is_available(),
+        Mechanism::ScramSha256 | Mechanism::Plain | Mechanism::Login => true,
+    };
+    Mechanism::ALL.into_iter().filter(possible).find(|mechanism| offered.contains(mechanism))
+}
+
+impl ClientExchange {
+    /// Begins an exchange. For [`Mechanism::ScramSha256`], `binding` is [`ChannelBinding::Exporter`] when we could have bound but the server did
+    /// not offer -PLUS: the server then learns of it and can tell an honest old server from a downgrade.
+    ///
+    /// # Errors
+    /// [`ClientError::Login`], [`ClientError::Password`] and [`ClientError::NoBinding`].
+    pub fn start(
+        mechanism: Mechanism,
+        login: &str,
+        password: &str,
+        binding: ChannelBinding,
+        nonce: Nonce,
+    ) -> Result<Self, ClientError> {
+        let login = prepare_login(login).map_err(ClientError::Login)?;
+        let password = prepare_password(password).map_err(ClientError::Password)?;
+        let plus = mechanism == Mechanism::ScramSha256Plus;
+        if plus && !binding.is_available() {
+            return Err(ClientError::NoBinding);
+        }
+        let state = match mechanism {
+            Mechanism::Plain => State::Plain,
+            Mechanism::Login => State::LoginName,
+            Mechanism::ScramSha256 | Mechanism::ScramSha256Plus => State::ScramFirst,
+        };
+        Ok(Self { state, login, password, binding, nonce, plus })
+    }
+
+    /// The initial response, to be sent with the command; `None` when the server speaks first.
+    pub fn initial(&mut self) -> Option<Zeroizing<Vec<u8>>> {
+        match std::mem::replace(&mut self.state, State::Ended { proved: false }) {
+            State::Plain => {
+                self.state = State::Ended { proved: true };
+                // No authzid: the login acts as itself. A NUL cannot stand in either field, SASLprep prohibits it.
+                Some(Zeroizing::new(format!("\0{}\0{}", self.login, self.password.reveal()).into_bytes()))
+            }
+            State::ScramFirst => {
+                let gs2_header = match (self.plus, self.binding) {
+                    (true, _) => format!("p={},,", scram::BINDING_NAME),
+                    (false, ChannelBinding::Exporter(_)) => "y,,".to_owned(),
+                    (false, ChannelBinding::None) => "n,,".to_owned(),
+                };
+                let first_bare = format!("n={},r={}", scram::encode_name(&self.login), self.nonce.as_str());
+                let message = format!("{gs2_header}{first_bare}").into_bytes();
+                self.state = State::ScramChallenge { gs2_header, first_bare };
+                Some(Zeroizing::new(message))
+            }
+            state => {
+                self.state = state;
+                None
+            }
+        }
+    }
+
+    /// Takes a challenge of the server. An empty one before anything was sent asks for the initial response.
+    pub fn step(&mut self, server: &[u8]) -> ClientStep {
+        if server.len() > MESSAGE_BYTES_MAX {
+            self.state = State::Ended { proved: false };
+            return ClientStep::Failed(ClientError::Malformed);
+        }
+        if matches!(self.state, State::Plain | State::ScramFirst) {
+            let initial = self.initial().filter(|_| server.is_empty());
+            return initial.map_or(ClientStep::Failed(ClientError::Malformed), ClientStep::Send);
+        }
+        match std::mem::replace(&mut self.state, State::Ended { proved: false }) {
+            // The two questions of LOGIN are answered in order whatever their words are: servers differ.
+            State::LoginName => {
+                self.state = State::LoginPassword;
+                ClientStep::Send(Zeroizing::new(self.login.clone().into_bytes()))
+            }
+            State::LoginPassword => {
+                self.state = State::Ended { proved: true };
+                ClientStep::Send(Zeroizing::new(self.password.reveal().as_bytes().to_vec()))
+            }
+            State::ScramChallenge { gs2_header, first_bare } => match self.answer(server, &gs2_header, &first_bare) {
+                Ok((message, expected)) => {
+                    self.state = State::ScramSignature { expected };
+                    ClientStep::Send(Zeroizing::new(message))
+                }
+                Err(error) => ClientStep::Failed(error),
+            },
+            State::ScramSignature { expected } => match check_signature(server, &expected) {
+                Ok(()) => {
+                    self.state = State::Ended { proved: true };
+                    ClientStep::Send(Zeroizing::default())
+                }
+                Err(error) => ClientStep::Failed(error),
+            },
+            State::Plain | State::ScramFirst | State::Ended { .. } => ClientStep::Failed(ClientError::Malformed),
+        }
+    }
+
+    /// Whether the server's word that the login succeeded can be believed.
+    ///
+    /// # Errors
+    /// [`ClientError::ServerUnproven`] when it says so before it has shown what it had to.
+    pub fn success(&self) -> Result<(), ClientError> {
+        match self.state {
+            State::Ended { proved: true } => Ok(()),
+            _ => Err(ClientError::ServerUnproven),
+        }
+    }
+
+    /// `client-final-message`, and the signature the server must answer with.
+    fn answer(&self, server: &[u8], gs2_header: &str, first_bare: &str) -> Result<(Vec<u8>, [u8; 32]), ClientError> {
+        let text = str::from_utf8(server).map_err(|_| ClientError::Malformed)?;
+        let first = scram::server_first(text).ok_or(ClientError::Malformed)?;
+        // The server's nonce begins with ours and adds to it (RFC 5802 §5.1).
+        if first.nonce.strip_prefix(self.nonce.as_str()).is_none_or(str::is_empty) {
+            return Err(ClientError::Nonce);
+        }
+        let salted = salted_password(&self.password, &first.salt, first.iterations).map_err(ClientError::Cost)?;
+        let client_key = Zeroizing::new(hmac(&salted, b"Client Key"));
+        let mut binding = Zeroizing::new(gs2_header.as_bytes().to_vec());
+        if let (true, ChannelBinding::Exporter(octets)) = (self.plus, &self.binding) {
+            binding.extend_from_slice(octets);
+        }
+        let without_proof = format!("c={},r={}", STANDARD.encode(&*binding), first.nonce);
+        let signed = scram::auth_message(first_bare, text, &without_proof);
+        let proof = scram::mask(*client_key, &scram::hash(&*client_key), &signed);
+        let server_key = Zeroizing::new(hmac(&salted, b"Server Key"));
+        Ok((format!("{without_proof},p={}", STANDARD.encode(proof)).into_bytes(), hmac(&server_key, &signed)))
+    }
+}
+
+/// `server-final-message = (server-error / verifier) ["," extensions]` (RFC 5802 §7).
+fn check_signature(server: &[u8], expected: &[u8; 32]) -> Result<(), ClientError> {
+    let text = str::from_utf8(server).map_err(|_| ClientError::Malformed)?;
+    let first = text.split(',').next().unwrap_or_default();
+    if first.starts_with("e=") {
+        return Err(ClientError::Refused);
+    }
+    let signature = first.strip_prefix("v=").and_then(|v| STANDARD.decode(v).ok()).ok_or(ClientError::Malformed)?;
+    if bool::from(signature.as_slice().ct_eq(expected.as_slice())) { Ok(()) } else { Err(ClientError::ServerUnproven) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,105 @@
+//! The mechanisms by name, and what a connection has to bind them to.
+
+use std::fmt;
+use std::str::FromStr;
+
+use thiserror::Error;
+
+/// A SASL mechanism.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Mechanism {
+    /// `PLAIN` (RFC 4616): the password itself; only inside TLS.
+    Plain,
+    /// `LOGIN`: as PLAIN, in two questions; for old clients.
+    Login,
+    /// `SCRAM-SHA-256` (RFC 7677): the password never travels, and the server proves that it knows it.
+    ScramSha256,
+    /// `SCRAM-SHA-256-PLUS`: the same, bound to this very TLS connection (RFC 9266).
+    ScramSha256Plus,
+}
+
+/// A name that is none of the mechanisms known here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("not a known SASL mechanism: PLAIN, LOGIN, SCRAM-SHA-256 and SCRAM-SHA-256-PLUS are")]
+pub struct UnknownMechanism;
+
+/// What the connection gives a -PLUS mechanism to bind to.
+///
+/// On the server: [`Exporter`](Self::Exporter) exactly when the -PLUS mechanism is offered to this client, since a client that says it saw none
+/// is then the victim of a downgrade (RFC 5802 §6).
+/// On the client: `Exporter` whenever the TLS connection has one; [`choose`](crate::choose) then prefers -PLUS.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub enum ChannelBinding {
+    /// Nothing: no TLS, or a TLS library that exports nothing.
+    #[default]
+    None,
+    /// 32 octets of `EXPORTER-Channel-Binding` (RFC 9266 §2).
+    Exporter([u8; 32]),
+}
+
+impl Mechanism {
+    /// Every mechanism, best first.
+    pub const ALL: [Self; 4] = [Self::ScramSha256Plus, Self::ScramSha256, Self::Plain, Self::Login];
+
+    /// The name registered with IANA.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "PLAIN",
+            Self::Login => "LOGIN",
+            Self::ScramSha256 => "SCRAM-SHA-256",
+            Self::ScramSha256Plus => "SCRAM-SHA-256-PLUS",
+        }
+    }
+
+    /// Whether the password itself travels, so that the mechanism may run only inside TLS.
+    #[must_use]
+    pub const fn reveals_password(self) -> bool {
+        match self {
+            Self::Plain | Self::Login => true,
+            Self::ScramSha256 | Self::ScramSha256Plus => false,
+        }
+    }
+
+    /// Whether the client has something to say before the server does (an initial response).
+    #[must_use]
+    pub const fn client_first(self) -> bool {
+        match self {
+            Self::Login => false,
+            Self::Plain | Self::ScramSha256 | Self::ScramSha256Plus => true,
+        }
+    }
+}
+
+impl FromStr for Mechanism {
+    type Err = UnknownMechanism;
+
+    /// Any case (RFC 4954 §4 leaves mechanism names to the case-insensitive ABNF).
+    fn from_str(text: &str) -> Result<Self, UnknownMechanism> {
+        Self::ALL.into_iter().find(|mechanism| mechanism.name().eq_ignore_ascii_case(text)).ok_or(UnknownMechanism)
+    }
+}
+
+impl fmt::Display for Mechanism {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl ChannelBinding {
+    /// Whether a -PLUS mechanism is possible.
+    #[must_use]
+    pub const fn is_available(&self) -> bool {
+        matches!(self, Self::Exporter(_))
+    }
+}
+
+/// Without the octets: they identify a session.
+impl fmt::Debug for ChannelBinding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "None",
+            Self::Exporter(_) => "Exporter(..)",
+        })
+    }
+}
