@@ -123,7 +123,7 @@ impl ClientExchange {
 
     /// The initial response, to be sent with the command; `None` when the server speaks first.
     pub fn initial(&mut self) -> Option<Zeroizing<Vec<u8>>> {
-        match std::mem::replace(&mut self.state, State::Ended { proved: false }) {
+        match &self.state {
             State::Plain => {
                 self.state = State::Ended { proved: true };
                 // No authzid: the login acts as itself. A NUL cannot stand in either field, SASLprep prohibits it.
@@ -140,10 +140,11 @@ impl ClientExchange {
                 self.state = State::ScramChallenge { gs2_header, first_bare };
                 Some(Zeroizing::new(message))
             }
-            state => {
-                self.state = state;
-                None
-            }
+            State::LoginName
+            | State::LoginPassword
+            | State::ScramChallenge { .. }
+            | State::ScramSignature { .. }
+            | State::Ended { .. } => None,
         }
     }
 
@@ -190,10 +191,7 @@ impl ClientExchange {
     /// # Errors
     /// [`ClientError::ServerUnproven`] when it says so before it has shown what it had to.
     pub fn success(&self) -> Result<(), ClientError> {
-        match self.state {
-            State::Ended { proved: true } => Ok(()),
-            _ => Err(ClientError::ServerUnproven),
-        }
+        if matches!(self.state, State::Ended { proved: true }) { Ok(()) } else { Err(ClientError::ServerUnproven) }
     }
 
     /// `client-final-message`, and the signature the server must answer with.

@@ -62,12 +62,12 @@ impl ScramKeys {
     /// [`KeysError::Iterations`] and [`KeysError::Salt`] outside the limits.
     pub fn derive(password: &Password, salt: &[u8], iterations: u32) -> Result<Self, KeysError> {
         let salted = salted_password(password, salt, iterations)?;
-        let client_key = Zeroizing::new(hmac(&*salted, b"Client Key"));
+        let client_key = Zeroizing::new(hmac(&salted, b"Client Key"));
         Ok(Self {
             salt: salt.to_vec(),
             iterations,
-            stored_key: Sha256::digest(&*client_key).into(),
-            server_key: hmac(&*salted, b"Server Key"),
+            stored_key: Sha256::digest(*client_key).into(),
+            server_key: hmac(&salted, b"Server Key"),
         })
     }
 

@@ -130,25 +130,24 @@ impl ServerExchange {
 
     /// Takes the client's initial response or its answer to a challenge; `None` when it began without an initial response.
     pub fn step(&mut self, client: Option<&[u8]>) -> ServerStep {
-        match std::mem::replace(&mut self.state, State::Ended) {
+        let state = std::mem::replace(&mut self.state, State::Ended);
+        let first = matches!(state, State::Plain | State::ScramFirst { .. });
+        match (client, state) {
             // The first message of PLAIN and SCRAM is asked for with an empty challenge (RFC 4422 §3, RFC 4954 §4).
-            state @ (State::Plain | State::ScramFirst { .. }) if client.is_none() => self.next(state, Vec::new()),
-            state @ State::LoginName if client.is_none() => self.next(state, b"Username:".to_vec()),
-            state => match client {
-                Some(message) if message.len() > MESSAGE_BYTES_MAX => ServerStep::Failed(Refusal::Malformed),
-                Some(message) => self.message(state, message).unwrap_or_else(ServerStep::Failed),
-                None => ServerStep::Failed(Refusal::Order),
-            },
+            (None, state) if first => self.next(state, Vec::new()),
+            (None, State::LoginName) => self.next(State::LoginName, b"Username:".to_vec()),
+            (None, _) => ServerStep::Failed(Refusal::Order),
+            (Some(message), _) if message.len() > MESSAGE_BYTES_MAX => ServerStep::Failed(Refusal::Malformed),
+            (Some(message), state) => self.message(state, message).unwrap_or_else(ServerStep::Failed),
         }
     }
 
     /// The answer to [`ServerStep::NeedPassword`].
     pub fn password_result(&mut self, right: bool) -> ServerStep {
-        match std::mem::replace(&mut self.state, State::Ended) {
-            State::AwaitPassword { login } if right => ServerStep::Done { login },
-            State::AwaitPassword { .. } => ServerStep::Failed(Refusal::Credentials),
-            _ => ServerStep::Failed(Refusal::Order),
-        }
+        let State::AwaitPassword { login } = std::mem::replace(&mut self.state, State::Ended) else {
+            return ServerStep::Failed(Refusal::Order);
+        };
+        if right { ServerStep::Done { login } } else { ServerStep::Failed(Refusal::Credentials) }
     }
 
     /// The answer to [`ServerStep::NeedKeys`]. A login without keys gets made-up ones, always the same for the same login and `seed`, and fails

@@ -31,21 +31,17 @@ fn talk(mechanism: Mechanism, login: &str, password: &str, client: ChannelBindin
             let found = (login == "user").then(|| keys("pencil"));
             step = ours.keys(found, &SEED);
         }
-        match step {
-            ServerStep::Challenge(challenge) => match theirs.step(&challenge) {
-                ClientStep::Send(answer) => message = Some(answer),
-                ClientStep::Failed(error) => panic!("{error}"),
-            },
-            end => return (end, theirs.success().is_ok()),
+        let ServerStep::Challenge(challenge) = step else { return (step, theirs.success().is_ok()) };
+        match theirs.step(&challenge) {
+            ClientStep::Send(answer) => message = Some(answer),
+            ClientStep::Failed(error) => panic!("{error}"),
         }
     }
 }
 
 fn refusal(step: ServerStep) -> Refusal {
-    match step {
-        ServerStep::Failed(refusal) => refusal,
-        other => panic!("{other:?}"),
-    }
+    let ServerStep::Failed(refusal) = step else { panic!("{step:?}") };
+    refusal
 }
 
 #[test]
@@ -182,10 +178,8 @@ fn the_challenge_to_an_unknown_user_stays_the_same() {
     let challenge = |seed: &[u8; 32]| {
         let mut ours = server(Mechanism::ScramSha256, ChannelBinding::None);
         let _ = ours.step(Some(b"n,,n=nobody,r=x"));
-        match ours.keys(None, seed) {
-            ServerStep::Challenge(challenge) => challenge,
-            other => panic!("{other:?}"),
-        }
+        let ServerStep::Challenge(challenge) = ours.keys(None, seed) else { panic!() };
+        challenge
     };
     assert_eq!(challenge(&SEED), challenge(&SEED));
     assert_ne!(challenge(&SEED), challenge(&[8; 32]));
