@@ -1,0 +1,343 @@
+//! Sockets: listening, and streams that are plain TCP or TLS over it.
+//!
+//! A [`Stream`] belongs to the thread that accepted or connected it. While nothing comes in it holds no buffer. It sets no
+//! deadlines but those of the TLS handshake and of [`Stream::close`]: the caller wraps its reads and writes in
+//! [`crate::clock::timeout`].
+
+use std::future::{Future as _, poll_fn};
+use std::io;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::os::fd::OwnedFd;
+use std::pin::{Pin, pin};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use bytes::{BufMut as _, BytesMut};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+
+use crate::clock;
+use crate::tls::{ClientTls, ServerTls, TlsError, TlsInfo};
+
+/// What the kernel holds for us of connections that nobody has accepted yet.
+const BACKLOG: i32 = 1024;
+/// The most one [`Stream::read`] appends.
+const READ_BYTES_MAX: usize = 64 * 1024;
+/// What a read asks room for at first; doubled while reads fill it.
+const READ_BYTES_MIN: usize = 4 * 1024;
+/// How long a whole [`Stream::close`] may take.
+const CLOSE_MAX: Duration = Duration::from_secs(5);
+/// How long, and for how much, a close goes on reading what the peer still sends.
+const LINGER_MAX: Duration = Duration::from_secs(2);
+const LINGER_BYTES_MAX: usize = 1024 * 1024;
+/// How long to wait before accepting again when the process is out of descriptors or memory.
+const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
+
+/// A listening socket. Clones ([`Listener::try_clone`]) share the queue of connections, so each worker may have its own.
+#[derive(Debug)]
+pub struct Listener {
+    socket: std::net::TcpListener,
+    local: SocketAddr,
+    /// The same socket, known to the runtime of the thread that accepts.
+    registered: OnceLock<TcpListener>,
+}
+
+impl Listener {
+    /// Listens on an address; port 0 lets the system choose. An IPv6 address never takes IPv4 connections along, so that a peer's
+    /// address always shows its true family to the rules that look at it.
+    ///
+    /// # Errors
+    /// The address is in use, not ours, or needs privileges; the system's words.
+    pub fn bind(address: SocketAddr) -> io::Result<Self> {
+        let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket: OwnedFd = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
+        // A restarted server may take its port back while old connections linger in TIME_WAIT.
+        sockopt::set_socket_reuseaddr(&socket, true)?;
+        if address.is_ipv6() {
+            sockopt::set_ipv6_v6only(&socket, true)?;
+        }
+        rustix::net::bind(&socket, &address)?;
+        rustix::net::listen(&socket, BACKLOG)?;
+        Self::from_socket(socket.into())
+    }
+
+    fn from_socket(socket: std::net::TcpListener) -> io::Result<Self> {
+        let local = socket.local_addr()?;
+        Ok(Self { socket, local, registered: OnceLock::new() })
+    }
+
+    /// The same socket for another thread.
+    ///
+    /// # Errors
+    /// Out of file descriptors.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Self::from_socket(self.socket.try_clone()?)
+    }
+
+    /// The address it listens on, with the port the system chose.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// The next connection. Connections that failed before they were taken are passed over, and an exhausted process waits, so an
+    /// error is final. Cancel-safe. Always call it on the same thread.
+    ///
+    /// # Errors
+    /// The socket itself is broken.
+    pub async fn accept(&self) -> io::Result<Stream> {
+        loop {
+            match self.registered()?.accept().await {
+                Ok((tcp, peer)) => {
+                    // A connection that is already gone again has no local address.
+                    if let Ok(stream) = Stream::of(tcp, peer) {
+                        return Ok(stream);
+                    }
+                }
+                Err(error) if is_exhausted(&error) => {
+                    tracing::warn!(listener = %self.local, %error, "cannot accept connections for now");
+                    clock::sleep(EXHAUSTED_PAUSE).await;
+                }
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn registered(&self) -> io::Result<&TcpListener> {
+        if self.registered.get().is_none() {
+            let registered = TcpListener::from_std(self.socket.try_clone()?)?;
+            // Set meanwhile: by this same thread, so not at all.
+            let _ = self.registered.set(registered);
+        }
+        self.registered.get().ok_or_else(|| io::Error::other("the listener is not registered"))
+    }
+}
+
+fn is_exhausted(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM]
+        .iter()
+        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+}
+
+/// accept(2): errors of the new connection's network that are reported on the listening socket.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    const PASSING: [Errno; 11] = [
+        Errno::CONNABORTED,
+        Errno::CONNRESET,
+        Errno::INTR,
+        Errno::PERM,
+        Errno::PROTO,
+        Errno::NETDOWN,
+        Errno::NOPROTOOPT,
+        Errno::HOSTDOWN,
+        Errno::NONET,
+        Errno::HOSTUNREACH,
+        Errno::NETUNREACH,
+    ];
+    PASSING.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+}
+
+/// A connection: TCP, or TLS over it. `TCP_NODELAY` is set, so write what belongs together in one [`Stream::write_all`].
+#[derive(Debug)]
+pub struct Stream {
+    transport: Transport,
+    peer: SocketAddr,
+    local: SocketAddr,
+    /// What the next read makes room for.
+    room: usize,
+}
+
+/// The TLS states are large and boxed, so that an idle plain connection stays small.
+#[derive(Debug)]
+enum Transport {
+    Plain(TcpStream),
+    Server(Box<Secured<tokio_rustls::server::TlsStream<TcpStream>>>),
+    Client(Box<Secured<tokio_rustls::client::TlsStream<TcpStream>>>),
+}
+
+#[derive(Debug)]
+struct Secured<S> {
+    tls: S,
+    info: TlsInfo,
+}
+
+impl Stream {
+    /// Connects, from the address `source` when it is given. Without a deadline of its own the system gives up after minutes.
+    ///
+    /// # Errors
+    /// Refused, unreachable, timed out, or `source` is not an address of this host.
+    pub async fn connect(address: SocketAddr, source: Option<IpAddr>) -> io::Result<Self> {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        if let Some(source) = source {
+            socket.bind(SocketAddr::new(source, 0))?;
+        }
+        let tcp = socket.connect(address).await?;
+        Self::of(tcp, address)
+    }
+
+    fn of(tcp: TcpStream, peer: SocketAddr) -> io::Result<Self> {
+        tcp.set_nodelay(true)?;
+        let local = tcp.local_addr()?;
+        Ok(Self { transport: Transport::Plain(tcp), peer, local, room: READ_BYTES_MIN })
+    }
+
+    /// The other end.
+    #[must_use]
+    pub fn peer_addr(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// This end.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// What the TLS handshake agreed on; `None` on a plain connection.
+    #[must_use]
+    pub fn tls(&self) -> Option<&TlsInfo> {
+        match &self.transport {
+            Transport::Plain(_) => None,
+            Transport::Server(secured) => Some(&secured.info),
+            Transport::Client(secured) => Some(&secured.info),
+        }
+    }
+
+    /// Appends what has come in to `buffer`: between 1 and 65,536 octets, or 0 at the end of the stream. Cancel-safe: a dropped
+    /// read has taken nothing. While it waits an empty `buffer` is given back to the allocator.
+    ///
+    /// # Errors
+    /// The connection broke; over TLS also when it ended without `close_notify`, as a cut connection does.
+    pub async fn read(&mut self, buffer: &mut BytesMut) -> io::Result<usize> {
+        let room = self.room;
+        let count = match &mut self.transport {
+            Transport::Plain(tcp) => read_some(tcp, buffer, room).await,
+            Transport::Server(secured) => read_some(&mut secured.tls, buffer, room).await,
+            Transport::Client(secured) => read_some(&mut secured.tls, buffer, room).await,
+        }?;
+        // Commands are small and letters are large: the room follows what comes in.
+        self.room = if count >= room {
+            room * 2
+        } else if count < room / 4 {
+            room / 2
+        } else {
+            room
+        }
+        .clamp(READ_BYTES_MIN, READ_BYTES_MAX);
+        Ok(count)
+    }
+
+    /// Writes all of `bytes` and hands it to the network. Not cancel-safe: after a dropped or failed write the stream can only be
+    /// dropped.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match &mut self.transport {
+            Transport::Plain(tcp) => tcp.write_all(bytes).await,
+            Transport::Server(secured) => {
+                secured.tls.write_all(bytes).await?;
+                secured.tls.flush().await
+            }
+            Transport::Client(secured) => {
+                secured.tls.write_all(bytes).await?;
+                secured.tls.flush().await
+            }
+        }
+    }
+
+    /// Ends the connection in order: `close_notify` over TLS, then FIN, then reads for a moment what the peer had under way,
+    /// because closing over unread data resets the connection and can take the last reply with it. At most five seconds; afterwards the stream can only be dropped.
+    pub async fn close(&mut self) {
+        let _ = clock::timeout(CLOSE_MAX, async {
+            let shut = match &mut self.transport {
+                Transport::Plain(tcp) => tcp.shutdown().await,
+                Transport::Server(secured) => secured.tls.shutdown().await,
+                Transport::Client(secured) => secured.tls.shutdown().await,
+            };
+            if shut.is_ok() {
+                let _ = clock::timeout(LINGER_MAX, self.linger()).await;
+            }
+        })
+        .await;
+    }
+
+    async fn linger(&mut self) {
+        let tcp = match &mut self.transport {
+            Transport::Plain(tcp) => tcp,
+            Transport::Server(secured) => secured.tls.get_mut().0,
+            Transport::Client(secured) => secured.tls.get_mut().0,
+        };
+        let mut unread = BytesMut::new();
+        let mut taken = 0;
+        while let Ok(count @ 1..) = read_some(tcp, &mut unread, READ_BYTES_MIN).await {
+            taken += count;
+            if taken > LINGER_BYTES_MAX {
+                break;
+            }
+            unread.clear();
+        }
+    }
+
+    /// Takes the server's part of a TLS handshake, for at most 30 seconds.
+    ///
+    /// The plain stream is consumed. After STARTTLS the caller must also drop whatever plaintext it has read and not yet used
+    /// (RFC 3207 §4.2): octets that came before the handshake were not protected by it.
+    ///
+    /// # Errors
+    /// [`TlsError`]; the connection is closed. Also when there is TLS on it already.
+    pub async fn into_tls_server(self, tls: &ServerTls) -> Result<Self, TlsError> {
+        let (peer, local) = (self.peer, self.local);
+        let (stream, info) = tls.accept(self.into_plain()?).await?;
+        Ok(Self { transport: Transport::Server(Box::new(Secured { tls: stream, info })), peer, local, room: READ_BYTES_MIN })
+    }
+
+    /// Takes the client's part of a TLS handshake with the server called `name` (a host name or an IP address), for at most 30
+    /// seconds. As with [`Stream::into_tls_server`] the caller drops plaintext it has buffered.
+    ///
+    /// # Errors
+    /// [`TlsError`]; the connection is closed. Also when there is TLS on it already.
+    pub async fn into_tls_client(self, tls: &ClientTls, name: &str) -> Result<Self, TlsError> {
+        let (peer, local) = (self.peer, self.local);
+        let (stream, info) = tls.connect(self.into_plain()?, name).await?;
+        Ok(Self { transport: Transport::Client(Box::new(Secured { tls: stream, info })), peer, local, room: READ_BYTES_MIN })
+    }
+
+    fn into_plain(self) -> Result<TcpStream, TlsError> {
+        match self.transport {
+            Transport::Plain(tcp) => Ok(tcp),
+            Transport::Server(_) | Transport::Client(_) => Err(TlsError::AlreadySecure),
+        }
+    }
+}
+
+/// One read of at most `room` octets that holds no memory while it waits.
+async fn read_some<S: AsyncRead + Unpin>(source: &mut S, buffer: &mut BytesMut, room: usize) -> io::Result<usize> {
+    poll_fn(|context| {
+        buffer.reserve(room);
+        let polled = {
+            let mut limited = (&mut *buffer).limit(room);
+            let read: Pin<&mut _> = pin!(source.read_buf(&mut limited));
+            read.poll(context)
+        };
+        if polled.is_pending() && buffer.is_empty() {
+            *buffer = BytesMut::new();
+        }
+        polled
+    })
+    .await
+}
+
+/// Whether this host has IPv6 on its loopback interface.
+#[must_use]
+pub fn has_ipv6_loopback() -> bool {
+    Listener::bind(SocketAddr::new(Ipv6Addr::LOCALHOST.into(), 0)).is_ok()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,43 @@
+//! Randomness fit for secrets: a per-thread generator seeded by the system.
+
+use std::time::Duration;
+
+use rand::{Rng, RngExt};
+
+/// Fills a buffer.
+pub fn fill(buffer: &mut [u8]) {
+    rand::rng().fill_bytes(buffer);
+}
+
+/// 64 random bits.
+#[must_use]
+pub fn u64() -> u64 {
+    rand::rng().random()
+}
+
+/// 128 random bits.
+#[must_use]
+pub fn u128() -> u128 {
+    rand::rng().random()
+}
+
+/// A number below `n`, each equally likely; zero when `n` is zero.
+#[must_use]
+pub fn below(n: usize) -> usize {
+    if n == 0 { 0 } else { rand::rng().random_range(0..n) }
+}
+
+/// Puts a slice in random order.
+pub fn shuffle<T>(slice: &mut [T]) {
+    for last in (1..slice.len()).rev() {
+        slice.swap(last, below(last + 1));
+    }
+}
+
+/// A duration between `duration` less `fraction` of it and `duration` more `fraction` of it. `fraction` is taken between 0 and 1.
+#[must_use]
+pub fn jitter(duration: Duration, fraction: f64) -> Duration {
+    let fraction = if fraction.is_finite() { fraction.clamp(0.0, 1.0) } else { 0.0 };
+    let factor = 1.0 - fraction + 2.0 * fraction * rand::rng().random::<f64>();
+    Duration::try_from_secs_f64(duration.as_secs_f64() * factor).unwrap_or(duration)
+}

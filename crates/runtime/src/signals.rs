@@ -1,0 +1,61 @@
+//! Signals of the system.
+
+use std::io;
+
+use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
+
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// SIGINT or SIGTERM: come to an end.
+    Terminate,
+    /// SIGHUP: read the configuration again.
+    Hangup,
+}
+
+/// The signals of this process from the moment of [`Signals::listen`] on; several of one kind may arrive as one.
+#[derive(Debug)]
+pub struct Signals {
+    interrupt: Stream,
+    terminate: Stream,
+    hangup: Stream,
+}
+
+impl Signals {
+    /// Takes the signals over from the system, whose own way with them is to kill the process.
+    ///
+    /// # Errors
+    /// The system refuses the handler.
+    ///
+    /// # Panics
+    /// Outside [`crate::block_on`].
+    pub fn listen() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for the next signal. Cancel-safe.
+    pub async fn next(&mut self) -> Signal {
+        tokio::select! {
+            _ = self.interrupt.recv() => Signal::Terminate,
+            _ = self.terminate.recv() => Signal::Terminate,
+            _ = self.hangup.recv() => Signal::Hangup,
+        }
+    }
+}
+
+/// Waits for SIGINT or SIGTERM.
+///
+/// # Errors
+/// The system refuses the handler.
+pub async fn terminate() -> io::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = interrupt.recv() => Ok(()),
+        _ = terminate.recv() => Ok(()),
+    }
+}

@@ -1,0 +1,224 @@
+//! TLS as a server: which certificate to show.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls::{InconsistentKeys, ServerConfig};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use x509_parser::extensions::GeneralName;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
+
+use super::{Ca, HANDSHAKE_MAX, TlsError, TlsInfo, provider};
+use crate::clock;
+
+/// A certificate with its key, as files in PEM form.
+#[derive(Deserialize, JsonSchema, Debug, Clone, PartialEq, Eq)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct CertificateFiles {
+    /// The certificate, followed by the certificates between it and the root.
+    pub cert: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
+
+/// How a server takes its part of a handshake. Clones share everything: what [`ServerTls::reload`] changes on one it changes on all.
+#[derive(Clone)]
+pub struct ServerTls {
+    config: Arc<ServerConfig>,
+    shown: Arc<Shown>,
+}
+
+/// The certificates that are shown now.
+#[derive(Debug)]
+struct Shown(ArcSwap<Certificates>);
+
+#[derive(Debug)]
+struct Certificates {
+    /// By name in lower case; `*.example.org` stands for one label.
+    by_name: HashMap<String, Arc<CertifiedKey>>,
+    default: Arc<CertifiedKey>,
+}
+
+impl ServerTls {
+    /// Reads certificates from files. The client's SNI picks by name, the first is shown to everybody else.
+    ///
+    /// # Errors
+    /// A file cannot be read or is malformed, a key is another certificate's, or a certificate's time is over or has not come.
+    pub fn from_files(files: &[CertificateFiles]) -> Result<Self, TlsError> {
+        Self::new(read_all(files)?)
+    }
+
+    /// Takes one certificate chain and its key from memory.
+    ///
+    /// # Errors
+    /// As [`ServerTls::from_files`].
+    pub fn from_pem(cert: &str, key: &str) -> Result<Self, TlsError> {
+        Self::new(Certificates::new(vec![parse_pair(cert.as_bytes(), "the certificate", key.as_bytes(), "the key")?])?)
+    }
+
+    /// A certificate for `names` (host names and IP addresses), freshly issued by a CA of our own.
+    ///
+    /// # Errors
+    /// A name that cannot stand in a certificate.
+    pub fn from_ca(ca: &Ca, names: &[String]) -> Result<Self, TlsError> {
+        let (cert, key) = ca.issue(names)?;
+        Self::from_pem(&cert, &key)
+    }
+
+    fn new(certificates: Certificates) -> Result<Self, TlsError> {
+        Self::with_shown(Arc::new(Shown(ArcSwap::from_pointee(certificates))), &[])
+    }
+
+    fn with_shown(shown: Arc<Shown>, alpn: &[&str]) -> Result<Self, TlsError> {
+        let mut config = ServerConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+            .map_err(TlsError::setup)?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::clone(&shown) as Arc<dyn ResolvesServerCert>);
+        // The ticket keys and the session memory belong to this configuration alone. Early data stays off (the default): it can
+        // be replayed.
+        config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new().map_err(TlsError::setup)?;
+        config.alpn_protocols = alpn.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+        Ok(Self { config: Arc::new(config), shown })
+    }
+
+    /// The same certificates, now and after a reload, for another service: with ticket keys of its own, so that a session of one
+    /// service is not resumed on another, and refusing clients that ask by ALPN for none of the protocols in `alpn` (a browser
+    /// that was led to a mail port, RFC 9325 §3.7). Clients that do not use ALPN are welcome.
+    ///
+    /// # Errors
+    /// [`TlsError::Setup`].
+    pub fn for_service(&self, alpn: &[&str]) -> Result<Self, TlsError> {
+        Self::with_shown(Arc::clone(&self.shown), alpn)
+    }
+
+    /// Shows other certificates from the next handshake on; connections that stand are not touched.
+    ///
+    /// # Errors
+    /// As [`ServerTls::from_files`]; the old ones are then shown on.
+    pub fn reload(&self, files: &[CertificateFiles]) -> Result<(), TlsError> {
+        self.shown.0.store(Arc::new(read_all(files)?));
+        Ok(())
+    }
+
+    /// Shows a freshly issued certificate of a CA of our own from the next handshake on.
+    ///
+    /// # Errors
+    /// As [`ServerTls::from_ca`]; the old one is then shown on.
+    pub fn reload_from_ca(&self, ca: &Ca, names: &[String]) -> Result<(), TlsError> {
+        let (cert, key) = ca.issue(names)?;
+        let pair = parse_pair(cert.as_bytes(), "the certificate", key.as_bytes(), "the key")?;
+        self.shown.0.store(Arc::new(Certificates::new(vec![pair])?));
+        Ok(())
+    }
+
+    pub(crate) async fn accept(&self, tcp: TcpStream) -> Result<(TlsStream<TcpStream>, TlsInfo), TlsError> {
+        let handshake = TlsAcceptor::from(Arc::clone(&self.config)).accept(tcp);
+        let stream = clock::timeout(HANDSHAKE_MAX, handshake)
+            .await
+            .map_err(|_| TlsError::Timeout)?
+            .map_err(|error| TlsError::handshake(&error, None))?;
+        let session = stream.get_ref().1;
+        let info = TlsInfo::of(session, session.server_name().map(str::to_owned), false);
+        Ok((stream, info))
+    }
+}
+
+impl fmt::Debug for ServerTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerTls").field("names", &self.shown.0.load().by_name.keys()).finish_non_exhaustive()
+    }
+}
+
+impl ResolvesServerCert for Shown {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.load().pick(hello.server_name()))
+    }
+}
+
+impl Certificates {
+    fn new(pairs: Vec<(Vec<String>, Arc<CertifiedKey>)>) -> Result<Self, TlsError> {
+        let default = pairs.first().map(|(_, certified)| Arc::clone(certified)).ok_or(TlsError::NoCertificate)?;
+        let mut by_name = HashMap::new();
+        for (names, certified) in pairs {
+            for name in names {
+                // The first certificate of a name wins, as the first of all is the default.
+                by_name.entry(name).or_insert_with(|| Arc::clone(&certified));
+            }
+        }
+        Ok(Self { by_name, default })
+    }
+
+    fn pick(&self, name: Option<&str>) -> Arc<CertifiedKey> {
+        let Some(name) = name.map(str::to_ascii_lowercase) else { return Arc::clone(&self.default) };
+        let wildcard = || name.split_once('.').and_then(|(_, above)| self.by_name.get(&format!("*.{above}")));
+        Arc::clone(self.by_name.get(&name).or_else(wildcard).unwrap_or(&self.default))
+    }
+}
+
+fn read_all(files: &[CertificateFiles]) -> Result<Certificates, TlsError> {
+    let pairs = files.iter().map(|pair| {
+        let (cert, key) = (read(&pair.cert)?, read(&pair.key)?);
+        parse_pair(&cert, &pair.cert.display().to_string(), &key, &pair.key.display().to_string())
+    });
+    Certificates::new(pairs.collect::<Result<_, TlsError>>()?)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
+    std::fs::read(path).map_err(|source| TlsError::Read { path: path.to_owned(), source })
+}
+
+/// A certificate with its key, and the names it is for.
+fn parse_pair(
+    cert: &[u8],
+    cert_origin: &str,
+    key: &[u8],
+    key_origin: &str,
+) -> Result<(Vec<String>, Arc<CertifiedKey>), TlsError> {
+    let chain = CertificateDer::pem_slice_iter(cert)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| TlsError::file(cert_origin, error))?;
+    let first = chain.first().ok_or_else(|| TlsError::file(cert_origin, "there is no certificate in PEM form in it"))?;
+    let names = check(first, cert_origin)?;
+    let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| match error {
+        rustls::pki_types::pem::Error::NoItemsFound => TlsError::file(key_origin, "there is no private key in PEM form in it"),
+        other => TlsError::file(key_origin, other),
+    })?;
+    let certified = CertifiedKey::from_der(chain, key, &provider()).map_err(|error| match error {
+        rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+            TlsError::KeyMismatch { cert: cert_origin.to_owned(), key: key_origin.to_owned() }
+        }
+        other => TlsError::file(key_origin, other),
+    })?;
+    Ok((names, Arc::new(certified)))
+}
+
+/// Reads a certificate: its time must be now; the names it is for.
+fn check(certificate: &CertificateDer<'_>, origin: &str) -> Result<Vec<String>, TlsError> {
+    let (_, parsed) = X509Certificate::from_der(certificate).map_err(|error| TlsError::file(origin, error))?;
+    let now = i64::try_from(clock::unix_millis() / 1000).unwrap_or(i64::MAX);
+    let validity = parsed.validity();
+    if validity.not_after.timestamp() < now {
+        return Err(TlsError::Expired { origin: origin.to_owned(), at: validity.not_after.to_string() });
+    }
+    if validity.not_before.timestamp() > now {
+        return Err(TlsError::NotYetValid { origin: origin.to_owned(), at: validity.not_before.to_string() });
+    }
+    let names = parsed.subject_alternative_name().map_err(|error| TlsError::file(origin, error))?;
+    let general = names.map(|extension| extension.value.general_names.as_slice()).unwrap_or_default();
+    Ok(general
+        .iter()
+        .filter_map(|name| if let GeneralName::DNSName(dns) = name { Some(dns.to_ascii_lowercase()) } else { None })
+        .collect())
+}
