@@ -1,1 +1,23 @@
 //! Identities: domains, accounts, aliases, credentials, and where an address leads.
+//!
+//! One SQLite file, `directory.sqlite`, holds everything. [`Directory`] answers three questions: where does this address lead
+//! ([`Directory::route`], [`Directory::expand`]), does this password belong to this login ([`Directory::verify_password`],
+//! [`Directory::scram_keys`]), and may this account write in that name ([`Directory::may_send_as`]). Several processes may use the
+//! file at once: what one commits the next question of any other sees.
+//!
+//! It never stores a password in clear, never hands out a hash, and never touches a letter or a mailbox: the folder of a removed
+//! account is its caller's to keep or delete. A [`DirectoryError`] says whether the one who asked was wrong or the storage failed;
+//! only the latter is temporary.
+
+mod account;
+mod directory;
+mod error;
+mod names;
+mod password;
+mod schema;
+mod store;
+
+pub use account::{Account, AccountId, AccountIdError, Alias, Removed};
+pub use directory::Directory;
+pub use error::DirectoryError;
+pub use names::{ALIAS_DEPTH_MAX, EXPANSION_MAX, Route, TARGETS_MAX};

@@ -1,0 +1,119 @@
+//! The layout of `directory.sqlite`, and nothing else: every table of the file is here.
+//!
+//! `user_version` numbers the layout. Opening an empty file makes the newest; a file from the future is refused, never guessed at.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use crate::error::DirectoryError;
+
+/// The layout this code writes.
+const VERSION: i64 = 1;
+
+/// How long a writer waits for another process.
+const WRITE_WAIT: Duration = Duration::from_secs(5);
+/// How long a reader waits. In WAL mode readers wait for nobody but a process that recovers the file after a crash, and a reader sits
+/// on a thread that serves connections.
+const READ_WAIT: Duration = Duration::from_millis(500);
+
+/// Version 1.
+///
+/// - `domain`: the domains that are ours, A-labels in lower case.
+/// - `account`: who can log in. `seq` is the order of creation, `id` the opaque name the rest of the world uses.
+/// - `name`: every local part that means something, folded; an account has exactly one, an alias is one without an account. One table,
+///   so that a name cannot be both.
+/// - `target`: where an alias leads.
+/// - `secret`: random octets that must outlive a restart (the seed of the salts that unknown logins get).
+const LAYOUT: &str = "
+CREATE TABLE domain (
+    id      INTEGER PRIMARY KEY AUTOINCREMENT,
+    name    TEXT NOT NULL UNIQUE,
+    created INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE account (
+    seq           INTEGER PRIMARY KEY AUTOINCREMENT,
+    id            TEXT NOT NULL UNIQUE,
+    created       INTEGER NOT NULL,
+    password_hash TEXT NOT NULL,
+    scram_keys    TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE name (
+    domain  INTEGER NOT NULL REFERENCES domain (id),
+    local   TEXT NOT NULL,
+    written TEXT NOT NULL,
+    account INTEGER UNIQUE REFERENCES account (seq) ON DELETE CASCADE,
+    PRIMARY KEY (domain, local)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE target (
+    domain   INTEGER NOT NULL,
+    local    TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    address  TEXT NOT NULL,
+    PRIMARY KEY (domain, local, position),
+    FOREIGN KEY (domain, local) REFERENCES name (domain, local) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE secret (
+    name   TEXT PRIMARY KEY,
+    octets BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+";
+
+/// Opens the file for writing, making it and its layout where there is none.
+pub(crate) fn open_writer(path: &Path) -> Result<Connection, DirectoryError> {
+    // SQLite gives its -wal and -shm files the mode of the file: hashes are nobody else's to read.
+    OpenOptions::new().create(true).append(true).mode(0o600).open(path).map_err(|error| DirectoryError::at(path, error))?;
+    let mut connection = connect(path, WRITE_WAIT)?;
+    upgrade(&mut connection, path)?;
+    Ok(connection)
+}
+
+/// Opens the file, which [`open_writer`] has seen before, for reading.
+pub(crate) fn open_reader(path: &Path) -> Result<Connection, DirectoryError> {
+    let connection = connect(path, READ_WAIT)?;
+    connection.pragma_update(None, "query_only", true)?;
+    Ok(connection)
+}
+
+fn connect(path: &Path, wait: Duration) -> Result<Connection, DirectoryError> {
+    let connection = Connection::open(path).map_err(|error| DirectoryError::at(path, error))?;
+    connection.busy_timeout(wait)?;
+    connection.pragma_update(None, "journal_mode", "wal").map_err(|error| DirectoryError::at(path, error))?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    connection.set_prepared_statement_cache_capacity(32);
+    Ok(connection)
+}
+
+fn upgrade(connection: &mut Connection, path: &Path) -> Result<(), DirectoryError> {
+    // Immediate: of two processes that make the file at once the second waits and then finds it made.
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    match found {
+        0 => {
+            transaction.execute_batch(LAYOUT)?;
+            transaction.pragma_update(None, "user_version", VERSION)?;
+            transaction.commit()?;
+            sync_folder(path)
+        }
+        VERSION => Ok(()),
+        found => Err(DirectoryError::Newer { path: path.to_owned(), found, known: VERSION }),
+    }
+}
+
+/// Makes the file's name durable: SQLite syncs what is in the file, and the folder only for its journals.
+fn sync_folder(path: &Path) -> Result<(), DirectoryError> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| DirectoryError::at(folder, error))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,72 @@
+//! The connections to `directory.sqlite`: one that writes, and a few that read.
+//!
+//! Reading happens on the caller's own thread. Measured: a route takes about ten microseconds, all of it in memory, and a hop to another
+//! thread costs two to six times that; in WAL mode no reader waits for a writer. Writing waits for the disk, so it goes to the blocking pool.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use posthouse_runtime::task;
+
+use crate::error::DirectoryError;
+use crate::schema;
+
+/// The reading connections kept open: as many as threads read at the same instant, and few threads do.
+const READERS_KEPT: usize = 8;
+
+#[derive(Clone)]
+pub(crate) struct Store(Arc<Inner>);
+
+struct Inner {
+    path: PathBuf,
+    writer: Mutex<Connection>,
+    readers: Mutex<Vec<Connection>>,
+}
+
+impl Store {
+    pub(crate) fn open(path: &Path) -> Result<Self, DirectoryError> {
+        let writer = Mutex::new(schema::open_writer(path)?);
+        Ok(Self(Arc::new(Inner { path: path.to_owned(), writer, readers: Mutex::new(Vec::new()) })))
+    }
+
+    /// Runs `work` in one read transaction: whatever it asks, it gets answers from the same instant.
+    pub(crate) fn read<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, DirectoryError>) -> Result<T, DirectoryError> {
+        let kept = self.0.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let connection = kept.map_or_else(|| schema::open_reader(&self.0.path), Ok)?;
+        let done = {
+            let transaction = connection.unchecked_transaction()?;
+            work(&transaction)?
+        };
+        // A connection on which something failed is not kept: the next reader opens a fresh one.
+        let mut readers = self.0.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        if readers.len() < READERS_KEPT {
+            readers.push(connection);
+        }
+        Ok(done)
+    }
+
+    /// Runs `work` in one write transaction on the blocking pool; it is durable when this returns. A caller that stops waiting does not
+    /// stop the work.
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, DirectoryError> + Send + 'static,
+    ) -> Result<T, DirectoryError> {
+        let store = self.clone();
+        task::blocking(move || store.write_here(work)).await
+    }
+
+    /// [`Self::write`] on the calling thread.
+    pub(crate) fn write_here<T>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, DirectoryError>,
+    ) -> Result<T, DirectoryError> {
+        // A panic in `work` rolled its transaction back, so the connection behind a poisoned lock is sound.
+        let mut writer = self.0.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let done = work(&transaction)?;
+        transaction.commit()?;
+        Ok(done)
+    }
+}
