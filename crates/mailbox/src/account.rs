@@ -1,0 +1,273 @@
+//! One account's mailbox: its words, and its statements.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior};
+
+use posthouse_mail::{Address, LetterId, ReversePath, UnixMillis};
+
+use crate::body::{self, Body, NewBody};
+use crate::error::MailboxError;
+use crate::schema::{self, INBOX, SEEN};
+
+/// The number of a message in its folder: never reused, rising in the order of arrival (RFC 9051 §2.3.1.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Uid(pub u32);
+
+/// What comes with a letter into a mailbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// The letter. Together with the recipient it is stored once.
+    pub letter: LetterId,
+    /// Whom it is for, as the envelope says.
+    pub recipient: Address,
+    /// Whom it is from, as the envelope says.
+    pub reverse_path: ReversePath,
+    /// The time shown as its arrival.
+    pub at: UnixMillis,
+    /// Header lines to put in front (`Return-Path:`, `Delivered-To:`), each with its CRLF.
+    pub prefix: Vec<u8>,
+}
+
+/// One message of an inbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Its number.
+    pub uid: Uid,
+    /// What makes the number unique for all time.
+    pub uidvalidity: u32,
+    /// Its octets, prefix included.
+    pub size: u64,
+    /// When it arrived.
+    pub at: UnixMillis,
+    /// Whether somebody has read it.
+    pub seen: bool,
+    /// The letter it came as.
+    pub letter: LetterId,
+}
+
+/// The mailbox of one account, opened when first used.
+pub(crate) struct Account {
+    pub(crate) folder: PathBuf,
+    database: Mutex<Option<Connection>>,
+}
+
+/// A delivery that is ready to be committed.
+pub(crate) struct Arrival {
+    pub(crate) delivery: Delivery,
+    pub(crate) body: NewBody,
+    pub(crate) size: u64,
+}
+
+impl Message {
+    /// The unique-id of POP3: the same in every session, never given to another message (RFC 1939 §7).
+    #[must_use]
+    pub fn unique_id(&self) -> String {
+        format!("{}.{}", self.uidvalidity, self.uid)
+    }
+}
+
+impl fmt::Display for Uid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Everything here blocks.
+impl Account {
+    pub(crate) fn new(folder: PathBuf) -> Self {
+        Self { folder, database: Mutex::new(None) }
+    }
+
+    /// Runs `work` on the database; `None` when there is none and `create` is not set.
+    fn with<T>(
+        &self,
+        create: bool,
+        work: impl FnOnce(&mut Connection, &Path) -> Result<T, MailboxError>,
+    ) -> Result<Option<T>, MailboxError> {
+        // A panic in `work` rolled its transaction back, so the connection behind a poisoned lock is sound.
+        let mut database = self.database.lock().unwrap_or_else(PoisonError::into_inner);
+        if database.is_none() {
+            *database = schema::open(&self.folder, create)?;
+        }
+        database.as_mut().map(|connection| work(connection, &self.folder)).transpose()
+    }
+
+    /// Makes the mailbox, and says as what this letter was delivered before.
+    pub(crate) fn prepare(&self, letter: LetterId, recipient: &Address) -> Result<Option<Uid>, MailboxError> {
+        Ok(self.with(true, |connection, _| delivered(connection, letter, recipient))?.flatten())
+    }
+
+    /// Stores all of them in one transaction, which is durable when this returns.
+    pub(crate) fn store(&self, arrivals: Vec<Arrival>) -> Result<Vec<Uid>, MailboxError> {
+        let stored = self.with(true, |connection, _| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let mut uids = Vec::with_capacity(arrivals.len());
+            let mut files = Vec::new();
+            for arrival in arrivals {
+                let (uid, new) = insert(&transaction, &arrival)?;
+                uids.push(uid);
+                match arrival.body {
+                    NewBody::File(file) if new => files.push(file),
+                    NewBody::File(_) | NewBody::Inline(_) => {} // a file of a letter that was there already goes
+                }
+            }
+            let committed = transaction.commit();
+            // Kept even when the commit failed: a failed flush may still turn out durable, and a row without its file would be a lost letter.
+            files.into_iter().for_each(body::NewFile::keep);
+            committed?;
+            Ok(uids)
+        })?;
+        Ok(stored.unwrap_or_default())
+    }
+
+    pub(crate) fn inbox(&self) -> Result<Vec<Message>, MailboxError> {
+        let messages = self.with(false, |connection, _| {
+            let mut statement = connection.prepare_cached(
+                "SELECT uid, uidvalidity, size, internal_date, flags, letter FROM message
+                 JOIN folder ON folder.id = message.folder WHERE folder = ?1 ORDER BY uid",
+            )?;
+            let rows = statement.query_map([INBOX], message)?;
+            Ok(rows.collect::<Result<Vec<_>, _>>()?)
+        })?;
+        Ok(messages.unwrap_or_default())
+    }
+
+    pub(crate) fn read(&self, uid: Uid) -> Result<Body, MailboxError> {
+        let found = self.with(false, |connection, folder| {
+            let mut statement = connection.prepare_cached(
+                "SELECT file, size, octets FROM message LEFT JOIN body ON body.message = message.id WHERE folder = ?1 AND uid = ?2",
+            )?;
+            let row = statement.query_row((INBOX, uid.0), |row| {
+                Ok((row.get::<_, Option<String>>(0)?, row.get::<_, i64>(1)?, row.get::<_, Option<Vec<u8>>>(2)?))
+            });
+            match row.optional()? {
+                None => Ok(None),
+                Some((Some(file), size, _)) => {
+                    Body::file(&body::folder(folder).join(file), u64::try_from(size).unwrap_or_default()).map(Some)
+                }
+                Some((None, _, Some(octets))) => Ok(Some(Body::inline(octets))),
+                Some((None, _, None)) => Err(MailboxError::Storage(format!("message {uid} has no body"))),
+            }
+        })?;
+        found.flatten().ok_or(MailboxError::NoSuchMessage(uid))
+    }
+
+    /// Removes messages; those that are gone already do not matter. Says how many were there.
+    pub(crate) fn remove(&self, uids: &[Uid]) -> Result<usize, MailboxError> {
+        let removed = self.with(false, |connection, folder| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let mut files = Vec::new();
+            {
+                let mut statement =
+                    transaction.prepare_cached("DELETE FROM message WHERE folder = ?1 AND uid = ?2 RETURNING file")?;
+                for uid in uids {
+                    files.extend(statement.query_row((INBOX, uid.0), |row| row.get::<_, Option<String>>(0)).optional()?);
+                }
+            }
+            if !files.is_empty() {
+                transaction.execute("UPDATE folder SET modseq = modseq + 1 WHERE id = ?1", [INBOX])?;
+            }
+            transaction.commit()?;
+            let bodies = body::folder(folder);
+            files.iter().flatten().for_each(|file| body::remove(&bodies.join(file)));
+            Ok(files.len())
+        })?;
+        Ok(removed.unwrap_or_default())
+    }
+
+    pub(crate) fn mark_seen(&self, uids: &[Uid]) -> Result<(), MailboxError> {
+        self.with(false, |connection, _| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            {
+                let modseq: i64 = transaction.query_row(
+                    "UPDATE folder SET modseq = modseq + 1 WHERE id = ?1 RETURNING modseq",
+                    [INBOX],
+                    |row| row.get(0),
+                )?;
+                let mut statement = transaction.prepare_cached(
+                    "UPDATE message SET flags = flags | ?4, modseq = ?3 WHERE folder = ?1 AND uid = ?2 AND flags & ?4 = 0",
+                )?;
+                for uid in uids {
+                    statement.execute((INBOX, uid.0, modseq, SEEN))?;
+                }
+            }
+            Ok(transaction.commit()?)
+        })?;
+        Ok(())
+    }
+}
+
+fn message(row: &Row<'_>) -> rusqlite::Result<Message> {
+    Ok(Message {
+        uid: Uid(row.get(0)?),
+        uidvalidity: row.get(1)?,
+        size: u64::try_from(row.get::<_, i64>(2)?).unwrap_or_default(),
+        at: UnixMillis(u64::try_from(row.get::<_, i64>(3)?).unwrap_or_default()),
+        seen: row.get::<_, i64>(4)? & SEEN != 0,
+        letter: LetterId::from_bytes(row.get(5)?),
+    })
+}
+
+fn delivered(connection: &Connection, letter: LetterId, recipient: &Address) -> Result<Option<Uid>, MailboxError> {
+    let mut statement = connection.prepare_cached("SELECT uid FROM delivered WHERE letter = ?1 AND recipient = ?2")?;
+    let key = (letter.to_bytes(), recipient.to_string());
+    Ok(statement.query_row(key, |row| row.get(0).map(Uid)).optional()?)
+}
+
+/// The message's UID, and whether it is new.
+fn insert(transaction: &Transaction<'_>, arrival: &Arrival) -> Result<(Uid, bool), MailboxError> {
+    let Arrival { delivery, body, size } = arrival;
+    if let Some(uid) = delivered(transaction, delivery.letter, &delivery.recipient)? {
+        return Ok((uid, false));
+    }
+    let (letter, recipient) = (delivery.letter.to_bytes(), delivery.recipient.to_string());
+    let at = i64::try_from(delivery.at.0).unwrap_or(i64::MAX);
+    // The CHECK of `uidnext` refuses the letter after the 4,294,967,295th.
+    let (uid, modseq): (u32, i64) = transaction
+        .prepare_cached(
+            "UPDATE folder SET uidnext = uidnext + 1, modseq = modseq + 1 WHERE id = ?1 RETURNING uidnext - 1, modseq",
+        )?
+        .query_row([INBOX], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let file = match body {
+        NewBody::File(file) => Some(file.name()),
+        NewBody::Inline(_) => None,
+    };
+    transaction
+        .prepare_cached(
+            "INSERT INTO message (folder, uid, modseq, flags, internal_date, size, letter, recipient, reverse_path, file)
+             VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6, ?7, ?8, ?9)",
+        )?
+        .execute((
+            INBOX,
+            uid,
+            modseq,
+            at,
+            i64::try_from(*size).unwrap_or(i64::MAX),
+            letter,
+            &recipient,
+            delivery.reverse_path.to_string(),
+            file,
+        ))?;
+    if let NewBody::Inline(octets) = body {
+        let message = transaction.last_insert_rowid();
+        transaction.prepare_cached("INSERT INTO body (message, octets) VALUES (?1, ?2)")?.execute((message, octets))?;
+    }
+    transaction.prepare_cached("INSERT INTO delivered (letter, recipient, uid, at) VALUES (?1, ?2, ?3, ?4)")?.execute((
+        letter,
+        recipient,
+        uid,
+        now(),
+    ))?;
+    Ok((Uid(uid), true))
+}
+
+/// The delivery's own time would do for a letter that is fresh, yet one may have waited for weeks in a queue.
+fn now() -> i64 {
+    i64::try_from(posthouse_runtime::clock::unix_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests;
