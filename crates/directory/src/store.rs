@@ -47,8 +47,8 @@ impl Store {
         Ok(done)
     }
 
-    /// Runs `work` in one write transaction on the blocking pool; it is durable when this returns. A caller that stops waiting does not
-    /// stop the work.
+    /// Runs `work` in one write transaction on the blocking pool; it is durable when this returns. Once begun it is done
+    /// even when nobody waits.
     pub(crate) async fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, DirectoryError> + Send + 'static,
