@@ -1,2 +1,15 @@
-//! The binary.
-fn main() {}
+//! The binary: the command line, and the parts wired to a server.
+//!
+//! It holds no mail logic: [`cli`] reads arguments and prints, [`serve`] opens the parts and runs them, [`try_it`] does the same in
+//! a throw-away directory and sends a letter through.
+
+use std::process::ExitCode;
+
+mod cli;
+mod config;
+mod serve;
+mod try_it;
+
+fn main() -> ExitCode {
+    cli::run()
+}

@@ -1,0 +1,67 @@
+//! The command line.
+//!
+//! One file per command: it holds the command's `Args` (documented for `--help`) and a `run` that does it, prints with [`print`], and
+//! fails with a [`Failure`] that carries its exit code (sysexits). To add a command, add its file, a variant of [`Command`] and a
+//! line in [`Command::run`].
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod exit;
+mod print;
+mod serve;
+mod try_it;
+
+pub(crate) use exit::{Exit, Failure};
+pub(crate) use print::Printer;
+
+/// The whole of e-mail over SMTP in one binary.
+#[derive(Parser, Debug)]
+#[command(name = "posthouse", version, max_term_width = 110, arg_required_else_help = true, subcommand_required = true)]
+pub(crate) struct Cli {
+    /// Print JSON for programs instead of text for people.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    Serve(serve::Args),
+    Try(try_it::Args),
+}
+
+impl Command {
+    fn run(self, printer: &Printer) -> Result<(), Failure> {
+        match self {
+            Self::Serve(args) => serve::run(args, printer),
+            Self::Try(args) => try_it::run(args, printer),
+        }
+    }
+}
+
+/// Reads the arguments, does what they ask, and says how it went.
+pub(crate) fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Nobody may be there to read it; the exit code says it too.
+            let _ = error.print();
+            // Help and the version are asked for and go to standard output; anything else is a wrong use.
+            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Ok.into() };
+        }
+    };
+    let printer = Printer::new(cli.json);
+    match cli.command.run(&printer) {
+        Ok(()) => Exit::Ok.into(),
+        Err(failure) => {
+            printer.failure(&failure);
+            failure.exit().into()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
