@@ -1,0 +1,141 @@
+//! Real mail programs for the tests, from Debian, unpacked into `target/peers/root`.
+//!
+//! Nothing is installed: packages are downloaded and unpacked, and the tests lay them over `/usr` in a world of
+//! their own (`xtask/world.sh`), where even programs that exclude each other stand side by side. Not on Debian,
+//! or no way to download: the state says so and the tests name what they skipped.
+
+use crate::process;
+use anyhow::{Context, bail};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The packages; what they need and the machine lacks comes with them.
+const PACKAGES: [&str; 17] = [
+    "postfix",
+    "exim4-daemon-heavy",
+    "opensmtpd",
+    "nsd",
+    "swaks",
+    "libnet-ssleay-perl",
+    "curl",
+    "msmtp",
+    "s-nail",
+    "nodejs",
+    "node-nodemailer",
+    "fetchmail",
+    "getmail6",
+    "python3",
+    "openssl",
+    "iproute2",
+    "perl",
+];
+
+/// Whether anything may be downloaded.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Install {
+    Allowed,
+    Forbidden,
+}
+
+/// Where the peers are, or why not.
+pub(crate) enum State {
+    Ready(PathBuf),
+    Missing(String),
+}
+
+impl State {
+    /// The folder to lay over `/`.
+    pub(crate) fn root(&self) -> Option<&Path> {
+        match self {
+            State::Ready(root) => Some(root),
+            State::Missing(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            State::Ready(root) => write!(f, "peers: unpacked in {}", root.display()),
+            State::Missing(why) => write!(f, "peers: none ({why}); their tests are skipped by name"),
+        }
+    }
+}
+
+/// Downloads and unpacks what is missing.
+pub(crate) fn fetch(install: Install) -> anyhow::Result<State> {
+    let folder = process::target().join("peers");
+    let (root, stamp) = (folder.join("root"), folder.join("stamp"));
+    let wanted = PACKAGES.join(" ");
+    if std::fs::read_to_string(&stamp).is_ok_and(|had| had == wanted) {
+        return Ok(State::Ready(root));
+    }
+    if install == Install::Forbidden {
+        return Ok(State::Missing("--no-install".into()));
+    }
+    if !process::answers("apt-get", &["--version"]) || !process::answers("dpkg", &["--version"]) {
+        return Ok(State::Missing("this is not Debian".into()));
+    }
+    std::fs::create_dir_all(&folder)?;
+    match unpack(&folder, &root) {
+        Ok(()) => {
+            std::fs::write(&stamp, wanted)?;
+            Ok(State::Ready(root))
+        }
+        Err(why) => Ok(State::Missing(format!("{why:#}"))),
+    }
+}
+
+fn unpack(folder: &Path, root: &Path) -> anyhow::Result<()> {
+    println!("peers: downloading them from Debian …");
+    let debs = folder.join("debs");
+    for place in [root, debs.as_path()] {
+        if place.exists() {
+            std::fs::remove_dir_all(place)?;
+        }
+    }
+    for place in [root.to_owned(), debs.join("partial"), folder.join("apt/lists/partial")] {
+        std::fs::create_dir_all(place)?;
+    }
+    let apt = || {
+        let mut apt = Command::new("apt-get");
+        apt.args(["-q", "-o", "APT::Sandbox::User=root", "-o", "Debug::NoLocking=1", "-o"]);
+        // Lists of our own: the machine's may be empty or old, and only root may renew them.
+        apt.arg(format!("Dir::State::Lists={}", folder.join("apt/lists").display())).arg("-o");
+        apt.arg(format!("Dir::Cache={}", folder.join("apt").display())).env("LC_ALL", "C").current_dir(&debs);
+        apt
+    };
+    process::output(apt().arg("update"))?;
+    let mut names = Vec::new();
+    // One by one: Debian lets only one of the mail servers be installed.
+    for package in PACKAGES {
+        let plan = process::output(apt().args(["--simulate", "--no-install-recommends", "install", package]))?;
+        names.extend(plan.lines().filter_map(|line| line.strip_prefix("Inst ")?.split(' ').next().map(str::to_owned)));
+    }
+    names.sort_unstable();
+    names.dedup();
+    process::output(apt().arg("download").args(&names)).context("downloading")?;
+    for entry in std::fs::read_dir(&debs)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|end| end == "deb") {
+            process::output(Command::new("dpkg").arg("-x").arg(&path).arg(root))?;
+        }
+    }
+    merge(root)
+}
+
+/// Debian's `/lib` is `/usr/lib`, but packages still name both.
+fn merge(root: &Path) -> anyhow::Result<()> {
+    for name in ["lib", "bin", "sbin", "lib64"] {
+        let (from, to) = (root.join(name), root.join("usr").join(name));
+        if from.is_dir() {
+            std::fs::create_dir_all(&to)?;
+            process::run(Command::new("cp").arg("-a").arg(from.join(".")).arg(&to))?;
+        }
+    }
+    if !root.join("usr/sbin/nsd").exists() {
+        bail!("the packages were unpacked, but nsd is not where it should be");
+    }
+    Ok(())
+}
