@@ -11,6 +11,7 @@ use std::future::Future;
 use std::io;
 
 pub mod clock;
+pub mod gate;
 pub mod log;
 pub mod net;
 pub mod random;
