@@ -1,1 +1,56 @@
+use std::os::unix::fs::PermissionsExt;
 
+use crate::error::DirectoryError;
+use crate::schema::{open_reader, open_writer};
+
+#[test]
+fn hashes_are_readable_by_their_owner_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("directory.sqlite");
+    let writer = open_writer(&path).unwrap();
+    writer.execute("INSERT INTO domain (name, created) VALUES ('a.test', 1)", []).unwrap();
+    for file in std::fs::read_dir(folder.path()).unwrap() {
+        let file = file.unwrap();
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o077, 0, "{:?}", file.path());
+    }
+}
+
+#[test]
+fn a_file_from_the_future_is_refused_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("directory.sqlite");
+    open_writer(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    let refused = open_writer(&path).unwrap_err();
+    assert!(matches!(refused, DirectoryError::Newer { found: 99, .. }), "{refused}");
+    let version: i64 = open_reader(&path).unwrap().pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+    assert_eq!(version, 99);
+}
+
+#[test]
+fn a_file_that_is_no_database_is_an_error_and_not_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("directory.sqlite");
+    std::fs::write(&path, "these are the notes of an operator, kept in the wrong place, and long enough to have a header")
+        .unwrap();
+    let refused = open_writer(&path).unwrap_err();
+    assert!(matches!(refused, DirectoryError::Storage(_)), "{refused}");
+    assert!(std::fs::read_to_string(&path).unwrap().starts_with("these are the notes"));
+}
+
+#[test]
+fn every_commit_waits_for_the_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let writer = open_writer(&folder.path().join("directory.sqlite")).unwrap();
+    let mode: String = writer.pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
+    let synchronous: i64 = writer.pragma_query_value(None, "synchronous", |row| row.get(0)).unwrap();
+    let foreign_keys: bool = writer.pragma_query_value(None, "foreign_keys", |row| row.get(0)).unwrap();
+    assert_eq!((mode.as_str(), synchronous, foreign_keys), ("wal", 2, true));
+}
+
+#[test]
+fn a_reader_cannot_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("directory.sqlite");
+    drop(open_writer(&path).unwrap());
+    open_reader(&path).unwrap().execute("INSERT INTO domain (name, created) VALUES ('a.test', 1)", []).unwrap_err();
+}
