@@ -41,3 +41,6 @@ pub fn jitter(duration: Duration, fraction: f64) -> Duration {
     let factor = 1.0 - fraction + 2.0 * fraction * rand::rng().random::<f64>();
     Duration::try_from_secs_f64(duration.as_secs_f64() * factor).unwrap_or(duration)
 }
+
+#[cfg(test)]
+mod tests;

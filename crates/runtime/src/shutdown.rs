@@ -41,3 +41,6 @@ impl Shutdown {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

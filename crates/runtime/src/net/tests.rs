@@ -1,1 +1,158 @@
+use std::net::Ipv4Addr;
+
 use super::*;
+use crate::{block_on, join};
+
+const LOOPBACK: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+async fn pair() -> (Stream, Stream) {
+    let listener = Listener::bind(LOOPBACK).unwrap();
+    let (client, server) = join!(Stream::connect(listener.local_addr(), None), listener.accept());
+    (client.unwrap(), server.unwrap())
+}
+
+#[test]
+fn what_is_written_is_read_and_the_end_is_seen() {
+    block_on(async {
+        let (mut client, mut server) = pair().await;
+        assert_eq!(client.local_addr(), server.peer_addr());
+        assert_eq!(client.peer_addr(), server.local_addr());
+        assert!(client.tls().is_none());
+        client.write_all(b"EHLO x\r\n").await.unwrap();
+        let mut buffer = BytesMut::new();
+        assert_eq!(server.read(&mut buffer).await.unwrap(), 8);
+        assert_eq!(&buffer[..], b"EHLO x\r\n");
+        let ((), read) = join!(client.close(), async {
+            let read = server.read(&mut buffer).await.unwrap();
+            server.close().await;
+            read
+        });
+        assert_eq!(read, 0);
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_dropped_read_takes_nothing() {
+    block_on(async {
+        let (mut client, mut server) = pair().await;
+        let mut buffer = BytesMut::from(&b"kept "[..]);
+        for letter in ["a", "b", "c"] {
+            // The timer is over at once, so the read is polled and then dropped.
+            let waited = clock::timeout(Duration::ZERO, server.read(&mut buffer)).await;
+            assert!(waited.is_err());
+            client.write_all(letter.as_bytes()).await.unwrap();
+            assert_eq!(server.read(&mut buffer).await.unwrap(), 1);
+        }
+        assert_eq!(&buffer[..], b"kept abc");
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_waiting_read_holds_no_memory() {
+    block_on(async {
+        let (_client, mut server) = pair().await;
+        let mut buffer = BytesMut::with_capacity(READ_BYTES_MAX);
+        assert!(clock::timeout(Duration::ZERO, server.read(&mut buffer)).await.is_err());
+        assert_eq!(buffer.capacity(), 0);
+    })
+    .unwrap();
+}
+
+#[test]
+fn one_read_appends_at_most_64_kib() {
+    block_on(async {
+        let (mut client, mut server) = pair().await;
+        let sent = vec![7; 8 * READ_BYTES_MAX];
+        let total = sent.len();
+        let ((), largest) = join!(
+            async {
+                client.write_all(&sent).await.unwrap();
+                client.close().await;
+            },
+            async {
+                let (mut buffer, mut largest, mut taken) = (BytesMut::new(), 0, 0);
+                while let count @ 1.. = server.read(&mut buffer).await.unwrap() {
+                    (largest, taken) = (largest.max(count), taken + count);
+                    assert_eq!(buffer.len(), count);
+                    buffer.clear();
+                }
+                assert_eq!(taken, total);
+                server.close().await;
+                largest
+            }
+        );
+        assert!(largest > READ_BYTES_MIN, "reads never grew: {largest}");
+        assert!(largest <= READ_BYTES_MAX, "{largest}");
+    })
+    .unwrap();
+}
+
+#[test]
+fn the_last_reply_arrives_although_the_peer_was_still_sending() {
+    block_on(async {
+        let (mut client, mut server) = pair().await;
+        // More than is ever read by the server, so that a plain close would reset the connection.
+        client.write_all(&[b'x'; 32 * 1024]).await.unwrap();
+        server.write_all(b"500 5.5.2 line too long\r\n").await.unwrap();
+        let ((), reply) = join!(server.close(), async {
+            let mut reply = BytesMut::new();
+            while client.read(&mut reply).await.unwrap() > 0 {}
+            drop(client);
+            reply
+        });
+        assert_eq!(&reply[..], b"500 5.5.2 line too long\r\n");
+    })
+    .unwrap();
+}
+
+#[test]
+fn clones_of_a_listener_share_its_queue() {
+    block_on(async {
+        let first = Listener::bind(LOOPBACK).unwrap();
+        let second = first.try_clone().unwrap();
+        drop(first);
+        let (client, server) = join!(Stream::connect(second.local_addr(), None), second.accept());
+        assert_eq!(client.unwrap().local_addr(), server.unwrap().peer_addr());
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_used_port_is_an_error_at_once() {
+    let listener = Listener::bind(LOOPBACK).unwrap();
+    let again = Listener::bind(listener.local_addr()).unwrap_err();
+    assert_eq!(again.kind(), io::ErrorKind::AddrInUse);
+}
+
+#[test]
+fn a_source_address_is_used_and_a_foreign_one_refused() {
+    block_on(async {
+        let listener = Listener::bind(LOOPBACK).unwrap();
+        let source = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 9));
+        let (client, server) = join!(Stream::connect(listener.local_addr(), Some(source)), listener.accept());
+        assert_eq!(server.unwrap().peer_addr().ip(), source);
+        drop(client.unwrap());
+        let foreign = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+        assert_eq!(
+            Stream::connect(listener.local_addr(), Some(foreign)).await.unwrap_err().kind(),
+            io::ErrorKind::AddrNotAvailable
+        );
+    })
+    .unwrap();
+}
+
+#[test]
+fn an_ipv6_listener_takes_no_ipv4_connection() {
+    if !has_ipv6_loopback() {
+        eprintln!("skipped: no IPv6 on this host");
+        return;
+    }
+    block_on(async {
+        let six = Listener::bind("[::]:0".parse().unwrap()).unwrap();
+        let four = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), six.local_addr().port());
+        assert_eq!(Stream::connect(four, None).await.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+    })
+    .unwrap();
+}

@@ -1,1 +1,61 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use super::*;
+use crate::block_on;
+
+#[test]
+fn a_panic_in_a_task_ends_that_task_alone() {
+    block_on(async {
+        let broken = spawn("broken", async { panic!("on purpose") });
+        broken.join().await;
+        let well = spawn("well", async {});
+        well.join().await;
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_panic_in_blocking_work_reaches_who_waits_for_it() {
+    let caught = catch_unwind(AssertUnwindSafe(|| block_on(blocking(|| panic!("on purpose"))).unwrap()));
+    assert_eq!(caught.unwrap_err().downcast_ref::<&str>(), Some(&"on purpose"));
+}
+
+#[test]
+fn blocking_work_is_bounded() {
+    static RUNNING: AtomicUsize = AtomicUsize::new(0);
+    static MOST: AtomicUsize = AtomicUsize::new(0);
+    block_on(async {
+        let (done, mut all) = tokio::sync::mpsc::unbounded_channel();
+        for _ in 0..processors() * 40 {
+            let done = done.clone();
+            let _ = spawn("work", async move {
+                blocking(|| {
+                    MOST.fetch_max(RUNNING.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    std::thread::yield_now();
+                    RUNNING.fetch_sub(1, Ordering::SeqCst);
+                })
+                .await;
+                done.send(()).unwrap();
+            });
+        }
+        drop(done);
+        let mut ended = 0;
+        while all.recv().await.is_some() {
+            ended += 1;
+        }
+        assert_eq!(ended, processors() * 40);
+    })
+    .unwrap();
+    assert!(MOST.load(Ordering::SeqCst) <= processors() * 4, "{MOST:?} at once");
+}
+
+#[test]
+fn an_aborted_task_comes_to_an_end() {
+    block_on(async {
+        let waiting = spawn("waiting", std::future::pending());
+        waiting.abort();
+        waiting.join().await;
+    })
+    .unwrap();
+}

@@ -86,6 +86,15 @@ impl ClientTls {
         self.verified
     }
 
+    /// The same, naming protocols by ALPN.
+    #[cfg(test)]
+    pub(crate) fn with_alpn(mut self, protocols: &[&str]) -> Self {
+        let mut config = (*self.config).clone();
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+        self.config = Arc::new(config);
+        self
+    }
+
     pub(crate) async fn connect(&self, tcp: TcpStream, name: &str) -> Result<(TlsStream<TcpStream>, TlsInfo), TlsError> {
         let server = ServerName::try_from(name.to_owned()).map_err(|_| TlsError::Name(name.to_owned()))?;
         let server_name = matches!(server, ServerName::DnsName(_)).then(|| name.to_owned());

@@ -116,9 +116,18 @@ fn untrusted(why: &CertificateError) -> String {
         CertificateError::UnknownIssuer => "it is not signed by an authority that is trusted here".to_owned(),
         CertificateError::NotValidForName => "it is for another name".to_owned(),
         CertificateError::NotValidForNameContext { presented, .. } if presented.is_empty() => "it names no host".to_owned(),
-        CertificateError::NotValidForNameContext { presented, .. } => format!("it is for {}", one_line(&presented.join(", "))),
+        CertificateError::NotValidForNameContext { presented, .. } => {
+            let names: Vec<_> = presented.iter().map(|name| bare(name)).collect();
+            format!("it is for {}", one_line(&names.join(", ")))
+        }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => "it has expired".to_owned(),
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "its time has not come yet".to_owned(),
         other => one_line(&other.to_string()).into_owned(),
     }
+}
+
+/// The library shows a name with its kind, as in `DnsName("a.test")`.
+fn bare(presented: &str) -> &str {
+    let inside = presented.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
+    inside.unwrap_or(presented).trim_matches('"')
 }

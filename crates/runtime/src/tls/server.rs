@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
@@ -191,15 +191,17 @@ fn parse_pair(
         .map_err(|error| TlsError::file(cert_origin, error))?;
     let first = chain.first().ok_or_else(|| TlsError::file(cert_origin, "there is no certificate in PEM form in it"))?;
     let names = check(first, cert_origin)?;
-    let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| match error {
-        rustls::pki_types::pem::Error::NoItemsFound => TlsError::file(key_origin, "there is no private key in PEM form in it"),
-        other => TlsError::file(key_origin, other),
-    })?;
-    let certified = CertifiedKey::from_der(chain, key, &provider()).map_err(|error| match error {
-        rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
-            TlsError::KeyMismatch { cert: cert_origin.to_owned(), key: key_origin.to_owned() }
+    let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| {
+        if matches!(error, pem::Error::NoItemsFound) {
+            return TlsError::file(key_origin, "there is no private key in PEM form in it");
         }
-        other => TlsError::file(key_origin, other),
+        TlsError::file(key_origin, error)
+    })?;
+    let certified = CertifiedKey::from_der(chain, key, &provider()).map_err(|error| {
+        if error == rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) {
+            return TlsError::KeyMismatch { cert: cert_origin.to_owned(), key: key_origin.to_owned() };
+        }
+        TlsError::file(key_origin, error)
     })?;
     Ok((names, Arc::new(certified)))
 }

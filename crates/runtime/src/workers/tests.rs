@@ -1,1 +1,64 @@
+use std::rc::Rc;
+use std::sync::mpsc;
+use std::thread;
+
 use super::*;
+
+#[test]
+fn what_is_started_on_a_worker_stays_on_its_thread() {
+    let workers = Workers::start(2).unwrap();
+    let (report, reports) = mpsc::channel();
+    for index in 0..4 {
+        let report = report.clone();
+        workers.spawn_on(index, move || async move {
+            // Not `Send`: it could not be moved to another thread.
+            let here = Rc::new(thread::current().id());
+            let (done, ended) = oneshot::channel();
+            let spawned = crate::task::spawn("inner", async move {
+                let _ = done.send(thread::current().id());
+            });
+            let inner = ended.await.unwrap();
+            spawned.join().await;
+            report.send((index, *here, inner, thread::current().id())).unwrap();
+        });
+    }
+    let mut seen: Vec<_> = (0..4).map(|_| reports.recv().unwrap()).collect();
+    seen.sort_by_key(|(index, ..)| *index);
+    for (_, before, inner, after) in &seen {
+        assert_eq!(before, inner);
+        assert_eq!(before, after);
+    }
+    assert_eq!(seen[0].1, seen[2].1, "indices count round");
+    assert_ne!(seen[0].1, seen[1].1);
+    assert_ne!(seen[0].1, thread::current().id());
+}
+
+#[test]
+fn stopping_drops_what_still_runs() {
+    struct Dropped(mpsc::Sender<()>);
+    impl Drop for Dropped {
+        fn drop(&mut self) {
+            let _ = self.0.send(());
+        }
+    }
+    let workers = Workers::start(1).unwrap();
+    let (dropped, drops) = mpsc::channel();
+    let (started, starts) = mpsc::channel();
+    workers.spawn_on(0, move || async move {
+        let _held = Dropped(dropped);
+        started.send(()).unwrap();
+        std::future::pending::<()>().await;
+    });
+    starts.recv().unwrap();
+    workers.stop();
+    drops.try_recv().unwrap();
+}
+
+#[test]
+fn a_panic_leaves_the_worker_running() {
+    let workers = Workers::start(1).unwrap();
+    let (report, reports) = mpsc::channel();
+    workers.spawn_on(0, || async { panic!("on purpose") });
+    workers.spawn_on(0, move || async move { report.send(()).unwrap() });
+    reports.recv().unwrap();
+}
