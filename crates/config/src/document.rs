@@ -24,7 +24,7 @@ pub(crate) fn span_of(text: &str, path: &str) -> Option<Range<usize>> {
         let next = match value.get_ref() {
             DeValue::Table(table) => entry(table, step).map(|(_, value)| value),
             DeValue::Array(array) => step.parse().ok().and_then(|place: usize| array.get(place)),
-            _scalar => None,
+            DeValue::String(_) | DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) => None,
         };
         let Some(next) = next else { break };
         value = next;
@@ -66,7 +66,7 @@ fn descend(value: &Spanned<DeValue<'_>>, offset: usize, path: &mut Vec<String>) 
     let inside = match value.get_ref() {
         DeValue::Table(table) => descend_table(table, offset, path),
         DeValue::Array(array) => descend_array(array, offset, path),
-        _scalar => false,
+        DeValue::String(_) | DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) => false,
     };
     inside || value.span().contains(&offset)
 }

@@ -75,10 +75,9 @@ impl Secret {
         }
         let mut text = Zeroizing::new(String::new());
         let not_text = || SecretError::NotText { path: path.to_owned() };
-        file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(|cause| match cause.kind() {
-            std::io::ErrorKind::InvalidData => not_text(),
-            _other => read_error(cause),
-        })?;
+        file.take(FILE_BYTES_MAX + 1)
+            .read_to_string(&mut text)
+            .map_err(|cause| if cause.kind() == std::io::ErrorKind::InvalidData { not_text() } else { read_error(cause) })?;
         let line = text.trim_end_matches(['\r', '\n']);
         if u64::try_from(text.len()).is_ok_and(|len| len > FILE_BYTES_MAX) || line.contains(['\r', '\n']) {
             return Err(not_text());

@@ -1,0 +1,269 @@
+//! What is written down: one step of a letter, or a login.
+//!
+//! The JSON of an [`Event`] is the durable form and what `posthouse trace --json` prints: fields are added, never renamed.
+
+use std::net::{IpAddr, SocketAddr};
+
+use serde::{Deserialize, Serialize};
+
+use posthouse_mail::{LetterId, UnixMillis};
+
+/// One step, when, and of which letter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// When it happened. In JSON: milliseconds since 1970.
+    #[serde(with = "millis")]
+    pub at: UnixMillis,
+    /// The letter; none for logins and for refusals before there is one.
+    #[serde(with = "id::option", default, skip_serializing_if = "Option::is_none")]
+    pub letter: Option<LetterId>,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// What happened. Addresses are texts: also what was refused because it is none is written down.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Event {
+    /// A letter was taken in and is durable.
+    Accepted {
+        /// The listener's kind or name.
+        listener: String,
+        /// Who brought it; none for a letter of our own.
+        peer: Option<IpAddr>,
+        /// What the peer called itself.
+        helo: String,
+        /// The TLS version and cipher.
+        tls: Option<String>,
+        /// Who was logged in.
+        account: Option<String>,
+        /// The reverse-path; empty for `<>`.
+        from: String,
+        /// The recipients, aliases already followed.
+        to: Vec<String>,
+        /// The letter's octets.
+        size: u64,
+        /// `Message-ID`.
+        message_id: Option<String>,
+    },
+    /// An alias was followed.
+    Expanded {
+        /// The address in the envelope.
+        address: String,
+        /// Where it leads.
+        targets: Vec<String>,
+    },
+    /// A sender, a recipient, a letter or a connection was refused.
+    Refused {
+        /// The listener's kind or name.
+        listener: String,
+        /// Who came.
+        peer: Option<IpAddr>,
+        /// At what: `connect`, `hello`, `auth`, `sender`, `recipient`, `body`.
+        stage: String,
+        /// The reverse-path, if it was given.
+        from: Option<String>,
+        /// The recipient, if one was refused.
+        to: Option<String>,
+        /// What we answered.
+        reply: String,
+    },
+    /// A delivery was tried.
+    Attempt {
+        /// The recipient.
+        to: String,
+        /// The next hop's name.
+        host: Option<String>,
+        /// The next hop's address.
+        address: Option<SocketAddr>,
+        /// The TLS version and cipher.
+        tls: Option<String>,
+        /// What the next hop answered, or why it could not.
+        reply: String,
+        /// How it ended.
+        outcome: Outcome,
+        /// When it is tried again.
+        #[serde(with = "millis::option", default, skip_serializing_if = "Option::is_none")]
+        next: Option<UnixMillis>,
+    },
+    /// A letter was put into a mailbox here.
+    Stored {
+        /// The recipient.
+        to: String,
+        /// The account.
+        account: String,
+        /// Its number in the inbox.
+        uid: u32,
+    },
+    /// The sender is told of a failure by another letter.
+    Bounced {
+        /// The recipient that failed.
+        to: String,
+        /// The letter that tells.
+        #[serde(with = "id")]
+        bounce: LetterId,
+    },
+    /// A recipient was given up without telling anybody.
+    Discarded {
+        /// The recipient.
+        to: String,
+        /// Why.
+        why: String,
+    },
+    /// Somebody logged in, or tried to.
+    Login {
+        /// `smtp`, `pop3`.
+        protocol: String,
+        /// From where.
+        peer: Option<IpAddr>,
+        /// The login that was given.
+        account: String,
+        /// The SASL mechanism, or `USER`.
+        mechanism: String,
+        /// Whether it was let in.
+        ok: bool,
+    },
+    /// A message was read from a mailbox.
+    Fetched {
+        /// The account.
+        account: String,
+        /// Its number in the inbox.
+        uid: u32,
+        /// By whom.
+        peer: Option<IpAddr>,
+    },
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// The next hop has it.
+    Delivered,
+    /// It will be tried again.
+    Deferred,
+    /// It will not.
+    Failed,
+}
+
+impl Entry {
+    /// A step of a letter.
+    #[must_use]
+    pub fn of(letter: LetterId, at: UnixMillis, event: Event) -> Self {
+        Self { at, letter: Some(letter), event }
+    }
+
+    /// Something that has no letter.
+    #[must_use]
+    pub fn new(at: UnixMillis, event: Event) -> Self {
+        Self { at, letter: None, event }
+    }
+}
+
+impl Event {
+    /// The addresses under which the entry is found, folded.
+    pub(crate) fn addresses(&self) -> Vec<String> {
+        let mut found: Vec<String> = self.named().into_iter().filter(|text| !text.is_empty()).map(fold).collect();
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+
+    fn named(&self) -> Vec<&str> {
+        match self {
+            Self::Accepted { from, to, account, .. } => {
+                let account = account.iter().map(String::as_str);
+                to.iter().map(String::as_str).chain([from.as_str()]).chain(account).collect()
+            }
+            Self::Expanded { address, targets } => targets.iter().map(String::as_str).chain([address.as_str()]).collect(),
+            Self::Refused { from, to, .. } => [from, to].into_iter().flatten().map(String::as_str).collect(),
+            Self::Stored { to, account, .. } => vec![to, account],
+            Self::Attempt { to, .. } | Self::Bounced { to, .. } | Self::Discarded { to, .. } => vec![to],
+            Self::Login { account, .. } | Self::Fetched { account, .. } => vec![account],
+        }
+    }
+
+    /// The Message-ID under which the entry is found.
+    pub(crate) fn message_id(&self) -> Option<&str> {
+        match self {
+            Self::Accepted { message_id, .. } => message_id.as_deref().map(bare_message_id),
+            Self::Expanded { .. }
+            | Self::Refused { .. }
+            | Self::Attempt { .. }
+            | Self::Stored { .. }
+            | Self::Bounced { .. }
+            | Self::Discarded { .. }
+            | Self::Login { .. }
+            | Self::Fetched { .. } => None,
+        }
+    }
+}
+
+/// How an address is compared in the index: whoever looks for `Bob@Example.org` means `bob@example.org`.
+pub(crate) fn fold(address: &str) -> String {
+    address.trim().trim_start_matches('<').trim_end_matches('>').to_lowercase()
+}
+
+/// A Message-ID without its angle brackets (RFC 5322 §3.6.4): people copy it with and without.
+pub(crate) fn bare_message_id(text: &str) -> &str {
+    text.trim().trim_start_matches('<').trim_end_matches('>')
+}
+
+mod millis {
+    use posthouse_mail::UnixMillis;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(at: &UnixMillis, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(at.0)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<UnixMillis, D::Error> {
+        u64::deserialize(deserializer).map(UnixMillis)
+    }
+
+    pub(super) mod option {
+        use posthouse_mail::UnixMillis;
+        use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+        pub(in crate::entry) fn serialize<S: Serializer>(at: &Option<UnixMillis>, serializer: S) -> Result<S::Ok, S::Error> {
+            at.map(|at| at.0).serialize(serializer)
+        }
+
+        pub(in crate::entry) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<UnixMillis>, D::Error> {
+            Ok(Option::<u64>::deserialize(deserializer)?.map(UnixMillis))
+        }
+    }
+}
+
+mod id {
+    use posthouse_mail::LetterId;
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(id: &LetterId, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(id)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<LetterId, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+
+    pub(super) mod option {
+        use posthouse_mail::LetterId;
+        use serde::de::Error as _;
+        use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+        pub(in crate::entry) fn serialize<S: Serializer>(id: &Option<LetterId>, serializer: S) -> Result<S::Ok, S::Error> {
+            id.map(|id| id.to_string()).serialize(serializer)
+        }
+
+        pub(in crate::entry) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<LetterId>, D::Error> {
+            Option::<String>::deserialize(deserializer)?.map(|text| text.parse().map_err(D::Error::custom)).transpose()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

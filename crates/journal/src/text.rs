@@ -1,0 +1,155 @@
+//! An entry as a line that a person understands. The only place where the words are chosen.
+//!
+//! What peers sent (names, replies) is shown with its control characters escaped, so it can neither break the line nor speak to a
+//! terminal.
+
+use std::fmt::{self, Display, Write as _};
+use std::net::IpAddr;
+
+use posthouse_mail::UnixMillis;
+use posthouse_runtime::log::one_line;
+
+use crate::entry::{Entry, Event, Outcome};
+
+/// How many recipients are named before the rest is counted.
+const NAMED_MAX: usize = 3;
+
+/// `03:12:09.120  accepted from 192.0.2.7 (client.example) …`, in UTC.
+impl Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}  {}", time_of_day(self.at), self.event)
+    }
+}
+
+/// The line without its time.
+impl Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut line = String::new();
+        self.write(&mut line)?;
+        f.write_str(&one_line(&line))
+    }
+}
+
+impl Event {
+    fn write(&self, line: &mut String) -> fmt::Result {
+        match self {
+            Self::Accepted { .. } => self.write_accepted(line),
+            Self::Expanded { address, targets } => write!(line, "{address} leads to {}", list(targets)),
+            Self::Refused { listener, peer, stage, from, to, reply } => {
+                write!(line, "refused {}{}", Peer(*peer), At(stage, listener))?;
+                if let Some(from) = from {
+                    write!(line, ", from {}", sender(from))?;
+                }
+                if let Some(to) = to {
+                    write!(line, ", for {to}")?;
+                }
+                write!(line, ": {reply}")
+            }
+            Self::Attempt { .. } => self.write_attempt(line),
+            Self::Stored { to, account, uid } => write!(line, "stored for {to} as message {uid} of account {account}"),
+            Self::Bounced { to, bounce } => write!(line, "gave up on {to}; letter {bounce} tells the sender"),
+            Self::Discarded { to, why } => write!(line, "dropped for {to}: {why}"),
+            Self::Login { protocol, peer, account, mechanism, ok } => {
+                let verb = if *ok { "logged in" } else { "was not let in" };
+                write!(line, "{account} {verb} over {protocol} by {mechanism}, {}", Peer(*peer))
+            }
+            Self::Fetched { account, uid, peer } => write!(line, "message {uid} of account {account} was read, {}", Peer(*peer)),
+        }
+    }
+
+    fn write_accepted(&self, line: &mut String) -> fmt::Result {
+        let Self::Accepted { listener, peer, helo, tls, account, from, to, size, .. } = self else { return Ok(()) };
+        write!(line, "accepted {}", Peer(*peer))?;
+        if !helo.is_empty() {
+            write!(line, " ({helo})")?;
+        }
+        write!(line, " on {listener}")?;
+        match tls {
+            Some(tls) => write!(line, " over {tls}")?,
+            None if peer.is_some() => line.push_str(" without TLS"),
+            None => {}
+        }
+        if let Some(account) = account {
+            write!(line, " as {account}")?;
+        }
+        write!(line, ", {}, from {} for {}", human_size(*size), sender(from), list(to))
+    }
+
+    fn write_attempt(&self, line: &mut String) -> fmt::Result {
+        let Self::Attempt { to, host, address, tls, reply, outcome, next } = self else { return Ok(()) };
+        let verb = match outcome {
+            Outcome::Delivered => "delivered",
+            Outcome::Deferred => "deferred",
+            Outcome::Failed => "failed",
+        };
+        write!(line, "{verb} for {to}")?;
+        match (host, address) {
+            (Some(host), Some(address)) => write!(line, " at {host} ({address})")?,
+            (Some(host), None) => write!(line, " at {host}")?,
+            (None, Some(address)) => write!(line, " at {address}")?,
+            (None, None) => {}
+        }
+        match tls {
+            Some(tls) => write!(line, " over {tls}")?,
+            None if address.is_some() => line.push_str(" without TLS"),
+            None => {}
+        }
+        write!(line, ": {reply}")?;
+        next.map_or(Ok(()), |next| write!(line, "; next try at {}", time_of_day(next)))
+    }
+}
+
+struct Peer(Option<IpAddr>);
+
+impl Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(address) => write!(f, "from {address}"),
+            None => f.write_str("from this machine"),
+        }
+    }
+}
+
+struct At<'a>(&'a str, &'a str);
+
+impl Display for At<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, " at {} on {}", self.0, self.1)
+    }
+}
+
+fn sender(from: &str) -> &str {
+    if from.is_empty() { "<>" } else { from }
+}
+
+fn list(addresses: &[String]) -> String {
+    let named = addresses.iter().take(NAMED_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match addresses.len().saturating_sub(NAMED_MAX) {
+        0 if named.is_empty() => "nobody".to_owned(),
+        0 => named,
+        more => format!("{named} and {more} more"),
+    }
+}
+
+/// Rounded, in binary units.
+fn human_size(octets: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut scaled = octets;
+    let mut units = UNITS.iter();
+    let mut unit = units.next();
+    while scaled >= 10 * 1024 || (scaled >= 1024 && unit == UNITS.first()) {
+        scaled = (scaled + 512) / 1024;
+        unit = units.next();
+    }
+    format!("{scaled} {}", unit.unwrap_or(&"PiB"))
+}
+
+/// Hours to milliseconds, UTC; the date is the reader's to show.
+fn time_of_day(at: UnixMillis) -> String {
+    // `2026-11-24T03:12:09.120Z`
+    let text = at.to_string();
+    text.split_once('T').map_or(text.as_str(), |(_, time)| time.trim_end_matches('Z')).to_owned()
+}
+
+#[cfg(test)]
+mod tests;

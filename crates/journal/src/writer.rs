@@ -1,0 +1,156 @@
+//! The one thread that writes.
+//!
+//! It takes whatever waits in the channel, writes it in one transaction, answers those who asked to be told, and prunes now and then.
+//! It ends when the last [`crate::Journal`] is dropped and the channel is empty. A failed write is logged and its entries are lost.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+
+use posthouse_mail::UnixMillis;
+use posthouse_runtime::sync::oneshot;
+use posthouse_runtime::{clock, task};
+
+use crate::entry::Entry;
+use crate::error::JournalError;
+use crate::settings::Settings;
+use crate::store;
+
+/// Entries that wait for the writer: a few seconds of a busy server, some megabytes.
+const WAITING_MAX: usize = 16_384;
+/// Entries of one transaction.
+const BATCH_MAX: usize = 2_048;
+/// How often the limits are looked at.
+const PRUNE_EVERY: Duration = Duration::from_secs(30);
+/// Entries removed in one transaction, so that recording does not wait for long.
+const PRUNE_BATCH: u32 = 2_000;
+
+/// What is sent to the thread.
+enum Order {
+    Write(Box<Entry>),
+    Flushed(oneshot::Sender<()>),
+}
+
+/// The way to the thread.
+pub(crate) struct Writer {
+    orders: SyncSender<Order>,
+    lost: Arc<AtomicU64>,
+}
+
+impl Writer {
+    /// Opens the file and starts the thread.
+    pub(crate) fn start(path: &Path, settings: Settings) -> Result<Self, JournalError> {
+        let connection = store::open_writer(path)?;
+        let (orders, waiting) = sync_channel(WAITING_MAX);
+        let lost = Arc::new(AtomicU64::new(0));
+        let thread = Thread { connection, settings, lost: Arc::clone(&lost), told: 0, pruned: None };
+        task::thread("journal", move || thread.run(&waiting)).map_err(|error| JournalError::at(path, error))?;
+        Ok(Self { orders, lost })
+    }
+
+    /// Hands an entry over, or counts it as lost.
+    pub(crate) fn record(&self, entry: Entry) {
+        match self.orders.try_send(Order::Write(Box::new(entry))) {
+            Ok(()) => {}
+            // Disconnected: the thread died of a fault of ours, which was logged there.
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
+                self.lost.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Waits until everything recorded before is in the file, or lost.
+    pub(crate) async fn flush(&self) {
+        let (done, told) = oneshot::channel();
+        let orders = self.orders.clone();
+        // The channel may be full, and this order must not be lost.
+        let sent = task::blocking(move || orders.send(Order::Flushed(done))).await;
+        if sent.is_ok() {
+            // An error means that the thread is gone, and there is nothing to wait for.
+            let _ = told.await;
+        }
+    }
+
+    /// How many entries were not written.
+    pub(crate) fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+}
+
+struct Thread {
+    connection: Connection,
+    settings: Settings,
+    lost: Arc<AtomicU64>,
+    /// How many lost entries the log knows of.
+    told: u64,
+    /// When the limits were last looked at; none when there is more to remove.
+    pruned: Option<Instant>,
+}
+
+impl Thread {
+    fn run(mut self, waiting: &Receiver<Order>) {
+        loop {
+            let wait = if self.pruned.is_some() { PRUNE_EVERY } else { Duration::ZERO };
+            match waiting.recv_timeout(wait) {
+                Ok(first) => self.batch(first, waiting),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            self.tell_lost();
+            self.prune_when_due();
+        }
+    }
+
+    fn batch(&mut self, first: Order, waiting: &Receiver<Order>) {
+        let mut entries = Vec::new();
+        let mut flushed = Vec::new();
+        for order in std::iter::once(first).chain(waiting.try_iter().take(BATCH_MAX - 1)) {
+            match order {
+                Order::Write(entry) => entries.push(*entry),
+                Order::Flushed(done) => flushed.push(done),
+            }
+        }
+        if !entries.is_empty()
+            && let Err(error) = store::append(&mut self.connection, &entries)
+        {
+            tracing::error!(%error, entries = entries.len(), "the journal could not be written");
+            self.lost.fetch_add(u64::try_from(entries.len()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        }
+        for done in flushed {
+            // Whoever asked may have gone.
+            let _ = done.send(());
+        }
+    }
+
+    fn tell_lost(&mut self) {
+        let lost = self.lost.load(Ordering::Relaxed);
+        if lost > self.told {
+            tracing::warn!(entries = lost - self.told, "journal entries were lost: more came than could be written");
+            self.told = lost;
+        }
+    }
+
+    fn prune_when_due(&mut self) {
+        let now = clock::now();
+        if self.pruned.is_some_and(|last| now.saturating_duration_since(last) < PRUNE_EVERY) {
+            return;
+        }
+        let keep = u64::try_from(self.settings.keep.duration().as_millis()).unwrap_or(u64::MAX);
+        let before = UnixMillis(clock::unix_millis().saturating_sub(keep));
+        match store::prune(&mut self.connection, before, self.settings.size_max, PRUNE_BATCH) {
+            Ok(gone) if u32::try_from(gone).is_ok_and(|gone| gone >= PRUNE_BATCH) => self.pruned = None,
+            Ok(_) => self.pruned = Some(now),
+            Err(error) => {
+                tracing::warn!(%error, "the journal could not be pruned");
+                self.pruned = Some(now);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
