@@ -6,7 +6,9 @@
 mod authorization;
 mod body;
 mod command;
+mod serve;
 mod session;
 mod transaction;
 
+pub use serve::serve;
 pub use session::{Answer, Closing, Entry, Limits, OpenError, Output, Profile, Question, Session};

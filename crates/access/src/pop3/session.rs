@@ -261,6 +261,17 @@ impl Session {
         more
     }
 
+    /// What of the letter can be written already: a pump that writes it between two chunks holds no more than one.
+    pub fn take_ready(&mut self) -> Option<Bytes> {
+        match self.out.pop_front()? {
+            Output::Send(bytes) => Some(bytes),
+            other => {
+                self.out.push_front(other);
+                None
+            }
+        }
+    }
+
     /// The letter is complete, or reading it failed. A reply that has begun cannot be taken back, so a failure ends the connection
     /// and never sends the dot: the client must not take half a letter for a whole one.
     pub fn body_end(&mut self, now: Instant, whole: bool) {
