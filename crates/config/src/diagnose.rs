@@ -40,10 +40,17 @@ pub(crate) fn mistake(source: &Source, error: &toml::de::Error, schema: &Schema)
 fn syntax(source: &Source, span: &Range<usize>, message: &str) -> ConfigError {
     let mut lines = message.lines();
     let first = lines.next().unwrap_or("it cannot be read");
-    let mut help: Vec<String> = lines.map(str::to_owned).collect();
-    if help.is_empty() {
-        help.push("a setting is `key = value`, a table begins with `[name]`, text stands in \"quotes\"".to_owned());
+    let there = source.short(span).unwrap_or_default();
+    if first == "duplicate key" {
+        let help = "keep one of the two; all settings of a table stand under one `[name]`".to_owned();
+        return source.mistake_at(span, &format!("`{there}` is given twice"), "the second time", vec![help]);
     }
+    let mut help: Vec<String> = lines.map(str::to_owned).collect();
+    help.push(match first {
+        _ if first.contains("must be quoted") && !there.is_empty() => format!("write \"{there}\""),
+        _ if first.contains("basic string, expected `\"`") => "close the text with a \" on the same line".to_owned(),
+        _ => "a setting is `key = value`, a table begins with `[name]`, text stands in \"quotes\"".to_owned(),
+    });
     source.mistake_at(span, &format!("this is not TOML: {first}"), "", help)
 }
 
@@ -90,30 +97,40 @@ impl Place<'_> {
         self.source.mistake_at(&self.span, &format!("`{}` cannot be \"{word}\"", self.name()), "unknown word", help)
     }
 
-    fn missing(&self, key: &str) -> ConfigError {
-        let node = self.root.at(&self.path).and_then(|node| node.child(key));
+    fn missing(mut self, key: &str) -> ConfigError {
+        // The place is where the table begins, which may be where its first entry begins, too.
+        let mut node = None;
+        while node.is_none() {
+            node = self.root.at(&self.path).and_then(|node| node.child(key));
+            if node.is_none() && self.path.pop().is_none() {
+                break;
+            }
+        }
         let mut help = Vec::new();
         if let Some(example) = node.and_then(|node| node.example()) {
             help.push(format!("add `{key} = {example}`"));
         }
         help.extend(node.and_then(|node| node.description()).map(|text| format!("{key}: {}", first_sentence(text))));
-        let message = match self.name().as_str() {
-            "" => format!("the setting `{key}` is missing"),
-            table => format!("the setting `{key}` is missing in `{table}`"),
-        };
-        self.source.mistake_at(&self.span, &message, &format!("needs `{key}`"), help)
+        match self.name().as_str() {
+            "" => {
+                let message = format!("the setting `{key}` is missing");
+                self.source.mistake_at(&(0..0), &message, &format!("needs `{key}` above the first `[table]`"), help)
+            }
+            table => {
+                let message = format!("the setting `{key}` is missing in `{table}`");
+                self.source.mistake_at(&self.span, &message, &format!("needs `{key}`"), help)
+            }
+        }
     }
 
     fn wrong_type(&self, found: &str, expected: &str) -> ConfigError {
         let node = self.root.at(&self.path);
-        // Not the value itself: it may be a secret in the wrong place.
+        // Texts are not repeated: one may be a secret in the wrong place.
         let found = match found.split([' ', '`']).next() {
             Some("string") => "text",
-            Some("integer" | "floating") => "this number",
-            Some("boolean") => "true or false",
             Some("sequence") => "a list",
             Some("map") => "a table",
-            _ => "this",
+            _ => self.source.short(&self.span).unwrap_or("this"),
         };
         let wanted = node.map_or_else(|| expected.to_owned(), |node| node.kind());
         let message = format!("`{}` cannot be {found}", self.name());
@@ -122,25 +139,47 @@ impl Place<'_> {
 
     fn other(&self, message: &str) -> ConfigError {
         let node = self.root.at(&self.path).filter(|node| !node.is_table());
+        let message = match message {
+            "invalid socket address syntax" => "this is not an IP address with a port, such as \"192.0.2.1:25\"",
+            "invalid IP address syntax" => "this is not an IP address, such as \"192.0.2.1\"",
+            message => message,
+        };
         // The units and secrets say themselves what would be right.
-        let help = if message.contains("such as") || message.contains("secret") { Vec::new() } else { self.right_value(node) };
+        let said = message.contains("such as") || node.is_some_and(|node| node.is_secret());
+        let help = if said { Vec::new() } else { self.right_value(node) };
         let name = self.name();
         let message = if name.is_empty() { message.to_owned() } else { format!("`{name}`: {message}") };
         self.source.mistake_at(&self.span, &message, "", help)
     }
 
     fn right_value(&self, node: Option<Node<'_>>) -> Vec<String> {
-        let key = self.path.iter().rev().find(|step| step.parse::<usize>().is_err());
+        let Some(node) = node else { return Vec::new() };
         let in_list = self.path.last().is_some_and(|step| step.parse::<usize>().is_ok());
-        let example = node.and_then(|node| node.example());
+        let key = self.path.iter().rev().find(|step| step.parse::<usize>().is_err());
         let mut help = Vec::new();
-        match (key, example) {
-            (Some(_), Some(example)) if in_list => help.push(format!("an entry is written {example}")),
-            (Some(key), Some(example)) => help.push(format!("write `{key} = {example}`")),
+        match (key, self.mended(node).or_else(|| node.example())) {
+            (Some(_), Some(value)) if in_list => help.push(format!("an entry is written {value}")),
+            (Some(key), Some(value)) => help.push(format!("write `{key} = {value}`")),
             _ => {}
         }
-        help.extend(node.and_then(|node| node.description()).map(first_sentence));
+        help.extend(node.description().map(first_sentence));
         help
+    }
+
+    /// What was written, brought into the right form, where it is plain what was meant.
+    fn mended(&self, node: Node<'_>) -> Option<String> {
+        let there = self.source.short(&self.span)?;
+        let inside = there.trim_matches('"');
+        match node.json_type()? {
+            "array" if !there.starts_with(['[', '{']) => Some(format!("[{there}]")),
+            "integer" if inside != there => inside.parse::<u64>().ok().map(|number| number.to_string()),
+            "boolean" => match inside.to_ascii_lowercase().as_str() {
+                "yes" | "on" | "1" | "true" => Some("true".to_owned()),
+                "no" | "off" | "0" | "false" => Some("false".to_owned()),
+                _ => None,
+            },
+            _ => None,
+        }
     }
 
     /// The dotted path without list places.

@@ -52,6 +52,3 @@ pub fn load_with_source<T: DeserializeOwned + JsonSchema>(path: &Path) -> Result
 pub fn parse<T: DeserializeOwned + JsonSchema>(text: &str, file_name: &str) -> Result<T, ConfigError> {
     Source::new(text, file_name).decode()
 }
-
-#[cfg(test)]
-mod tests;

@@ -59,6 +59,15 @@ impl<'s> Node<'s> {
         self.declared.get("default").filter(|value| !value.is_null() && !value.is_object())
     }
 
+    /// `boolean`, `integer`, `array` …, as the schema calls it.
+    pub(crate) fn json_type(&self) -> Option<&'s str> {
+        self.text("type")
+    }
+
+    pub(crate) fn is_secret(&self) -> bool {
+        self.text("format") == Some("secret")
+    }
+
     pub(crate) fn is_table(&self) -> bool {
         self.resolved.get("properties").is_some()
     }
@@ -116,13 +125,16 @@ impl<'s> Node<'s> {
     /// A right value, as TOML: the declared example, the default, or one made for the type.
     pub(crate) fn example(&self) -> Option<String> {
         let given = |value: &'s Value| value.pointer("/examples/0").map(to_toml);
-        let given = given(self.declared).or_else(|| self.default().map(to_toml)).or_else(|| given(self.resolved));
+        let default = || self.default().filter(|value| value.is_string() || value.is_number()).map(to_toml);
+        let given = given(self.declared).or_else(default).or_else(|| given(self.resolved));
         given.or_else(|| {
             if let Some((word, _)) = self.words().first() {
                 return Some(format!("\"{word}\""));
             }
-            match (self.text("format"), self.text("type")?) {
+            match (self.text("format"), self.text("type").unwrap_or_default()) {
                 (Some("ip" | "ipv4"), _) => Some("\"192.0.2.1\"".to_owned()),
+                (Some("size"), _) => Some("\"50 MiB\"".to_owned()),
+                (Some("duration"), _) => Some("\"30s\"".to_owned()),
                 (Some("secret"), _) => Some("{ file = \"/path\" }".to_owned()),
                 (_, "boolean") => Some("true".to_owned()),
                 (_, "integer") => Some(self.resolved.get("minimum").and_then(Value::as_i64).unwrap_or(1).max(1).to_string()),

@@ -97,6 +97,17 @@ impl Source {
     pub(crate) fn text(&self) -> &str {
         &self.text
     }
+
+    /// The text at a span, if it is short, of one line, and no secret stands on its line.
+    pub(crate) fn short(&self, span: &Range<usize>) -> Option<&str> {
+        const SHORT: usize = 60;
+        let line_start = self.text.get(..span.start)?.rfind('\n').map_or(0, |newline| newline + 1);
+        let line = self.text.get(line_start..)?.lines().next()?;
+        if secret_value(line).is_some() || url_password(line).is_some() {
+            return None;
+        }
+        self.text.get(span.clone()).filter(|text| !text.is_empty() && text.len() <= SHORT && !text.contains(char::is_control))
+    }
 }
 
 impl fmt::Debug for Source {
@@ -137,7 +148,8 @@ fn one_byte_controls(line: &str) -> String {
 
 /// From behind the `=` to the end of the line, unless a table follows, which names a place and not a secret.
 fn secret_value(line: &str) -> Option<Range<usize>> {
-    const WORDS: [&str; 4] = ["password", "secret", "token", "passphrase"];
+    // `pass` for password, passphrase and their misspellings.
+    const WORDS: [&str; 5] = ["pass", "pwd", "secret", "token", "credential"];
     let lower = line.to_ascii_lowercase();
     let word = WORDS.iter().filter_map(|word| lower.find(word)).min()?;
     let equals = word + lower.get(word..)?.find('=')?;

@@ -287,7 +287,7 @@ impl JsonSchema for ByteSize {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": ["string", "integer"], "format": "size", "examples": ["50 MiB"] })
+        json_schema!({ "type": ["string", "integer"], "format": "size" })
     }
 }
 
@@ -301,7 +301,7 @@ impl JsonSchema for Period {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "format": "duration", "examples": ["30s"] })
+        json_schema!({ "type": "string", "format": "duration" })
     }
 }
 
