@@ -1,1 +1,17 @@
-//! Dev-only: scripted peers, dialog files, a fake DNS, certificates, sample letters.
+//! Dev-only: what the tests of the other crates need from the world.
+//!
+//! It speaks plain text to whatever it tests and never imports `smtp` or `client`, so that it cannot share their
+//! mistakes. Its failures are panics: a test that cannot set up its world has failed.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failure here is a failed test"
+)]
+
+pub mod guard;
+pub mod letters;
+pub mod name_server;
+pub mod peer;
+pub mod ports;
