@@ -152,48 +152,58 @@ async fn write_file(folder: &Path, letter: LetterId, prefix: Vec<u8>, source: &m
     let name = format!("{letter}-{:016x}", random::u64());
     let last = self::folder(folder).join(&name);
     let temporary = self::folder(folder).join(format!("{name}{TEMPORARY}"));
-    let path = temporary.clone();
-    let mut file = task::blocking(move || {
-        let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
-        made.map_err(|error| MailboxError::file(&path, &error))
-    })
-    .await?;
-    let mut new = NewFile { name, path: Some(temporary.clone()) };
+    let mut growing = task::blocking(move || Growing::begin(name, &temporary)).await?;
     let mut gathered = prefix;
-    loop {
-        let chunk = source.next().await?;
-        gathered.extend_from_slice(chunk.as_deref().unwrap_or_default());
-        if chunk.is_none() || gathered.len() >= WRITE_BYTES {
-            (file, gathered) = append(file, gathered, &temporary).await?;
-        }
-        if chunk.is_none() {
-            break;
+    while let Some(chunk) = source.next().await? {
+        gathered.extend_from_slice(&chunk);
+        if gathered.len() >= WRITE_BYTES {
+            (growing, gathered) = task::blocking(move || growing.append(gathered)).await?;
         }
     }
-    let path = last.clone();
-    task::blocking(move || {
-        file.sync_all().and_then(|()| fs::rename(&temporary, &path)).map_err(|error| MailboxError::file(&path, &error))?;
-        path.parent().map_or(Ok(()), sync_folder)
-    })
-    .await?;
-    new.path = Some(last);
-    Ok(new)
+    task::blocking(move || growing.append(gathered)?.0.finish(last)).await
 }
 
-/// Writes `octets` and gives the emptied buffer back.
-async fn append(mut file: File, mut octets: Vec<u8>, path: &Path) -> Result<(File, Vec<u8>), MailboxError> {
-    let done = task::blocking(move || {
-        file.write_all(&octets).map(|()| {
-            octets.clear();
-            (file, octets)
-        })
-    });
-    done.await.map_err(|error| MailboxError::file(path, &error))
+/// A file that is being written. It goes into the blocking pool and comes back as a whole, so that when nobody waits any more it is removed
+/// behind the last write and not before it.
+struct Growing {
+    file: File,
+    new: NewFile,
+}
+
+impl Growing {
+    fn begin(name: String, path: &Path) -> Result<Self, MailboxError> {
+        let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+        let file = made.map_err(|error| MailboxError::file(path, &error))?;
+        Ok(Self { file, new: NewFile { name, path: Some(path.to_owned()) } })
+    }
+
+    /// Gives the emptied buffer back.
+    fn append(mut self, mut octets: Vec<u8>) -> Result<(Self, Vec<u8>), MailboxError> {
+        self.file.write_all(&octets).map_err(|error| self.new.failed(&error))?;
+        octets.clear();
+        Ok((self, octets))
+    }
+
+    /// Makes it durable under its last name.
+    fn finish(mut self, last: PathBuf) -> Result<NewFile, MailboxError> {
+        self.file.sync_all().map_err(|error| self.new.failed(&error))?;
+        if let Some(temporary) = &self.new.path {
+            fs::rename(temporary, &last).map_err(|error| MailboxError::file(&last, &error))?;
+        }
+        let folder = last.parent().map(Path::to_owned);
+        self.new.path = Some(last);
+        folder.map_or(Ok(()), |folder| sync_folder(&folder))?;
+        Ok(self.new)
+    }
 }
 
 impl NewFile {
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    fn failed(&self, error: &io::Error) -> MailboxError {
+        MailboxError::file(self.path.as_deref().unwrap_or(Path::new(&self.name)), error)
     }
 
     /// A row names it now.

@@ -109,3 +109,6 @@ fn next_batch(waiting: &Waiting, account: &str) -> Option<Vec<Job>> {
     let rest = jobs.split_off(jobs.len().min(BATCH_MAX));
     Some(std::mem::replace(jobs, rest))
 }
+
+#[cfg(test)]
+mod tests;

@@ -146,7 +146,7 @@ fn an_expansion_that_is_too_wide_is_an_error_and_not_a_shorter_list() {
     world.alias("some@a.test", &["one@a.test", "later@a.test"]).unwrap();
     let more: Vec<_> = (0..1000).map(|number| format!("v{number}@elsewhere.test")).collect();
     world.alias("later@a.test", &more.iter().map(String::as_str).collect::<Vec<_>>()).unwrap();
-    assert!(900 + 1000 < EXPANSION_MAX);
+    const { assert!(900 + 1000 < EXPANSION_MAX) };
     assert_eq!(world.expand("some@a.test").len(), 1900);
 }
 
