@@ -10,11 +10,12 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::pin::{Pin, pin};
 use std::sync::OnceLock;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{BufMut as _, BytesMut};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use crate::clock;
@@ -160,6 +161,15 @@ enum Transport {
     Client(Box<Secured<tokio_rustls::client::TlsStream<TcpStream>>>),
 }
 
+/// What [`Stream::write_or_read`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moved {
+    /// This many octets of `bytes` were taken.
+    Written(usize),
+    /// This many octets came in; 0 at the end of the stream.
+    Read(usize),
+}
+
 #[derive(Debug)]
 struct Secured<S> {
     tls: S,
@@ -251,6 +261,20 @@ impl Stream {
         }
     }
 
+    /// Writes a part of `bytes`, or appends to `buffer` what came in, whichever can be done first; with no `bytes` left, hands over what was
+    /// written. For one who must not wait with a full hand while the peer waits for its own words to be read (RFC 2920 §3.1).
+    /// As with [`Stream::write_all`], after a dropped or failed call the stream can only be dropped.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub async fn write_or_read(&mut self, bytes: &[u8], buffer: &mut BytesMut) -> io::Result<Moved> {
+        match &mut self.transport {
+            Transport::Plain(tcp) => poll_fn(|context| poll_both(tcp, bytes, buffer, context)).await,
+            Transport::Server(secured) => poll_fn(|context| poll_both(&mut secured.tls, bytes, buffer, context)).await,
+            Transport::Client(secured) => poll_fn(|context| poll_both(&mut secured.tls, bytes, buffer, context)).await,
+        }
+    }
+
     /// Ends the connection in order: `close_notify` over TLS, then FIN, then reads for a moment what the peer had under way,
     /// because closing over unread data resets the connection and can take the last reply with it. At most five seconds; afterwards the stream can only be dropped.
     pub async fn close(&mut self) {
@@ -318,19 +342,40 @@ impl Stream {
 
 /// One read of at most `room` octets that holds no memory while it waits.
 async fn read_some<S: AsyncRead + Unpin>(source: &mut S, buffer: &mut BytesMut, room: usize) -> io::Result<usize> {
-    poll_fn(|context| {
-        buffer.reserve(room);
-        let polled = {
-            let mut limited = (&mut *buffer).limit(room);
-            let read: Pin<&mut _> = pin!(source.read_buf(&mut limited));
-            read.poll(context)
-        };
-        if polled.is_pending() && buffer.is_empty() {
-            *buffer = BytesMut::new();
-        }
-        polled
-    })
-    .await
+    poll_fn(|context| poll_read_some(source, buffer, room, context)).await
+}
+
+fn poll_read_some<S: AsyncRead + Unpin>(source: &mut S, buffer: &mut BytesMut, room: usize, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    buffer.reserve(room);
+    let polled = {
+        let mut limited = (&mut *buffer).limit(room);
+        let read: Pin<&mut _> = pin!(source.read_buf(&mut limited));
+        read.poll(context)
+    };
+    if polled.is_pending() && buffer.is_empty() {
+        *buffer = BytesMut::new();
+    }
+    polled
+}
+
+/// Reading comes first: a peer that cannot get rid of its words may have stopped listening to ours.
+fn poll_both<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    bytes: &[u8],
+    buffer: &mut BytesMut,
+    context: &mut Context<'_>,
+) -> Poll<io::Result<Moved>> {
+    if let Poll::Ready(read) = poll_read_some(stream, buffer, READ_BYTES_MIN, context) {
+        return Poll::Ready(read.map(Moved::Read));
+    }
+    if bytes.is_empty() {
+        ready!(Pin::new(stream).poll_flush(context))?;
+        return Poll::Ready(Ok(Moved::Written(0)));
+    }
+    match ready!(Pin::new(stream).poll_write(context, bytes))? {
+        0 => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+        count => Poll::Ready(Ok(Moved::Written(count))),
+    }
 }
 
 /// Whether this host has IPv6 on its loopback interface.
