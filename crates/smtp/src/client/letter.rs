@@ -1,0 +1,532 @@
+//! One letter: its envelope, its octets, and a result for each recipient.
+//!
+//! With PIPELINING the whole envelope leaves in one write, together with DATA or the first BDAT; without, step by step. Replies are matched in order
+//! with what was sent ([`Expected`]). The end of the letter is sent only after every octet was given and checked; what cannot be ended so is never
+//! ended, and the connection has to be dropped ([`Letter::must_drop`]).
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use posthouse_mail::{BodyKind, Envelope, Reply, Status};
+
+use super::capabilities::Capabilities;
+use super::command;
+use super::error::{SessionError, Stage};
+use super::outbox::Outbox;
+use super::settings::Protocol;
+use crate::body::bdat::TextCheck;
+use crate::body::dot::DotEncoder;
+use crate::syntax::LineError;
+
+/// What became of one recipient.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum RecipientResult {
+    /// The server has the letter for this recipient and answers for it.
+    Accepted(Reply),
+    /// The server does not take it: 4xx for now, 5xx for good.
+    Refused(Reply),
+    /// We cannot give it to this server: it lacks something that the letter needs (5.6.3, 5.6.7, 5.3.4), or the letter is malformed (5.6.0). The reply is
+    /// ours, and permanent.
+    Unsendable(Reply),
+    /// The whole letter was sent and no reply came: the server has it or not (RFC 5321 §4.5.3.2.6). Trying again may make a duplicate; not
+    /// trying may lose it.
+    Unknown(String),
+    /// The server takes no more recipients with this letter: send it again to these. At least one other recipient was taken, so that it ends.
+    NotTried(String),
+}
+
+enum Slot {
+    Waiting,
+    Accepted,
+    Ended(RecipientResult),
+}
+
+enum Step {
+    Reset,
+    Mail(String),
+    Rcpt(usize, String),
+    Data,
+}
+
+/// What the next reply is to.
+enum Expected {
+    Reset,
+    Mail,
+    Rcpt(usize),
+    Data,
+    LoneDot,
+    Chunk,
+    End,
+    EndFor(usize),
+}
+
+/// How the letter travels.
+enum Way {
+    Dots(DotEncoder),
+    Chunks(TextCheck),
+    /// BINARYMIME: in chunks, whose octets are anything.
+    Binary,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Body {
+    /// Not yet asked for.
+    Closed,
+    Open,
+    /// Ended or given up.
+    Over,
+}
+
+pub(super) struct Letter {
+    slots: Vec<Slot>,
+    todo: VecDeque<Step>,
+    expected: VecDeque<Expected>,
+    protocol: Protocol,
+    pipelined: bool,
+    way: Way,
+    body: Body,
+    /// What is still to be given.
+    rest: u64,
+    /// The chunk that BDAT will send once it is known whether it is the last.
+    held: Option<Bytes>,
+    begun: bool,
+    end_sent: bool,
+    must_drop: bool,
+    needs_reset: bool,
+    eight_bit_undeclared: bool,
+}
+
+/// What a letter is begun with.
+pub(super) struct Context<'a> {
+    pub(super) protocol: Protocol,
+    pub(super) offered: &'a Capabilities,
+    /// Whether an unfinished transaction is to be cleared first.
+    pub(super) reset: bool,
+}
+
+impl Letter {
+    pub(super) fn new(envelope: &Envelope, size: u64, context: &Context<'_>) -> Self {
+        let offered = context.offered;
+        // LMTP with BDAT: RFC 2033 does not say which chunk gets the reply per recipient, so only where nothing else can carry the letter.
+        let binary = envelope.body == BodyKind::BinaryMime;
+        let way = match (binary, offered.chunking && context.protocol == Protocol::Smtp) {
+            (true, _) => Way::Binary,
+            (false, true) => Way::Chunks(TextCheck::default()),
+            (false, false) => Way::Dots(DotEncoder::new()),
+        };
+        let mut letter = Self {
+            slots: Vec::with_capacity(envelope.recipients.len()),
+            todo: VecDeque::with_capacity(envelope.recipients.len() + 3),
+            expected: VecDeque::new(),
+            protocol: context.protocol,
+            pipelined: offered.pipelining,
+            way,
+            body: Body::Closed,
+            rest: size,
+            held: None,
+            begun: false,
+            end_sent: false,
+            must_drop: false,
+            needs_reset: false,
+            eight_bit_undeclared: envelope.body == BodyKind::EightBitMime && !offered.eight_bit_mime,
+        };
+        letter.plan(envelope, size, context);
+        letter
+    }
+
+    /// Decides who can be sent to at all, and what commands that takes.
+    fn plan(&mut self, envelope: &Envelope, size: u64, context: &Context<'_>) {
+        let offered = context.offered;
+        let whole = unsendable(envelope, size, offered);
+        let utf8_wanted = envelope.smtputf8 || envelope.recipients.iter().any(|recipient| recipient.address.needs_smtputf8());
+        let utf8 = offered.smtputf8 && (utf8_wanted || sender_needs_utf8(envelope));
+        let recipients_max = offered.limits.recipients_max.unwrap_or(usize::MAX);
+        let mut steps = Vec::new();
+        for (index, recipient) in envelope.recipients.iter().enumerate() {
+            let slot = if let Some(reply) = &whole {
+                Slot::Ended(RecipientResult::Unsendable(reply.clone()))
+            } else if recipient.address.needs_smtputf8() && !offered.smtputf8 {
+                Slot::Ended(RecipientResult::Unsendable(no_smtputf8("this recipient's address")))
+            } else if steps.len() >= recipients_max {
+                // RFC 9422 §4.2: more than the announced limit would only be refused.
+                Slot::Ended(RecipientResult::NotTried(format!("the server takes {recipients_max} recipients at a time")))
+            } else {
+                steps.push(Step::Rcpt(index, command::rcpt(recipient, offered)));
+                Slot::Waiting
+            };
+            self.slots.push(slot);
+        }
+        if steps.is_empty() {
+            self.body = Body::Over;
+            self.needs_reset = context.reset;
+            return;
+        }
+        if context.reset {
+            self.todo.push_back(Step::Reset);
+        }
+        self.todo.push_back(Step::Mail(command::mail(envelope, size, utf8, offered)));
+        self.todo.extend(steps);
+        if !self.is_chunked() {
+            self.todo.push_back(Step::Data);
+        } else if self.pipelined && self.protocol == Protocol::Smtp {
+            // In LMTP the end may only be sent once it is known how many replies it will get.
+            self.body = Body::Open;
+        }
+    }
+
+    /// Sends what can be sent now.
+    pub(super) fn advance(&mut self, out: &mut Outbox) -> Result<(), SessionError> {
+        while self.pipelined || self.expected.is_empty() {
+            if matches!(self.todo.front(), Some(Step::Data)) && !self.pipelined && !self.any_accepted() {
+                self.todo.clear();
+                self.give_up();
+            }
+            let (line, expected) = match self.todo.pop_front() {
+                Some(Step::Reset) => ("RSET".to_owned(), Expected::Reset),
+                Some(Step::Mail(line)) => (line, Expected::Mail),
+                Some(Step::Rcpt(index, line)) => (line, Expected::Rcpt(index)),
+                Some(Step::Data) => ("DATA".to_owned(), Expected::Data),
+                None => break,
+            };
+            out.command(&line)?;
+            self.expected.push_back(expected);
+        }
+        // The envelope of a letter in chunks is through.
+        if self.is_chunked() && self.todo.is_empty() && !self.envelope_pending() && self.body != Body::Over {
+            if self.any_accepted() {
+                self.body = Body::Open;
+            } else {
+                self.give_up();
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the next reply.
+    pub(super) fn reply(&mut self, reply: Reply, out: &mut Outbox) -> Result<(), SessionError> {
+        let Some(expected) = self.expected.pop_front() else { return self.unasked(reply) };
+        let stage = stage_of(&expected);
+        // RFC 5321 §3.8: 421 may answer anything, and nothing comes after it.
+        if reply.code() == 421 {
+            self.end_all(&RecipientResult::Refused(reply));
+            self.abandon();
+            return Ok(());
+        }
+        if (300..400).contains(&reply.code()) != (matches!(expected, Expected::Data) && reply.is_positive()) {
+            return Err(SessionError::Protocol { stage, what: "a reply that does not fit the command" });
+        }
+        match expected {
+            Expected::Reset if reply.is_positive() => {}
+            Expected::Reset => return Err(SessionError::Protocol { stage, what: "RSET was refused" }),
+            Expected::Mail => self.mail(reply),
+            Expected::Rcpt(index) => self.rcpt(index, reply),
+            Expected::Data => self.data(reply, out),
+            // The letter for nobody was refused, or taken for nobody.
+            Expected::LoneDot => self.needs_reset = false,
+            Expected::Chunk if reply.is_positive() => {}
+            Expected::Chunk => {
+                self.end_all(&RecipientResult::Refused(reply));
+                self.give_up();
+            }
+            Expected::End => {
+                self.needs_reset = false;
+                self.end_accepted(&ended(reply));
+            }
+            Expected::EndFor(index) => {
+                self.needs_reset = false;
+                self.end(index, ended(reply));
+            }
+        }
+        self.advance(out)
+    }
+
+    /// Whether the next octets are wanted.
+    pub(super) fn wants_body(&self) -> bool {
+        let ready = if !self.is_chunked() {
+            self.todo.is_empty() && self.expected.is_empty()
+        } else if self.pipelined {
+            // The first chunk travels with the envelope; before more of a large letter, it is known that somebody takes it.
+            !self.begun || !self.envelope_pending()
+        } else {
+            self.expected.is_empty()
+        };
+        self.body == Body::Open && ready
+    }
+
+    /// Takes octets of the letter.
+    pub(super) fn body(&mut self, chunk: Bytes, out: &mut Outbox) -> Result<(), SessionError> {
+        if self.body != Body::Open || chunk.is_empty() {
+            return Ok(());
+        }
+        let length = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
+        self.rest = self.rest.checked_sub(length).ok_or(SessionError::BodyLength { given: "more" })?;
+        let checked = match &mut self.way {
+            Way::Dots(encoder) => {
+                let mut dotted = Vec::new();
+                encoder.encode(&chunk, &mut dotted).map(|()| Bytes::from(dotted))
+            }
+            Way::Chunks(text) => text.piece(&chunk).map(|()| chunk),
+            Way::Binary => Ok(chunk),
+        };
+        match checked {
+            Err(fault) => self.malformed(fault),
+            Ok(chunk) if self.is_chunked() => {
+                if let Some(before) = self.held.replace(chunk) {
+                    self.send_chunk(before, false, out)?;
+                }
+            }
+            Ok(chunk) => out.push(chunk),
+        }
+        Ok(())
+    }
+
+    /// The letter is complete: sends its end.
+    pub(super) fn body_end(&mut self, out: &mut Outbox) -> Result<(), SessionError> {
+        if self.body != Body::Open {
+            return Ok(());
+        }
+        if self.rest > 0 {
+            return Err(SessionError::BodyLength { given: "fewer" });
+        }
+        let mut end = Vec::new();
+        let checked = match std::mem::replace(&mut self.way, Way::Binary) {
+            Way::Dots(encoder) => encoder.finish(&mut end),
+            Way::Chunks(text) => text.finish(),
+            Way::Binary => Ok(()),
+        };
+        if let Err(fault) = checked {
+            self.malformed(fault);
+            return Ok(());
+        }
+        if end.is_empty() {
+            let last = self.held.take().unwrap_or_default();
+            self.send_chunk(last, true, out)?;
+        } else {
+            out.copy(&end);
+            self.expect_end();
+        }
+        self.body = Body::Over;
+        self.end_sent = true;
+        Ok(())
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.must_drop || (self.body == Body::Over && self.todo.is_empty() && self.expected.is_empty())
+    }
+
+    /// The connection is gone or useless. The results, if what is known of the letter is worth telling; `handed_over` when all that was sent has
+    /// left us.
+    pub(super) fn lost(mut self, why: &SessionError, handed_over: bool) -> Option<Vec<RecipientResult>> {
+        if !(self.end_sent && handed_over) {
+            return None;
+        }
+        self.end_all(&RecipientResult::Unknown(format!("the letter was sent, then {why}")));
+        Some(self.into_results())
+    }
+
+    pub(super) fn into_results(self) -> Vec<RecipientResult> {
+        let result = |slot| match slot {
+            Slot::Ended(result) => result,
+            Slot::Waiting | Slot::Accepted => RecipientResult::Unknown("the server did not answer for this recipient".to_owned()),
+        };
+        self.slots.into_iter().map(result).collect()
+    }
+
+    /// Whether nothing more can be said on this connection.
+    pub(super) fn must_drop(&self) -> bool {
+        self.must_drop
+    }
+
+    /// Whether the server still has a transaction open.
+    pub(super) fn needs_reset(&self) -> bool {
+        self.needs_reset
+    }
+
+    /// Whether 8-bit octets were declared to us and could not be declared to the server.
+    pub(super) fn eight_bit_undeclared(&self) -> bool {
+        self.eight_bit_undeclared
+    }
+
+    /// Where the dialogue stands.
+    pub(super) fn stage(&self) -> Stage {
+        match self.expected.front() {
+            Some(expected) => stage_of(expected),
+            None if self.body == Body::Open => Stage::Letter,
+            None => Stage::Envelope,
+        }
+    }
+
+    /// Whether the next reply is that to DATA, which has a shorter deadline.
+    pub(super) fn awaits_go_ahead(&self) -> bool {
+        matches!(self.expected.front(), Some(Expected::Data))
+    }
+
+    fn mail(&mut self, reply: Reply) {
+        if reply.is_positive() {
+            self.needs_reset = true;
+            return;
+        }
+        // The replies to the pipelined recipients say only that there is no sender.
+        self.end_all(&RecipientResult::Refused(reply));
+        self.todo.clear();
+        self.give_up();
+        self.needs_reset = false;
+    }
+
+    fn rcpt(&mut self, index: usize, reply: Reply) {
+        let slot = if reply.is_positive() {
+            Slot::Accepted
+        } else if is_too_many(&reply) && self.any_accepted() {
+            Slot::Ended(RecipientResult::NotTried(reply.to_string()))
+        } else {
+            Slot::Ended(RecipientResult::Refused(reply))
+        };
+        if let Some(waiting @ Slot::Waiting) = self.slots.get_mut(index) {
+            *waiting = slot;
+        }
+    }
+
+    fn data(&mut self, reply: Reply, out: &mut Outbox) {
+        if !reply.is_positive() {
+            self.end_accepted(&RecipientResult::Refused(reply));
+            self.give_up();
+        } else if self.any_accepted() {
+            self.body = Body::Open;
+        } else if self.protocol == Protocol::Lmtp {
+            // RFC 2033 §4.2: there would be no reply to the end, and no telling where the server stands.
+            self.abandon();
+        } else {
+            // RFC 2920 §3.1: a server that goes ahead without recipients gets a lone dot.
+            out.copy(b".\r\n");
+            self.expected.push_back(Expected::LoneDot);
+            self.body = Body::Over;
+        }
+    }
+
+    /// A reply while nothing is expected: a refusal in the middle of the letter, or nonsense.
+    fn unasked(&mut self, reply: Reply) -> Result<(), SessionError> {
+        if reply.is_positive() || self.body != Body::Open {
+            return Err(SessionError::Protocol { stage: self.stage(), what: "a reply that nobody asked for" });
+        }
+        // The letter cannot be taken back in DATA but by never ending it.
+        self.end_all(&RecipientResult::Refused(reply));
+        self.abandon();
+        Ok(())
+    }
+
+    fn send_chunk(&mut self, chunk: Bytes, last: bool, out: &mut Outbox) -> Result<(), SessionError> {
+        self.begun = true;
+        out.command(&format!("BDAT {}{}", chunk.len(), if last { " LAST" } else { "" }))?;
+        out.push(chunk);
+        if last {
+            self.expect_end();
+        } else {
+            self.expected.push_back(Expected::Chunk);
+        }
+        Ok(())
+    }
+
+    fn expect_end(&mut self) {
+        match self.protocol {
+            Protocol::Smtp => self.expected.push_back(Expected::End),
+            // RFC 2033 §4.2: one reply for each recipient that was taken, in their order.
+            Protocol::Lmtp => {
+                let taken = self.slots.iter().enumerate().filter(|(_, slot)| matches!(slot, Slot::Accepted));
+                self.expected.extend(taken.map(|(index, _)| Expected::EndFor(index)));
+            }
+        }
+    }
+
+    fn malformed(&mut self, fault: LineError) {
+        let reply = Reply::new(554, Status::permanent(6, 0), &fault.to_string());
+        self.end_all(&RecipientResult::Unsendable(reply));
+        self.abandon();
+    }
+
+    /// No more of the letter will be sent; the dialogue goes on.
+    fn give_up(&mut self) {
+        self.body = Body::Over;
+        self.held = None;
+    }
+
+    /// The dialogue cannot go on.
+    fn abandon(&mut self) {
+        self.give_up();
+        self.must_drop = true;
+    }
+
+    fn is_chunked(&self) -> bool {
+        matches!(self.way, Way::Chunks(_) | Way::Binary)
+    }
+
+    fn envelope_pending(&self) -> bool {
+        self.expected.iter().any(|expected| matches!(expected, Expected::Reset | Expected::Mail | Expected::Rcpt(_)))
+    }
+
+    fn any_accepted(&self) -> bool {
+        self.slots.iter().any(|slot| matches!(slot, Slot::Accepted))
+    }
+
+    fn end_all(&mut self, result: &RecipientResult) {
+        for slot in self.slots.iter_mut().filter(|slot| !matches!(slot, Slot::Ended(_))) {
+            *slot = Slot::Ended(result.clone());
+        }
+    }
+
+    fn end_accepted(&mut self, result: &RecipientResult) {
+        for slot in self.slots.iter_mut().filter(|slot| matches!(slot, Slot::Accepted)) {
+            *slot = Slot::Ended(result.clone());
+        }
+    }
+
+    fn end(&mut self, index: usize, result: RecipientResult) {
+        if let Some(slot @ (Slot::Waiting | Slot::Accepted)) = self.slots.get_mut(index) {
+            *slot = Slot::Ended(result);
+        }
+    }
+}
+
+fn stage_of(expected: &Expected) -> Stage {
+    match expected {
+        Expected::Reset | Expected::Mail | Expected::Rcpt(_) => Stage::Envelope,
+        Expected::Data | Expected::LoneDot | Expected::Chunk => Stage::Letter,
+        Expected::End | Expected::EndFor(_) => Stage::End,
+    }
+}
+
+fn ended(reply: Reply) -> RecipientResult {
+    if reply.is_positive() { RecipientResult::Accepted(reply) } else { RecipientResult::Refused(reply) }
+}
+
+/// 452 for too many recipients (RFC 5321 §4.5.3.1.10, where 552 is the old form), as far as the status does not say something else (RFC 3463: X.5.3).
+fn is_too_many(reply: &Reply) -> bool {
+    match (reply.code(), reply.status()) {
+        (452 | 552, Some(status)) => (status.subject, status.detail) == (5, 3),
+        (452, None) => true,
+        _ => false,
+    }
+}
+
+fn sender_needs_utf8(envelope: &Envelope) -> bool {
+    envelope.reverse_path.address().is_some_and(posthouse_mail::Address::needs_smtputf8)
+}
+
+/// Why this server cannot be given the letter at all.
+fn unsendable(envelope: &Envelope, size: u64, offered: &Capabilities) -> Option<Reply> {
+    if envelope.body == BodyKind::BinaryMime && !offered.binary_mime {
+        // RFC 3030 §3: it must be converted or returned, and a conversion breaks every signature.
+        return Some(Reply::new(554, Status::permanent(6, 3), "the letter is binary and the server takes no BINARYMIME"));
+    }
+    if (envelope.smtputf8 || sender_needs_utf8(envelope)) && !offered.smtputf8 {
+        return Some(no_smtputf8("this letter"));
+    }
+    // RFC 1870 §5: a client may spare itself a refusal that is certain.
+    let size_max = offered.size_max.filter(|&size_max| size > size_max)?;
+    let text = format!("the letter has {size} octets and the server takes {size_max}");
+    Some(Reply::new(552, Status::permanent(3, 4), &text))
+}
+
+/// RFC 6531 §3.5: 550 with 5.6.7.
+fn no_smtputf8(what: &str) -> Reply {
+    Reply::new(550, Status::permanent(6, 7), &format!("{what} needs SMTPUTF8, which the server does not offer"))
+}

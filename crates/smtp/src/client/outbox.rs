@@ -1,0 +1,107 @@
+//! What is to be written, gathered so that what belongs together leaves in one write.
+//!
+//! With `TCP_NODELAY` set each write is a packet of its own, and small ones cost the peer a wake-up each; so commands and small letters are
+//! copied together, while large clean blocks are passed on as they are.
+
+use std::collections::VecDeque;
+
+use bytes::{Bytes, BytesMut};
+use posthouse_mail::Reply;
+
+use super::command::is_one_line;
+use super::error::SessionError;
+use super::transcript::Line;
+
+/// Blocks of at least this many octets are passed on without a copy.
+const PASSED_ON_BYTES_MIN: usize = 16 * 1024;
+/// Once this much waits, it is written before more of the letter is asked for.
+const FULL_BYTES: usize = 64 * 1024;
+
+/// The lines a transcript keeps; what comes after them is left out.
+const TRANSCRIPT_LINES_MAX: usize = 2000;
+
+#[derive(Default)]
+pub(super) struct Outbox {
+    whole: VecDeque<Bytes>,
+    tail: BytesMut,
+    waiting: usize,
+    transcript: Option<Vec<Line>>,
+}
+
+impl Outbox {
+    pub(super) fn new(transcript: bool) -> Self {
+        Self { transcript: transcript.then(Vec::new), ..Self::default() }
+    }
+
+    /// A command, CRLF added.
+    pub(super) fn command(&mut self, line: &str) -> Result<(), SessionError> {
+        self.secret(line, line)
+    }
+
+    /// A command that the transcript shows as `shown`.
+    pub(super) fn secret(&mut self, line: &str, shown: &str) -> Result<(), SessionError> {
+        if !is_one_line(line) {
+            return Err(SessionError::Misuse("a command with a line break"));
+        }
+        self.copy(line.as_bytes());
+        self.copy(b"\r\n");
+        self.record(|| Line::Client(shown.to_owned()));
+        Ok(())
+    }
+
+    pub(super) fn heard(&mut self, reply: &Reply) {
+        self.record(|| Line::Server(reply.clone()));
+    }
+
+    pub(super) fn note(&mut self, text: impl Into<String>) {
+        self.record(|| Line::Note(text.into()));
+    }
+
+    pub(super) fn take_transcript(&mut self) -> Vec<Line> {
+        self.transcript.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    fn record(&mut self, line: impl FnOnce() -> Line) {
+        if let Some(lines) = self.transcript.as_mut().filter(|lines| lines.len() < TRANSCRIPT_LINES_MAX) {
+            lines.push(line());
+        }
+    }
+
+    pub(super) fn copy(&mut self, bytes: &[u8]) {
+        self.waiting += bytes.len();
+        self.tail.extend_from_slice(bytes);
+    }
+
+    pub(super) fn push(&mut self, bytes: Bytes) {
+        if bytes.len() < PASSED_ON_BYTES_MIN {
+            return self.copy(&bytes);
+        }
+        self.waiting += bytes.len();
+        if !self.tail.is_empty() {
+            self.whole.push_back(self.tail.split().freeze());
+        }
+        self.whole.push_back(bytes);
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Bytes> {
+        let next = match self.whole.pop_front() {
+            Some(block) => block,
+            None if self.tail.is_empty() => return None,
+            None => std::mem::take(&mut self.tail).freeze(),
+        };
+        self.waiting -= next.len();
+        Some(next)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting == 0
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.waiting >= FULL_BYTES
+    }
+
+    pub(super) fn clear(&mut self) {
+        (self.whole, self.tail, self.waiting) = Default::default();
+    }
+}

@@ -1,0 +1,120 @@
+//! What a session is to do, given once at its start.
+
+use std::fmt;
+use std::time::Duration;
+
+use posthouse_mail::Domain;
+use posthouse_sasl::{ChannelBinding, Nonce, Password, PrepareError, prepare_login, prepare_password};
+
+/// What is spoken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Protocol {
+    /// SMTP (RFC 5321).
+    #[default]
+    Smtp,
+    /// LMTP (RFC 2033): `LHLO`, and one reply per recipient after the letter.
+    Lmtp,
+}
+
+/// Whether the session upgrades itself with STARTTLS (RFC 3207).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum StartTls {
+    /// Not at all: plain, or TLS from the first octet.
+    #[default]
+    Never,
+    /// When the server offers it and does not refuse (RFC 7435). Anybody between can take the offer out.
+    IfOffered,
+    /// Or nothing is sent.
+    Required,
+}
+
+/// What TLS gives the session.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Secured {
+    /// What a login can be bound to.
+    pub binding: ChannelBinding,
+    /// Whether the server showed a valid certificate for its name: without it the peer may be anybody.
+    pub verified: bool,
+}
+
+/// A login and its password. `Debug` shows neither.
+#[derive(Clone)]
+pub struct Credentials {
+    pub(super) login: String,
+    pub(super) password: Password,
+}
+
+/// How long each step may take; the defaults are those of RFC 5321 §4.5.3.2.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Timeouts {
+    /// To one address, until the connection stands. Not used by the session itself.
+    pub connect: Duration,
+    /// Until the greeting is complete.
+    pub greeting: Duration,
+    /// Until the reply to EHLO, MAIL, RCPT and every other command but the following.
+    pub command: Duration,
+    /// Until the reply to DATA.
+    pub data_start: Duration,
+    /// Until one block of the letter is written, or a chunk of BDAT replied to.
+    pub data_block: Duration,
+    /// Until the reply to the end of the letter. The longest one: giving up here makes duplicates (RFC 1047).
+    pub data_end: Duration,
+}
+
+/// Everything a session is given.
+#[derive(Debug)]
+pub struct Settings {
+    /// What is spoken.
+    pub protocol: Protocol,
+    /// Our name in EHLO or LHLO: a host name or an address literal.
+    pub helo: Domain,
+    /// Whether to use STARTTLS.
+    pub start_tls: StartTls,
+    /// Who logs in; `None` for relaying between servers.
+    pub credentials: Option<Credentials>,
+    /// Logs in although the connection is in clear, or encrypted to somebody unverified. Only for loopback, and for those who ask for it by name.
+    pub danger_credentials_unprotected: bool,
+    /// For the login; from fresh random octets.
+    pub nonce: Nonce,
+    /// How long each step may take.
+    pub timeouts: Timeouts,
+    /// Whether [`ClientSession::take_transcript`](super::ClientSession::take_transcript) has something to give.
+    pub transcript: bool,
+}
+
+impl Credentials {
+    /// A login with its password.
+    ///
+    /// # Errors
+    /// One of them is empty, too long, or has prohibited characters: the user's to mend.
+    pub fn new(login: &str, password: &str) -> Result<Self, PrepareError> {
+        Ok(Self { login: prepare_login(login)?, password: prepare_password(password)? })
+    }
+
+    /// The login.
+    #[must_use]
+    pub fn login(&self) -> &str {
+        &self.login
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credentials(***)")
+    }
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+        Self {
+            // Not in RFC 5321; two minutes leave TCP several of its retries.
+            connect: minutes(2),
+            greeting: minutes(5),
+            command: minutes(5),
+            data_start: minutes(2),
+            data_block: minutes(3),
+            data_end: minutes(10),
+        }
+    }
+}
