@@ -43,7 +43,8 @@ fn syntax(source: &Source, span: &Range<usize>, message: &str) -> ConfigError {
     let there = source.short(span).unwrap_or_default();
     if first == "duplicate key" {
         let help = "keep one of the two; all settings of a table stand under one `[name]`".to_owned();
-        return source.mistake_at(span, &format!("`{there}` is given twice"), "the second time", vec![help]);
+        let message = if there.is_empty() { "a setting is given twice".to_owned() } else { format!("`{there}` is given twice") };
+        return source.mistake_at(span, &message, "the second time", vec![help]);
     }
     let mut help: Vec<String> = lines.map(str::to_owned).collect();
     help.push(match first {

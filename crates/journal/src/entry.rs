@@ -266,4 +266,4 @@ mod id {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

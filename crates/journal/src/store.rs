@@ -135,9 +135,18 @@ pub(crate) fn prune(
     transaction.execute("DELETE FROM address WHERE entry <= ?1", [last])?;
     let gone = transaction.execute("DELETE FROM entry WHERE id <= ?1", [last])?;
     transaction.commit()?;
-    // Gives the pages back to the file system; a failure leaves them for the next entries.
-    let _ = connection.execute_batch("PRAGMA incremental_vacuum");
+    // A failure leaves the pages for the next entries.
+    let _ = give_back(connection);
     Ok(gone)
+}
+
+/// Gives free pages back to the file system.
+fn give_back(connection: &Connection) -> rusqlite::Result<()> {
+    // The statement frees one page a step.
+    let mut statement = connection.prepare_cached("PRAGMA incremental_vacuum")?;
+    let mut steps = statement.raw_query();
+    while steps.next()?.is_some() {}
+    Ok(())
 }
 
 /// The octets in use, free pages not counted.

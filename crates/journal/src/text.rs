@@ -137,11 +137,11 @@ fn human_size(octets: u64) -> String {
     let mut scaled = octets;
     let mut units = UNITS.iter();
     let mut unit = units.next();
-    while scaled >= 10 * 1024 || (scaled >= 1024 && unit == UNITS.first()) {
-        scaled = (scaled + 512) / 1024;
+    while (scaled >= 10 * 1024 && unit != UNITS.last()) || (scaled >= 1024 && unit == UNITS.first()) {
+        scaled = scaled.saturating_add(512) / 1024;
         unit = units.next();
     }
-    format!("{scaled} {}", unit.unwrap_or(&"PiB"))
+    format!("{scaled} {}", unit.unwrap_or(&"TiB"))
 }
 
 /// Hours to milliseconds, UTC; the date is the reader's to show.

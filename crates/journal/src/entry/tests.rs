@@ -1,1 +1,77 @@
-//! Tests.
+use super::*;
+
+fn accepted() -> Event {
+    Event::Accepted {
+        listener: "submission".to_owned(),
+        peer: Some("192.0.2.7".parse().unwrap()),
+        helo: "client.example".to_owned(),
+        tls: Some("TLSv1.3".to_owned()),
+        account: Some("alice@example.test".to_owned()),
+        from: "Alice@Example.test".to_owned(),
+        to: vec!["bob@example.test".to_owned(), "Carol@example.org".to_owned()],
+        size: 12_345,
+        message_id: Some("<1@client.example>".to_owned()),
+    }
+}
+
+/// Every kind of event once. A new kind belongs here.
+pub(crate) fn every_event() -> Vec<Event> {
+    let text = str::to_owned;
+    let peer = Some("192.0.2.7".parse().unwrap());
+    let id = LetterId::new(UnixMillis(1_795_489_929_120), 7);
+    let attempt = |outcome, next| Event::Attempt {
+        to: text("bob@example.test"),
+        host: Some(text("mx.example")),
+        address: Some("198.51.100.1:25".parse().unwrap()),
+        tls: None,
+        reply: text("250 2.0.0 ok"),
+        outcome,
+        next,
+    };
+    vec![
+        accepted(),
+        Event::Expanded { address: text("team@example.test"), targets: vec![text("bob@example.test")] },
+        Event::Refused {
+            listener: text("mx"),
+            peer,
+            stage: text("recipient"),
+            from: Some(String::new()),
+            to: Some(text("nobody@example.test")),
+            reply: text("550 5.1.1 no such user"),
+        },
+        attempt(Outcome::Delivered, None),
+        attempt(Outcome::Deferred, Some(UnixMillis(1_795_490_229_120))),
+        attempt(Outcome::Failed, None),
+        Event::Stored { to: text("bob@example.test"), account: text("01ACCOUNT"), uid: 7 },
+        Event::Bounced { to: text("bob@example.test"), bounce: id },
+        Event::Discarded { to: text("bob@example.test"), why: text("removed by the operator") },
+        Event::Login { protocol: text("smtp"), peer, account: text("alice"), mechanism: text("PLAIN"), ok: false },
+        Event::Fetched { account: text("bob"), uid: 7, peer: None },
+    ]
+}
+
+#[test]
+fn every_event_survives_the_file() {
+    for event in every_event() {
+        for letter in [None, Some(LetterId::new(UnixMillis(1), 2))] {
+            let entry = Entry { at: UnixMillis(1_795_489_929_120), letter, event: event.clone() };
+            let text = serde_json::to_string(&entry).unwrap();
+            assert_eq!(serde_json::from_str::<Entry>(&text).unwrap(), entry, "{text}");
+        }
+    }
+}
+
+#[test]
+fn the_json_of_an_entry_keeps_its_names() {
+    let id = LetterId::new(UnixMillis(1), 2);
+    let entry = Entry::of(id, UnixMillis(3), Event::Bounced { to: "bob@example.test".to_owned(), bounce: id });
+    let expected = format!(r#"{{"at":3,"letter":"{id}","event":"bounced","to":"bob@example.test","bounce":"{id}"}}"#);
+    assert_eq!(serde_json::to_string(&entry).unwrap(), expected);
+}
+
+#[test]
+fn an_event_is_found_by_each_address_it_names_once_and_folded() {
+    assert_eq!(accepted().addresses(), ["alice@example.test", "bob@example.test", "carol@example.org"]);
+    let refused = every_event().remove(2);
+    assert_eq!(refused.addresses(), ["nobody@example.test"], "the empty reverse-path is no address");
+}
