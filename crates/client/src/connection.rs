@@ -1,0 +1,348 @@
+//! One connection to one server: a session, pumped over a socket.
+//!
+//! It never waits with a full hand: while it writes it reads, so that a server that answers early, or answers a thousand recipients before it reads
+//! on, does not wait for us while we wait for it. It never retries a letter; what to do with a result is the caller's policy. An error means that
+//! the connection is of no further use.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use posthouse_mail::{Domain, Envelope};
+use posthouse_runtime::net::{Moved, Stream};
+use posthouse_runtime::stream::ByteSource;
+use posthouse_runtime::tls::{ClientTls, TlsError, TlsInfo};
+use posthouse_runtime::{clock, random};
+use posthouse_sasl::{ChannelBinding, Nonce};
+use posthouse_smtp::client::{Capabilities, ClientSession, Output, RecipientResult, Secured, SessionError, Settings, StartTls};
+
+use crate::error::ClientError;
+use crate::target::{Security, Target, Transcript};
+
+/// How long a farewell may take: nothing depends on it.
+const QUIT_MAX: Duration = Duration::from_secs(5);
+/// How long to look for a reply that came just before the connection broke.
+const LAST_WORDS_MAX: Duration = Duration::from_secs(1);
+
+/// A connection that is logged in and at rest.
+pub struct Connection {
+    wire: Wire,
+    name: String,
+    fallback: Option<String>,
+}
+
+/// The session and its socket.
+struct Wire {
+    stream: Stream,
+    session: ClientSession,
+    input: BytesMut,
+    transcript: Option<Transcript>,
+}
+
+/// Why one address did not lead to a session.
+enum Missed {
+    Connect(String),
+    Tls(TlsError),
+    Session(SessionError),
+}
+
+impl Connection {
+    /// Connects to the first of the target's addresses that answers, secures the connection and logs in.
+    ///
+    /// The next address is tried when one cannot be reached, breaks off, does not answer in time, or turns us away before the login; a refused login,
+    /// missing TLS and wrong certificates are the last word.
+    ///
+    /// # Errors
+    /// [`ClientError`]; of several addresses, that of the last with which there was a dialogue.
+    pub async fn open(target: &Target) -> Result<Self, ClientError> {
+        let helo: Domain = target.helo.parse().map_err(|_| ClientError::Helo(target.helo.clone()))?;
+        let mut failures = Vec::new();
+        let mut last = None;
+        for address in target.in_order() {
+            let missed = match Self::open_at(target, &helo, address).await {
+                Ok(connection) => return Ok(connection),
+                Err(missed) => missed,
+            };
+            let name = target.name.clone();
+            match missed {
+                Missed::Connect(words) => failures.push((address, words)),
+                Missed::Tls(source) => return Err(ClientError::Tls { name, address, source }),
+                Missed::Session(source) => {
+                    let elsewhere = may_differ_elsewhere(&source);
+                    let error = ClientError::Session { name, address, source };
+                    if !elsewhere {
+                        return Err(error);
+                    }
+                    last = Some(error);
+                }
+            }
+        }
+        let name = target.name.clone();
+        Err(match last {
+            Some(error) => error,
+            None if failures.is_empty() => ClientError::NoAddress { name },
+            None => ClientError::Connect { name, failures },
+        })
+    }
+
+    async fn open_at(target: &Target, helo: &Domain, address: SocketAddr) -> Result<Self, Missed> {
+        let (tls, start_tls) = match &target.security {
+            Security::Plain | Security::Implicit(_) => (None, StartTls::Never),
+            Security::Opportunistic(tls) => (Some(tls), StartTls::IfOffered),
+            Security::StartTls(tls) => (Some(tls), StartTls::Required),
+        };
+        match Self::attempt(target, helo, address, start_tls, tls).await {
+            // RFC 7435 §3: a server whose TLS does not work is no worse than one without. The connection is new, because the old one is in the middle of a handshake.
+            Err(Missed::Tls(error)) if start_tls == StartTls::IfOffered => {
+                let mut connection = Self::attempt(target, helo, address, StartTls::Never, None).await?;
+                connection.fallback = Some(error.to_string());
+                Ok(connection)
+            }
+            other => other,
+        }
+    }
+
+    async fn attempt(
+        target: &Target,
+        helo: &Domain,
+        address: SocketAddr,
+        start_tls: StartTls,
+        tls: Option<&ClientTls>,
+    ) -> Result<Self, Missed> {
+        let mut stream = clock::timeout(target.timeouts.connect, Stream::connect(address, target.source))
+            .await
+            .map_err(|_| Missed::Connect("no answer in time".to_owned()))?
+            .map_err(|error| Missed::Connect(error.to_string()))?;
+        if let Security::Implicit(tls) = &target.security {
+            stream = stream.into_tls_client(tls, &target.name).await.map_err(Missed::Tls)?;
+        }
+        let mut nonce = [0; 18];
+        random::fill(&mut nonce);
+        let settings = Settings {
+            protocol: target.protocol,
+            helo: helo.clone(),
+            start_tls,
+            credentials: target.credentials.clone(),
+            danger_credentials_unprotected: target.danger_credentials_unprotected || is_loopback(address),
+            nonce: Nonce::from_random(nonce),
+            timeouts: target.timeouts,
+            transcript: target.transcript.is_some(),
+        };
+        let session = ClientSession::start(settings, secured(&stream), clock::now());
+        let mut wire = Wire { stream, session, input: BytesMut::new(), transcript: target.transcript.clone() };
+        loop {
+            match wire.run().await {
+                Output::Ready => return Ok(Self { wire, name: target.name.clone(), fallback: None }),
+                Output::StartTls => {
+                    let Some(tls) = tls else { return Err(Missed::Session(SessionError::Misuse("TLS was not asked for"))) };
+                    wire = wire.secure(tls, &target.name).await.map_err(Missed::Tls)?;
+                }
+                Output::Closed(why) => {
+                    return Err(Missed::Session(why.unwrap_or(SessionError::Misuse("closed before it began"))));
+                }
+                Output::Send(_) | Output::Body | Output::Done(_) | Output::Wait(_) => {
+                    return Err(Missed::Session(SessionError::Misuse("a letter before the login")));
+                }
+            }
+        }
+    }
+
+    /// The address this connection goes to.
+    #[must_use]
+    pub fn peer(&self) -> SocketAddr {
+        self.wire.stream.peer_addr()
+    }
+
+    /// What TLS agreed on; `None` in clear.
+    #[must_use]
+    pub fn tls(&self) -> Option<&TlsInfo> {
+        self.wire.stream.tls()
+    }
+
+    /// Why the connection is in clear although the server offered STARTTLS; only with [`Security::Opportunistic`].
+    #[must_use]
+    pub fn tls_fallback(&self) -> Option<&str> {
+        self.fallback.as_deref()
+    }
+
+    /// What the server offers.
+    #[must_use]
+    pub fn capabilities(&self) -> &Capabilities {
+        self.wire.session.capabilities()
+    }
+
+    /// Whether another letter may be sent.
+    #[must_use]
+    pub fn is_reusable(&self) -> bool {
+        !self.wire.session.is_closed() && !self.wire.session.is_exhausted()
+    }
+
+    /// Whether the last letter had 8-bit text that the server has not said it can take (it was sent as it is).
+    #[must_use]
+    pub fn sent_undeclared_eight_bit(&self) -> bool {
+        self.wire.session.sent_undeclared_eight_bit()
+    }
+
+    /// Sends a letter: one result per recipient of the envelope, in its order.
+    ///
+    /// `body` must have CRLF line ends, unless the envelope says BINARYMIME; what is malformed is [`RecipientResult::Unsendable`].
+    ///
+    /// # Errors
+    /// The connection broke or the server broke the protocol before the letter was complete, so that nobody got it; or `body` could not be read.
+    pub async fn send(&mut self, envelope: &Envelope, body: &mut dyn ByteSource) -> Result<Vec<RecipientResult>, ClientError> {
+        self.wire.look_up().await;
+        if self.wire.session.is_closed() {
+            return Err(self.closed().await);
+        }
+        self.wire.session.letter(clock::now(), envelope, body.len());
+        loop {
+            match self.wire.run().await {
+                Output::Body => match body.next().await {
+                    Ok(Some(chunk)) => self.wire.session.body(clock::now(), chunk),
+                    Ok(None) => self.wire.session.body_end(clock::now()),
+                    Err(error) => {
+                        self.wire.session.body_failed();
+                        return Err(ClientError::Read(error));
+                    }
+                },
+                Output::Done(results) => {
+                    self.wire.tell();
+                    return Ok(results);
+                }
+                Output::Closed(why) => return Err(self.error(why)),
+                Output::Ready | Output::StartTls | Output::Send(_) | Output::Wait(_) => {
+                    return Err(self.error(Some(SessionError::Misuse("a letter without an end"))));
+                }
+            }
+        }
+    }
+
+    /// Says QUIT and closes the connection; a server that does not answer is not waited for.
+    pub async fn quit(mut self) {
+        self.wire.session.quit(clock::now());
+        let _ = clock::timeout(QUIT_MAX, self.wire.run()).await;
+        self.wire.stream.close().await;
+    }
+
+    async fn closed(&mut self) -> ClientError {
+        let why = if let Output::Closed(why) = self.wire.run().await { why } else { None };
+        self.error(why)
+    }
+
+    fn error(&self, why: Option<SessionError>) -> ClientError {
+        let source = why.unwrap_or(SessionError::Misuse("a letter after QUIT"));
+        ClientError::Session { name: self.name.clone(), address: self.peer(), source }
+    }
+}
+
+impl Wire {
+    /// Reads and writes until the session wants something else.
+    async fn run(&mut self) -> Output {
+        loop {
+            let output = self.session.poll(clock::now());
+            self.tell();
+            match output {
+                Output::Send(bytes) => self.write(bytes).await,
+                Output::Wait(until) => {
+                    // At the deadline the next poll ends the session.
+                    if let Ok(read) = clock::timeout_at(until, self.stream.read(&mut self.input)).await {
+                        self.heard(read);
+                    }
+                }
+                Output::StartTls | Output::Ready | Output::Body | Output::Done(_) | Output::Closed(_) => return output,
+            }
+        }
+    }
+
+    async fn write(&mut self, mut bytes: Bytes) {
+        loop {
+            let is_over = bytes.is_empty();
+            if is_over && self.stream.tls().is_none() {
+                return;
+            }
+            let moved = clock::timeout_at(self.session.deadline(), self.stream.write_or_read(&bytes, &mut self.input)).await;
+            match moved {
+                Ok(Ok(Moved::Written(_))) if is_over => return,
+                Ok(Ok(Moved::Written(count))) => bytes.advance(count.min(bytes.len())),
+                Ok(Ok(Moved::Read(count))) if count > 0 || is_over => self.heard(Ok(count)),
+                // The rest cannot be written any more.
+                Ok(Ok(Moved::Read(_))) => self.session.write_failed(false),
+                Ok(Err(_)) => {
+                    self.last_words().await;
+                    if is_over { self.session.closed() } else { self.session.write_failed(false) }
+                }
+                Err(_) => self.session.write_failed(true),
+            }
+            if self.session.is_closed() {
+                return;
+            }
+        }
+    }
+
+    /// A server that refuses and closes breaks our write; its reply may still lie here.
+    async fn last_words(&mut self) {
+        while let Ok(Ok(1..)) = clock::timeout(LAST_WORDS_MAX, self.stream.read(&mut self.input)).await {
+            self.session.receive(clock::now(), &self.input);
+            self.input.clear();
+        }
+    }
+
+    /// Before a letter: whether the server has closed meanwhile. A letter sent into a closed connection would have an unknown end.
+    async fn look_up(&mut self) {
+        if let Ok(read) = clock::timeout(Duration::ZERO, self.stream.read(&mut self.input)).await {
+            self.heard(read);
+        }
+    }
+
+    fn heard(&mut self, read: io::Result<usize>) {
+        match read {
+            Ok(1..) => {
+                self.session.receive(clock::now(), &self.input);
+                self.input.clear();
+            }
+            Ok(0) | Err(_) => self.session.closed(),
+        }
+    }
+
+    async fn secure(self, tls: &ClientTls, name: &str) -> Result<Self, TlsError> {
+        let Self { stream, mut session, transcript, .. } = self;
+        let stream = stream.into_tls_client(tls, name).await?;
+        if let Some(secured) = secured(&stream) {
+            session.tls_started(clock::now(), secured);
+        }
+        Ok(Self { stream, session, input: BytesMut::new(), transcript })
+    }
+
+    fn tell(&mut self) {
+        if let Some(transcript) = &self.transcript {
+            self.session.take_transcript().iter().for_each(|line| transcript(line));
+        }
+    }
+}
+
+/// Whether another address of the same server may do better: it is another machine as often as not.
+fn may_differ_elsewhere(error: &SessionError) -> bool {
+    use posthouse_smtp::client::Stage;
+    match error {
+        SessionError::Refused { stage, .. } => !matches!(stage, Stage::Login),
+        SessionError::Timeout(_) | SessionError::Lost(_) | SessionError::Protocol { .. } | SessionError::Unreadable { .. } => {
+            true
+        }
+        _ => false,
+    }
+}
+
+fn secured(stream: &Stream) -> Option<Secured> {
+    stream.tls().map(|info| Secured {
+        binding: info.exporter.map_or(ChannelBinding::None, ChannelBinding::Exporter),
+        verified: info.verified,
+    })
+}
+
+fn is_loopback(address: SocketAddr) -> bool {
+    address.ip().to_canonical().is_loopback()
+}
+
+#[cfg(test)]
+mod tests;

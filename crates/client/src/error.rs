@@ -1,0 +1,141 @@
+//! Why a letter could not be handed over at all, whose fault that is, and what to do about it.
+
+use std::io;
+use std::net::SocketAddr;
+
+use posthouse_mail::Reply;
+use posthouse_runtime::tls::TlsError;
+use posthouse_smtp::client::{SessionError, Stage};
+use thiserror::Error;
+
+/// Whose fault something is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fault {
+    /// The caller's: a wrong setting, password, address or file.
+    Yours,
+    /// The server's.
+    Server,
+    /// The network's between.
+    Network,
+}
+
+/// Why nothing was handed over. Whatever this is, no recipient got the letter by it.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// There is no address to connect to.
+    #[error("{name} has no address that can be used")]
+    NoAddress {
+        /// The server.
+        name: String,
+    },
+    /// No address could be reached.
+    #[error("cannot connect to {name}: {}", list(failures))]
+    Connect {
+        /// The server.
+        name: String,
+        /// Each address tried, with the system's words.
+        failures: Vec<(SocketAddr, String)>,
+    },
+    /// The handshake failed.
+    #[error("no TLS with {name} at {address}: {source}")]
+    Tls {
+        /// The server.
+        name: String,
+        /// The address.
+        address: SocketAddr,
+        /// What went wrong.
+        source: TlsError,
+    },
+    /// The dialogue ended early.
+    #[error("{name} at {address}: {source}")]
+    Session {
+        /// The server.
+        name: String,
+        /// The address.
+        address: SocketAddr,
+        /// What went wrong.
+        source: SessionError,
+    },
+    /// The letter could not be read while it was sent; it was not ended, so the server has none of it.
+    #[error("the letter could not be read: {0}")]
+    Read(io::Error),
+    /// The name for EHLO is neither a host name nor an address literal.
+    #[error("`{0}` cannot be our name in EHLO: it must be a host name or an address literal such as [192.0.2.1]")]
+    Helo(String),
+}
+
+impl ClientError {
+    /// Whether the same may work later.
+    #[must_use]
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Self::NoAddress { .. } | Self::Connect { .. } | Self::Tls { .. } | Self::Read(_) => true,
+            Self::Session { source, .. } => source.is_temporary(),
+            Self::Helo(_) => false,
+        }
+    }
+
+    /// Whose fault it is.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Connect { .. } => Fault::Network,
+            Self::Tls { .. } => Fault::Server,
+            Self::NoAddress { .. } | Self::Read(_) | Self::Helo(_) => Fault::Yours,
+            Self::Session { source, .. } => match source {
+                SessionError::Timeout(_) | SessionError::Lost(_) => Fault::Network,
+                SessionError::Refused { stage: Stage::Login, .. }
+                | SessionError::UnprotectedLogin
+                | SessionError::Login(_)
+                | SessionError::BodyLength { .. }
+                | SessionError::BodyUnreadable
+                | SessionError::Misuse(_) => Fault::Yours,
+                _ => Fault::Server,
+            },
+        }
+    }
+
+    /// What to do about it, in one sentence.
+    #[must_use]
+    pub fn advice(&self) -> &'static str {
+        match self {
+            Self::NoAddress { .. } => "Check the server's name and its DNS records.",
+            Self::Connect { .. } => "Check the server's name and port, and whether a firewall or the provider blocks the port.",
+            Self::Tls { .. } => {
+                "Check that the name is the one in the server's certificate; a private CA has to be given as a file of trusted roots."
+            }
+            Self::Read(_) => "Check the file the letter is read from.",
+            Self::Helo(_) => "Give a host name such as mail.example.org.",
+            Self::Session { source, .. } => match source {
+                SessionError::Refused { stage: Stage::Login, .. } => "Check the user name and the password.",
+                SessionError::Login(_) => {
+                    "Check the user name and the password; if both are right, this is not the server they belong to."
+                }
+                SessionError::UnprotectedLogin => {
+                    "Use smtp+starttls:// or smtps://, so that the password is protected on its way."
+                }
+                SessionError::NoStartTls => {
+                    "Try smtps:// on port 465; if the server offered STARTTLS before, somebody on the way may have removed it."
+                }
+                SessionError::NoMechanism { .. } => "Log in on the submission port (587 or 465), where servers offer it.",
+                SessionError::Injected => "Do not use this network for mail; tell the server's operator.",
+                SessionError::Refused { .. } if self.is_temporary() => "Try again later.",
+                SessionError::Refused { .. } => "Read the server's words: it does not want mail from here.",
+                SessionError::Timeout(_) | SessionError::Lost(_) => "Try again later.",
+                _ => "Tell the server's operator: the server does not behave as it must.",
+            },
+        }
+    }
+
+    /// The server's reply, where that was the reason.
+    #[must_use]
+    pub fn reply(&self) -> Option<&Reply> {
+        if let Self::Session { source, .. } = self { source.reply() } else { None }
+    }
+}
+
+fn list(failures: &[(SocketAddr, String)]) -> String {
+    let each: Vec<String> = failures.iter().map(|(address, words)| format!("{address}: {words}")).collect();
+    each.join("; ")
+}

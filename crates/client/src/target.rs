@@ -1,0 +1,104 @@
+//! Where to connect, and how.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use posthouse_runtime::tls::ClientTls;
+use posthouse_smtp::client::{Credentials, Line, Protocol, Timeouts};
+
+/// Is called with each line of the dialogue, without its secrets.
+pub type Transcript = Arc<dyn Fn(&Line) + Send + Sync>;
+
+/// How the connection is protected.
+#[derive(Clone, Debug)]
+pub enum Security {
+    /// Not at all.
+    Plain,
+    /// By STARTTLS where the server offers it and it works, else not at all (RFC 7435): what servers do among each other without a policy.
+    Opportunistic(ClientTls),
+    /// By STARTTLS, or nothing is sent.
+    StartTls(ClientTls),
+    /// By TLS from the first octet (RFC 8314).
+    Implicit(ClientTls),
+}
+
+/// One server, and everything that is needed to talk to it.
+#[derive(Clone)]
+pub struct Target {
+    /// Its name: what its certificate is checked against, and what errors call it.
+    pub name: String,
+    /// Its addresses, best first; tried in turn, with the two families interleaved. At most [`Self::ADDRESSES_MAX`] are tried.
+    pub addresses: Vec<SocketAddr>,
+    /// What it speaks.
+    pub protocol: Protocol,
+    /// How the connection is protected.
+    pub security: Security,
+    /// Who logs in. Only over verified TLS, or over loopback.
+    pub credentials: Option<Credentials>,
+    /// Logs in even without verified TLS: whoever is on the way can read the password.
+    pub danger_credentials_unprotected: bool,
+    /// Our name in EHLO: a host name or an address literal.
+    pub helo: String,
+    /// The address to connect from.
+    pub source: Option<IpAddr>,
+    /// How long each step may take.
+    pub timeouts: Timeouts,
+    /// Who wants to read along.
+    pub transcript: Option<Transcript>,
+}
+
+impl Target {
+    /// The addresses of one target that are tried: a name with thousands of them is no reason to try for days.
+    pub const ADDRESSES_MAX: usize = 16;
+
+    /// A target without login, with the timeouts of RFC 5321.
+    #[must_use]
+    pub fn new(name: impl Into<String>, addresses: Vec<SocketAddr>, security: Security, helo: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            addresses,
+            protocol: Protocol::Smtp,
+            security,
+            credentials: None,
+            danger_credentials_unprotected: false,
+            helo: helo.into(),
+            source: None,
+            timeouts: Timeouts::default(),
+            transcript: None,
+        }
+    }
+
+    /// The addresses in the order in which they are tried: the families take turns, each in its own order, so that a host whose one family
+    /// leads nowhere is reached at the second try (RFC 8305 §4).
+    pub(crate) fn in_order(&self) -> Vec<SocketAddr> {
+        let usable = |address: &&SocketAddr| self.source.is_none_or(|source| source.is_ipv4() == address.is_ipv4());
+        let first_is_v4 = self.addresses.iter().find(usable).is_some_and(SocketAddr::is_ipv4);
+        let (mut one, mut other): (Vec<&SocketAddr>, Vec<&SocketAddr>) =
+            self.addresses.iter().filter(usable).partition(|address| address.is_ipv4() == first_is_v4);
+        let mut ordered = Vec::with_capacity(one.len() + other.len());
+        one.reverse();
+        other.reverse();
+        while !(one.is_empty() && other.is_empty()) {
+            ordered.extend(one.pop());
+            ordered.extend(other.pop());
+        }
+        ordered.truncate(Self::ADDRESSES_MAX);
+        ordered
+    }
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Target")
+            .field("name", &self.name)
+            .field("addresses", &self.addresses)
+            .field("protocol", &self.protocol)
+            .field("security", &self.security)
+            .field("helo", &self.helo)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;
