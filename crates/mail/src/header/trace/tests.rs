@@ -1,0 +1,39 @@
+use super::*;
+
+fn received(helo: &str, tls: Option<&str>) -> String {
+    let (by, to) = ("mail.example.test".parse().unwrap(), "bob@example.test".parse().unwrap());
+    let at = UnixMillis(1_790_000_000_000);
+    let peer = "192.0.2.7".parse().unwrap();
+    Received { helo, peer, by: &by, with: "ESMTPS", tls, id: LetterId::new(at, 1), only_recipient: Some(&to), at }.to_field()
+}
+
+#[test]
+fn a_received_field_says_from_by_with_id_for_and_when() {
+    assert_eq!(
+        received("client.example", Some("TLSv1.3, TLS_AES_128_GCM_SHA256")),
+        "Received: from client.example ([192.0.2.7])\r\n\t(using TLSv1.3, TLS_AES_128_GCM_SHA256)\r\n\
+         \tby mail.example.test with ESMTPS id 01M3250V000000000000000001\r\n\tfor <bob@example.test>;\r\n\tMon, 21 Sep 2026 14:13:20 +0000\r\n"
+    );
+}
+
+#[test]
+fn a_hostile_hello_adds_no_line_and_closes_no_comment() {
+    let field = received("x\r\nSubject: forged) by evil (", None);
+    assert_eq!(field.matches("\r\n").count(), 4);
+    assert!(field.starts_with("Received: from [192.0.2.7] ([192.0.2.7] helo=x??Subject: forged? by evil ?)\r\n"), "{field}");
+}
+
+#[test]
+fn the_keyword_says_how_the_letter_came() {
+    for (lmtp, extended, tls, login, utf8, expected) in [
+        (false, false, false, false, false, "SMTP"),
+        (false, true, false, false, false, "ESMTP"),
+        (false, true, true, false, false, "ESMTPS"),
+        (false, true, true, true, false, "ESMTPSA"),
+        (false, true, false, true, false, "ESMTPA"),
+        (false, true, true, true, true, "UTF8SMTPSA"),
+        (true, true, true, false, false, "LMTPS"),
+    ] {
+        assert_eq!(Received::with(lmtp, extended, tls, login, utf8), expected);
+    }
+}
