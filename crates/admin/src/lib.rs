@@ -1,1 +1,18 @@
 //! What an operator can do, written once for the command line and HTTP.
+//!
+//! [`Admin`] works on a data directory, beside a running server or without one: domains, accounts, aliases, the journal and the
+//! mailboxes. Results are typed and serialisable; what they are called in JSON is kept. It prints nothing, prompts for nothing, and
+//! decides nothing about mail on its way. Its failure leaves everything as it was; [`AdminError::kind`] says whose fault it is.
+
+mod admin;
+mod error;
+mod mail;
+mod password;
+mod results;
+mod trace;
+
+pub use admin::Admin;
+pub use error::{AdminError, Kind};
+pub use mail::Letter;
+pub use password::generate_password;
+pub use results::{AccountInfo, AliasInfo, DomainInfo, MailInfo, RemovedAccount, Timeline, Trace, TraceEntry};

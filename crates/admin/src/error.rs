@@ -1,0 +1,109 @@
+//! What can go wrong, and whose fault it is.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use posthouse_directory::DirectoryError;
+use posthouse_journal::JournalError;
+use posthouse_mailbox::MailboxError;
+
+/// Why something could not be done.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum AdminError {
+    /// There is nothing to work on.
+    #[error("there is no data directory {}; a server makes it when it starts, and so does adding a domain", .0.display())]
+    NoData(PathBuf),
+    /// The directory cannot be made or read.
+    #[error("{}: {cause}", path.display())]
+    Folder {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        cause: std::io::Error,
+    },
+    /// There is no such account.
+    #[error("there is no account `{0}`")]
+    NoAccount(String),
+    /// The inbox is empty.
+    #[error("the inbox of `{0}` is empty")]
+    NoMail(String),
+    /// Identities.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// Stored mail.
+    #[error(transparent)]
+    Mailbox(#[from] MailboxError),
+    /// A letter could not be read to its end.
+    #[error("the letter could not be read: {0}")]
+    Read(std::io::Error),
+}
+
+/// Whose fault an error is, and what to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// What was named does not exist.
+    NotFound,
+    /// It contradicts what is there: it exists already, or is in use.
+    Conflict,
+    /// What was given cannot be taken as it is.
+    Invalid,
+    /// It may work in a moment.
+    Busy,
+    /// The data directory is not there or of another version.
+    Setup,
+    /// The disk or its rights.
+    Storage,
+}
+
+impl AdminError {
+    /// Whose fault it is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::NoData(_) => Kind::Setup,
+            Self::Folder { .. } | Self::Read(_) => Kind::Storage,
+            Self::NoAccount(_) | Self::NoMail(_) => Kind::NotFound,
+            Self::Directory(error) => directory_kind(error),
+            Self::Journal(JournalError::Missing(_) | JournalError::Newer { .. }) => Kind::Setup,
+            Self::Journal(_) => Kind::Storage,
+            Self::Mailbox(error) => mailbox_kind(error),
+        }
+    }
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "the other crate may add errors, and storage is what they are then")]
+fn directory_kind(error: &DirectoryError) -> Kind {
+    match error {
+        DirectoryError::NoSuchDomain(_) | DirectoryError::NoSuchAccount(_) | DirectoryError::NoSuchAlias(_) => Kind::NotFound,
+        DirectoryError::DomainExists(_)
+        | DirectoryError::DomainInUse { .. }
+        | DirectoryError::AccountExists(_)
+        | DirectoryError::AliasExists(_) => Kind::Conflict,
+        DirectoryError::DomainLiteral(_)
+        | DirectoryError::CatchAllAccount(_)
+        | DirectoryError::NoTargets(_)
+        | DirectoryError::CatchAllTarget(_)
+        | DirectoryError::TooManyTargets(_)
+        | DirectoryError::Loop { .. }
+        | DirectoryError::TooMuch(_)
+        | DirectoryError::Password(_) => Kind::Invalid,
+        DirectoryError::Busy(_) => Kind::Busy,
+        DirectoryError::Newer { .. } => Kind::Setup,
+        _ => Kind::Storage,
+    }
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "the other crate may add errors, and storage is what they are then")]
+fn mailbox_kind(error: &MailboxError) -> Kind {
+    match error {
+        MailboxError::Account(_) | MailboxError::NoSuchMessage(_) => Kind::NotFound,
+        MailboxError::InUse | MailboxError::Busy(_) | MailboxError::Full(_) => Kind::Busy,
+        MailboxError::Newer { .. } => Kind::Setup,
+        _ => Kind::Storage,
+    }
+}
