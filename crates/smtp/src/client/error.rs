@@ -112,7 +112,9 @@ impl SessionError {
             | Self::Injected
             | Self::NoStartTls
             | Self::BodyUnreadable => true,
-            Self::UnprotectedLogin | Self::NoMechanism { .. } | Self::Login(_) | Self::BodyLength { .. } | Self::Misuse(_) => false,
+            Self::UnprotectedLogin | Self::NoMechanism { .. } | Self::Login(_) | Self::BodyLength { .. } | Self::Misuse(_) => {
+                false
+            }
         }
     }
 

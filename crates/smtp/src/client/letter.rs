@@ -5,6 +5,7 @@
 //! ended, and the connection has to be dropped ([`Letter::must_drop`]).
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use bytes::Bytes;
 use posthouse_mail::{BodyKind, Envelope, Reply, Status};
@@ -13,7 +14,7 @@ use super::capabilities::Capabilities;
 use super::command;
 use super::error::{SessionError, Stage};
 use super::outbox::Outbox;
-use super::settings::Protocol;
+use super::settings::{Protocol, Timeouts};
 use crate::body::bdat::TextCheck;
 use crate::body::dot::DotEncoder;
 use crate::syntax::LineError;
@@ -90,6 +91,7 @@ pub(super) struct Letter {
     /// The chunk that BDAT will send once it is known whether it is the last.
     held: Option<Bytes>,
     begun: bool,
+    first_taken: bool,
     end_sent: bool,
     must_drop: bool,
     needs_reset: bool,
@@ -125,6 +127,7 @@ impl Letter {
             rest: size,
             held: None,
             begun: false,
+            first_taken: false,
             end_sent: false,
             must_drop: false,
             needs_reset: false,
@@ -223,7 +226,7 @@ impl Letter {
             Expected::Data => self.data(reply, out),
             // The letter for nobody was refused, or taken for nobody.
             Expected::LoneDot => self.needs_reset = false,
-            Expected::Chunk if reply.is_positive() => {}
+            Expected::Chunk if reply.is_positive() => self.first_taken = true,
             Expected::Chunk => {
                 self.end_all(&RecipientResult::Refused(reply));
                 self.give_up();
@@ -245,8 +248,8 @@ impl Letter {
         let ready = if !self.is_chunked() {
             self.todo.is_empty() && self.expected.is_empty()
         } else if self.pipelined {
-            // The first chunk travels with the envelope; before more of a large letter, it is known that somebody takes it.
-            !self.begun || !self.envelope_pending()
+            // The first chunk travels with the envelope; more of a large letter follows when its reply shows that somebody takes it.
+            !self.begun || self.first_taken
         } else {
             self.expected.is_empty()
         };
@@ -356,9 +359,16 @@ impl Letter {
         }
     }
 
-    /// Whether the next reply is that to DATA, which has a shorter deadline.
-    pub(super) fn awaits_go_ahead(&self) -> bool {
-        matches!(self.expected.front(), Some(Expected::Data))
+    /// How long the next thing may take (RFC 5321 §4.5.3.2).
+    pub(super) fn patience(&self, timeouts: &Timeouts) -> Duration {
+        match self.expected.front() {
+            Some(Expected::Reset | Expected::Mail | Expected::Rcpt(_)) => timeouts.command,
+            Some(Expected::Data) => timeouts.data_start,
+            Some(Expected::Chunk | Expected::LoneDot) => timeouts.data_block,
+            Some(Expected::End | Expected::EndFor(_)) => timeouts.data_end,
+            None if self.body == Body::Open => timeouts.data_block,
+            None => timeouts.command,
+        }
     }
 
     fn mail(&mut self, reply: Reply) {

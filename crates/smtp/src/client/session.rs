@@ -93,7 +93,10 @@ impl ClientSession {
         if let Some(bytes) = self.out.pop() {
             return Output::Send(bytes);
         }
-        let awaits = matches!(self.phase, Phase::Greeting | Phase::Hello { .. } | Phase::StartTls | Phase::Login(_) | Phase::Letter(_) | Phase::Quit);
+        let awaits = matches!(
+            self.phase,
+            Phase::Greeting | Phase::Hello { .. } | Phase::StartTls | Phase::Login(_) | Phase::Letter(_) | Phase::Quit
+        );
         if awaits && now >= self.deadline {
             self.fail(SessionError::Timeout(self.stage()));
             return self.poll(now);
@@ -113,7 +116,13 @@ impl ClientSession {
         match self.phase {
             Phase::Closed(_) => return,
             Phase::Handshake => return self.fail(SessionError::Injected),
-            Phase::Greeting | Phase::Hello { .. } | Phase::StartTls | Phase::Login(_) | Phase::Ready | Phase::Letter(_) | Phase::Quit => {}
+            Phase::Greeting
+            | Phase::Hello { .. }
+            | Phase::StartTls
+            | Phase::Login(_)
+            | Phase::Ready
+            | Phase::Letter(_)
+            | Phase::Quit => {}
         }
         self.replies.push(bytes);
         while !matches!(self.phase, Phase::Closed(_) | Phase::Handshake) {
@@ -153,7 +162,11 @@ impl ClientSession {
         }
         self.secured = Some(secured);
         self.capabilities = Capabilities::default();
-        self.out.note(if secured.verified { "TLS, the server's certificate is verified" } else { "TLS, certificate not verified" });
+        self.out.note(if secured.verified {
+            "TLS, the server's certificate is verified"
+        } else {
+            "TLS, certificate not verified"
+        });
         self.hello(now);
     }
 
@@ -276,7 +289,8 @@ impl ClientSession {
     }
 
     fn hello_reply(&mut self, now: Instant, esmtp: bool, reply: Reply) {
-        let plain_will_do = self.settings.start_tls != StartTls::Required && self.secured.is_none() && self.settings.credentials.is_none();
+        let plain_will_do =
+            self.settings.start_tls != StartTls::Required && self.secured.is_none() && self.settings.credentials.is_none();
         match reply.code() {
             200..300 => {
                 self.capabilities = if esmtp { Capabilities::parse(&reply) } else { Capabilities::default() };
@@ -337,13 +351,7 @@ impl ClientSession {
             return self.fail(error);
         }
         if !letter.is_over() {
-            let timeouts = self.settings.timeouts;
-            let patience = match letter.stage() {
-                Stage::End => timeouts.data_end,
-                Stage::Letter if letter.awaits_go_ahead() => timeouts.data_start,
-                Stage::Letter => timeouts.data_block,
-                _ => timeouts.command,
-            };
+            let patience = letter.patience(&self.settings.timeouts);
             return self.await_reply(now, patience);
         }
         let next = if letter.must_drop() {

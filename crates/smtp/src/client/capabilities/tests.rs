@@ -1,0 +1,55 @@
+use super::*;
+
+fn parse(lines: &[&str]) -> Capabilities {
+    let all = ["mx.example"].iter().chain(lines);
+    Capabilities::parse(&Reply::bare(250, "").with_lines(all))
+}
+
+#[test]
+fn every_keyword_is_read_in_any_case() {
+    let found = parse(&[
+        "size 1000",
+        "8bitmime",
+        "BINARYMIME",
+        "Chunking",
+        "SMTPUTF8",
+        "DSN",
+        "PIPELINING",
+        "ENHANCEDSTATUSCODES",
+        "STARTTLS",
+        "AUTH PLAIN LOGIN GSSAPI",
+        "AUTH=PLAIN SCRAM-SHA-256",
+        "LIMITS RCPTMAX=20 MAILMAX=5 rcptdomainmax=2",
+        "X-OTHER 1 2 3",
+    ]);
+    let expected = Capabilities {
+        size: true,
+        size_max: Some(1000),
+        eight_bit_mime: true,
+        binary_mime: true,
+        chunking: true,
+        smtputf8: true,
+        dsn: true,
+        pipelining: true,
+        enhanced_status_codes: true,
+        start_tls: true,
+        auth: vec![Mechanism::Plain, Mechanism::Login, Mechanism::ScramSha256],
+        auth_text: "PLAIN LOGIN GSSAPI PLAIN SCRAM-SHA-256".to_owned(),
+        limits: Limits { letters_max: Some(5), recipients_max: Some(20), recipient_domains_max: Some(2) },
+    };
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn the_servers_name_is_no_keyword() {
+    assert_eq!(Capabilities::parse(&Reply::bare(250, "PIPELINING")), Capabilities::default());
+}
+
+#[test]
+fn broken_parameters_count_as_absent() {
+    let found = parse(&["SIZE lots", "LIMITS RCPTMAX=0 MAILMAX=-1 x", "BINARYMIME", ""]);
+    let expected = Capabilities { size: true, ..Capabilities::default() };
+    assert_eq!(found, expected);
+    assert_eq!(parse(&["SIZE 0"]).size_max, None);
+    assert_eq!(parse(&["SIZE 99999999999999999999999"]).size_max, None);
+}
