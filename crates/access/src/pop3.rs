@@ -1,14 +1,69 @@
-//! POP3 (RFC 1939, with RFC 2449 CAPA, RFC 2595 STLS, RFC 5034 AUTH, RFC 3206 and RFC 2449 response codes).
-//!
-//! [`Session`] is the protocol without IO: bytes and time come in, [`Output`]s go out, and what it cannot know it asks ([`Question`]).
-//! Nothing is deleted before QUIT (RFC 1939 §6); a connection that ends in another way leaves the mailbox as it was.
+//! POP3 (RFC 1939) with CAPA (RFC 2449), STLS (RFC 2595), AUTH (RFC 5034), response codes (RFC 3206) and UTF8 (RFC 6856).
 
-mod authorization;
-mod body;
 mod command;
-mod serve;
+mod dots;
+mod limits;
+mod lines;
+mod maildrop;
+mod pump;
 mod session;
-mod transaction;
 
-pub use serve::serve;
-pub use session::{Answer, Closing, Entry, Limits, OpenError, Output, Profile, Question, Session};
+use std::fmt;
+use std::sync::Arc;
+
+use posthouse_directory::Directory;
+use posthouse_journal::Journal;
+use posthouse_mailbox::Mailboxes;
+use posthouse_runtime::tls::{ServerTls, TlsError};
+
+use crate::settings::Settings;
+use limits::Limits;
+
+pub use pump::serve_pop3;
+
+/// What a POP3 server needs of the others.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// The name in the greeting.
+    pub hostname: String,
+    /// Who may log in.
+    pub directory: Directory,
+    /// What they may read.
+    pub mailboxes: Mailboxes,
+    /// Where logins and fetches are written down.
+    pub journal: Journal,
+    /// The certificates; without them nobody can log in, since no password travels in the clear.
+    pub tls: Option<ServerTls>,
+    /// What the operator set.
+    pub settings: Settings,
+}
+
+/// A POP3 server: what its sessions share, over all listeners. A clone is another handle to the same.
+#[derive(Clone)]
+pub struct Pop3(Arc<Shared>);
+
+struct Shared {
+    parts: Parts,
+    limits: Limits,
+}
+
+impl Pop3 {
+    /// A server of these parts. The TLS side gets session tickets of its own and refuses clients that ask for another protocol than `pop3`.
+    ///
+    /// # Errors
+    /// [`TlsError::Setup`].
+    pub fn new(mut parts: Parts) -> Result<Self, TlsError> {
+        parts.tls = parts.tls.map(|tls| tls.for_service(&["pop3"])).transpose()?;
+        let limits = Limits::new(parts.settings.connections_max, parts.settings.connections_per_address_max);
+        Ok(Self(Arc::new(Shared { parts, limits })))
+    }
+}
+
+impl fmt::Debug for Pop3 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pop3").field("settings", &self.0.parts.settings).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

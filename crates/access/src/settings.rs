@@ -1,40 +1,37 @@
-//! What an operator can set of the protocols that read mail.
+//! What the operator can set.
 
-use posthouse_config::Period;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use std::time::Duration;
 
-/// POP3.
-#[derive(Deserialize, JsonSchema, Debug, Clone)]
+use posthouse_config::Period;
+
+/// `[pop3]`: reading mail over POP3.
+#[derive(Deserialize, JsonSchema, Debug, Clone, PartialEq, Eq)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Settings {
-    /// How long a client may take to log in.
-    pub login_timeout: Period,
-    /// How long a client that is in may be silent. RFC 1939 §3 asks for ten minutes at least.
-    pub idle_timeout: Period,
-    /// How long writing one piece of a reply may take before the client counts as gone.
-    pub write_timeout: Period,
-    /// Connections open at a time, in all.
+    /// Connections at once, over all listeners.
     pub connections_max: usize,
-    /// Connections open at a time from one address (IPv6: one /64).
+    /// Connections at once from one address; IPv6 addresses with the same first 64 bits count as one.
     pub connections_per_address_max: usize,
-    /// Commands that are none, before the connection is closed.
+    /// How long a client that is logged in may send nothing. Less than the ten minutes of RFC 1939 is taken as ten minutes.
+    pub idle: Period,
+    /// How long a client may take until it is logged in.
+    pub login_time: Period,
+    /// Wrong passwords until the connection is closed.
+    pub wrong_passwords_max: u32,
+    /// Commands that cannot be understood until the connection is closed.
     pub bad_commands_max: u32,
-    /// Failed log-ins, before the connection is closed.
-    pub failed_logins_max: u32,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            login_timeout: Period(Duration::from_secs(60)),
-            idle_timeout: Period(Duration::from_secs(600)),
-            write_timeout: Period(Duration::from_secs(120)),
-            connections_max: 10_000,
+            connections_max: 1_000,
             connections_per_address_max: 50,
+            idle: Period::minutes(10),
+            login_time: Period::minutes(3),
+            wrong_passwords_max: 3,
             bad_commands_max: 10,
-            failed_logins_max: 3,
         }
     }
 }

@@ -1,97 +1,111 @@
-//! One command line, read into a [`Command`].
+//! Commands (RFC 1939 §3): a keyword in any case, and what follows the first space.
 
-use std::num::NonZeroU32;
-
-/// A POP3 command (RFC 1939 §3): a keyword and its arguments.
+/// A command with its arguments read.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Command<'a> {
+pub(crate) enum Command<'a> {
     Capa,
     Stls,
+    Utf8,
     User(&'a str),
+    /// Everything behind the space: a password may hold spaces (RFC 1939 §7).
     Pass(&'a str),
-    /// The mechanism and the initial response, still in base 64 (RFC 5034 §4); without either it asks for the list.
-    Auth(Option<(&'a str, Option<&'a str>)>),
+    Auth {
+        mechanism: &'a str,
+        initial: Option<&'a str>,
+    },
     Stat,
-    List(Option<Number>),
-    Uidl(Option<Number>),
-    Retr(Number),
-    Top(Number, u32),
-    Dele(Number),
+    List(Option<usize>),
+    Uidl(Option<usize>),
+    Retr(usize),
+    Top(usize, u64),
+    Dele(usize),
     Noop,
     Rset,
     Quit,
-}
-
-/// A message number: 1 for the first (RFC 1939 §5).
-pub(super) type Number = NonZeroU32;
-
-/// Why a line is not a command. The text is for the client.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Malformed {
-    /// Not a keyword of ours.
+    /// What a program says that speaks another protocol: it will not be taught, and might be an attack through it.
+    Foreign,
+    /// A known keyword with arguments it does not take.
+    BadArguments,
     Unknown,
-    /// The keyword of another protocol: somebody speaks to the wrong port, or makes a browser do so (ALPACA, CVE-2021-3618).
-    OtherProtocol,
-    /// A keyword of ours with other arguments than it takes; holds what it takes.
-    Arguments(&'static str),
 }
 
-/// Reads a line without its CRLF.
-pub(super) fn parse(line: &str) -> Result<Command<'_>, Malformed> {
-    let (keyword, rest) = match line.split_once(' ') {
-        Some((keyword, rest)) => (keyword, Some(rest)),
-        None => (line, None),
-    };
-    // PASS and USER take the rest of the line as it is: a password may hold spaces (RFC 1939 §7).
-    let command = match (keyword.to_ascii_uppercase().as_str(), rest) {
-        ("CAPA", None) => Command::Capa,
-        ("STLS", None) => Command::Stls,
-        ("STAT", None) => Command::Stat,
-        ("NOOP", None) => Command::Noop,
-        ("RSET", None) => Command::Rset,
-        ("QUIT", None) => Command::Quit,
-        ("CAPA" | "STLS" | "STAT" | "NOOP" | "RSET" | "QUIT", Some(_)) => return Err(Malformed::Arguments("no argument")),
-        ("USER", Some(name)) if !name.is_empty() => Command::User(name),
-        ("USER", _) => return Err(Malformed::Arguments("USER name")),
-        ("PASS", Some(password)) if !password.is_empty() => Command::Pass(password),
-        ("PASS", _) => return Err(Malformed::Arguments("PASS password")),
-        ("AUTH", None) => Command::Auth(None),
-        ("AUTH", Some(rest)) => Command::Auth(Some(auth(rest)?)),
-        ("LIST", None) => Command::List(None),
-        ("LIST", Some(n)) => Command::List(Some(number(n, "LIST [message]")?)),
-        ("UIDL", None) => Command::Uidl(None),
-        ("UIDL", Some(n)) => Command::Uidl(Some(number(n, "UIDL [message]")?)),
-        ("RETR", n) => Command::Retr(number(n.unwrap_or_default(), "RETR message")?),
-        ("DELE", n) => Command::Dele(number(n.unwrap_or_default(), "DELE message")?),
-        ("TOP", rest) => top(rest.unwrap_or_default())?,
-        ("GET" | "POST" | "PUT" | "HEAD" | "CONNECT" | "OPTIONS" | "EHLO" | "HELO", _) => return Err(Malformed::OtherProtocol),
-        _ => return Err(Malformed::Unknown),
-    };
-    Ok(command)
-}
-
-fn auth(rest: &str) -> Result<(&str, Option<&str>), Malformed> {
-    let mut words = rest.split(' ');
-    match (words.next(), words.next(), words.next()) {
-        (Some(mechanism), initial, None) if !mechanism.is_empty() && initial != Some("") => Ok((mechanism, initial)),
-        _ => Err(Malformed::Arguments("AUTH mechanism [initial-response]")),
+/// Reads a line. Messages are numbered from 1 (RFC 1939 §5); a number no message can have becomes 0, which none has.
+pub(crate) fn parse(line: &[u8]) -> Command<'_> {
+    let Ok(text) = str::from_utf8(line) else { return Command::Unknown };
+    let (keyword, rest) = text.split_once(' ').map_or((text, None), |(keyword, rest)| (keyword, Some(rest)));
+    let table = TABLE.iter().find(|(name, _)| name.eq_ignore_ascii_case(keyword));
+    match table {
+        Some((_, read)) => read(rest).unwrap_or(Command::BadArguments),
+        None => Command::Unknown,
     }
 }
 
-fn top(rest: &str) -> Result<Command<'_>, Malformed> {
-    const SHAPE: &str = "TOP message lines";
-    let (message, lines) = rest.split_once(' ').ok_or(Malformed::Arguments(SHAPE))?;
-    let lines = digits(lines).ok_or(Malformed::Arguments(SHAPE))?;
-    Ok(Command::Top(number(message, SHAPE)?, lines))
+type Read = for<'a> fn(Option<&'a str>) -> Option<Command<'a>>;
+
+const TABLE: &[(&str, Read)] = &[
+    ("CAPA", |rest| none(rest, Command::Capa)),
+    ("STLS", |rest| none(rest, Command::Stls)),
+    ("UTF8", |rest| none(rest, Command::Utf8)),
+    ("USER", |rest| rest.filter(|name| !name.trim().is_empty()).map(|name| Command::User(name.trim()))),
+    ("PASS", |rest| rest.filter(|password| !password.is_empty()).map(Command::Pass)),
+    ("AUTH", auth),
+    ("STAT", |rest| none(rest, Command::Stat)),
+    ("LIST", |rest| optional(rest).map(Command::List)),
+    ("UIDL", |rest| optional(rest).map(Command::Uidl)),
+    ("RETR", |rest| number(rest?).map(Command::Retr)),
+    ("TOP", top),
+    ("DELE", |rest| number(rest?).map(Command::Dele)),
+    ("NOOP", |rest| none(rest, Command::Noop)),
+    ("RSET", |rest| none(rest, Command::Rset)),
+    ("QUIT", |rest| none(rest, Command::Quit)),
+    // HTTP and SMTP, as in cross-protocol attacks (ALPACA).
+    ("GET", |_| Some(Command::Foreign)),
+    ("HEAD", |_| Some(Command::Foreign)),
+    ("POST", |_| Some(Command::Foreign)),
+    ("PUT", |_| Some(Command::Foreign)),
+    ("PATCH", |_| Some(Command::Foreign)),
+    ("DELETE", |_| Some(Command::Foreign)),
+    ("CONNECT", |_| Some(Command::Foreign)),
+    ("OPTIONS", |_| Some(Command::Foreign)),
+    ("TRACE", |_| Some(Command::Foreign)),
+    ("PRI", |_| Some(Command::Foreign)),
+    ("EHLO", |_| Some(Command::Foreign)),
+    ("HELO", |_| Some(Command::Foreign)),
+];
+
+/// Blanks at the end do no harm, and some clients send one.
+fn none<'a>(rest: Option<&'a str>, command: Command<'a>) -> Option<Command<'a>> {
+    rest.unwrap_or_default().trim().is_empty().then_some(command)
 }
 
-fn number(text: &str, shape: &'static str) -> Result<Number, Malformed> {
-    digits(text).and_then(Number::new).ok_or(Malformed::Arguments(shape))
+fn optional(rest: Option<&str>) -> Option<Option<usize>> {
+    match rest.map(str::trim) {
+        None | Some("") => Some(None),
+        Some(text) => number(text).map(Some),
+    }
 }
 
-/// Digits only: `parse` alone would take a sign as well.
-fn digits(text: &str) -> Option<u32> {
-    text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+fn number(text: &str) -> Option<usize> {
+    digits(text).map(|number| usize::try_from(number).unwrap_or(0))
+}
+
+fn top(rest: Option<&str>) -> Option<Command<'_>> {
+    let (message, lines) = rest?.trim().split_once(' ')?;
+    Some(Command::Top(number(message)?, digits(lines)?))
+}
+
+fn auth(rest: Option<&str>) -> Option<Command<'_>> {
+    let rest = rest?.trim();
+    let (mechanism, initial) =
+        rest.split_once(' ').map_or((rest, None), |(mechanism, initial)| (mechanism, Some(initial.trim())));
+    (!mechanism.is_empty()).then_some(Command::Auth { mechanism, initial })
+}
+
+/// One to nineteen digits, which always fit.
+fn digits(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let all = !text.is_empty() && text.len() <= 19 && text.bytes().all(|byte| byte.is_ascii_digit());
+    if all { text.parse().ok() } else { None }
 }
 
 #[cfg(test)]

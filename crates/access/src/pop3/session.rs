@@ -1,437 +1,393 @@
-//! The session: lines in, states, replies out.
+//! A POP3 session without IO: octets and time come in, octets and questions go out.
+//!
+//! The pump calls [`Session::poll`] until it says [`Output::Wait`], gives what has come to [`Session::receive`], and answers each
+//! [`Question`] once. While a question is open no further command is read, so answers come in the order of the commands (RFC 2449 §6.6).
+//!
+//! Nothing here looks anything up, reads a clock or draws randomness. A client that misbehaves is answered and in the end shut out; the session
+//! itself cannot fail.
 
-use std::collections::VecDeque;
+mod login;
+mod transaction;
+
 use std::time::{Duration, Instant};
 
-use bytes::{Buf, Bytes, BytesMut};
-use posthouse_sasl::{ChannelBinding, Mechanism, Nonce, Password, ScramKeys};
+use posthouse_mailbox::Uid;
+use posthouse_sasl::{ChannelBinding, Password, ServerExchange};
 
-use super::authorization::Authorization;
-use super::body::BodyWriter;
-use super::command::{self, Command, Malformed};
-use super::transaction::Transaction;
+use super::command::{Command, parse};
+use super::dots::Dots;
+use super::lines::{Line, Lines};
+use super::maildrop::Maildrop;
 
-/// The octets of a command line with its CRLF (RFC 2449 §4).
-const LINE_BYTES_MAX: usize = 255;
-/// The octets of a line that answers a SASL challenge: base 64 of the longest message, and CRLF.
-const AUTH_LINE_BYTES_MAX: usize = posthouse_sasl::MESSAGE_BYTES_MAX / 3 * 4 + 8;
+pub(crate) use login::Verdict;
 
-/// What bounds a session.
-#[derive(Debug, Clone)]
-pub struct Limits {
-    /// How long a client may take to log in, from its first octet on.
-    pub login: Duration,
-    /// How long a client may be silent between two commands once it is in. RFC 1939 §3 asks for ten minutes at least.
-    pub idle: Duration,
-    /// Commands that cannot be read, before the connection is closed.
-    pub bad_commands_max: u32,
-    /// Failed logins, before the connection is closed.
-    pub failed_logins_max: u32,
+/// A command line with its CRLF (RFC 2449 §4).
+const COMMAND_BYTES_MAX: usize = 255;
+/// A line of an AUTH exchange: the base64 of the longest message that `sasl` takes, with the command before it.
+const AUTH_BYTES_MAX: usize = 6 * 1024;
+/// How long one line may take from its first octet to its last.
+const LINE_TIME: Duration = Duration::from_secs(60);
+/// The shortest idle time a server may have (RFC 1939 §3).
+const IDLE_MIN: Duration = Duration::from_secs(600);
+/// What is gathered before it is sent on.
+const OUT_BYTES: usize = 32 * 1024;
+
+/// What does not change while a session lasts.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    pub(crate) hostname: String,
+    /// Whether STLS can be offered.
+    pub(crate) tls: bool,
+    pub(crate) idle: Duration,
+    pub(crate) login_time: Duration,
+    pub(crate) wrong_passwords_max: u32,
+    pub(crate) bad_commands_max: u32,
+    /// Fresh random octets for a nonce.
+    pub(crate) nonce: fn() -> [u8; 18],
 }
 
-/// What the session needs to know of its connection and server.
-pub struct Profile {
-    /// Our name, for the greeting.
-    pub hostname: String,
-    /// TLS is on.
-    pub secure: bool,
-    /// STLS can be offered.
-    pub tls_available: bool,
-    /// What SCRAM-SHA-256-PLUS binds to; available only under TLS.
-    pub binding: ChannelBinding,
-    /// Makes unknown users look like known ones; a secret of the server's.
-    pub fake_salt_seed: [u8; posthouse_sasl::FAKE_SALT_SEED_BYTES],
-    /// What bounds it.
-    pub limits: Limits,
-}
-
-/// What the session wants done, in order.
+/// What the pump does next.
 #[derive(Debug)]
-pub enum Output {
-    /// Write this.
-    Send(Bytes),
-    /// Find this out and call [`Session::answer`]; until then nothing more is read.
+pub(crate) enum Output {
+    Send(Vec<u8>),
     Ask(Question),
-    /// Do the handshake, then go on with a new session on the secured stream ([`Session::new`] with `secure`). What the client sent
-    /// behind STLS in plain text is in this session and dies with it.
+    /// The next chunk of the message asked for by [`Question::Message`], to [`Session::chunk`].
+    NeedChunk,
+    /// The handshake, then [`Session::secured`].
     StartTls,
-    /// Wait for input, until then at most; then call [`Session::poll`] again.
+    /// A login failed.
+    LoginFailed {
+        login: String,
+        mechanism: &'static str,
+    },
+    /// A whole message was handed out.
+    Fetched(Uid),
+    /// More octets, until this time at the latest; then [`Session::poll`] again.
     Wait(Instant),
-    /// Close the connection.
-    Close(Closing),
+    Close,
 }
 
 /// What the session cannot know.
 #[derive(Debug)]
-pub enum Question {
-    /// Eighteen random octets: whoever answers draws them ([`Answer::Nonce`]).
-    Nonce,
-    /// Is this the login's password?
-    Password {
-        /// Who wants in.
-        login: String,
-        /// With what.
-        password: Password,
-    },
-    /// The login's SCRAM keys.
-    Keys {
-        /// Who wants in.
-        login: String,
-    },
-    /// The mailbox, locked for this session alone (RFC 1939 §4).
-    Open {
-        /// Who is in.
-        login: String,
-        /// How it was proved.
-        mechanism: Mechanism,
-    },
-    /// A login failed. For the journal; answer [`Answer::Noted`], late if guessing is to be slowed down.
-    Refused {
-        /// Who wanted in, where that was said.
-        login: String,
-        /// How.
-        mechanism: Mechanism,
-    },
-    /// The letter's octets: [`Session::body`] for each chunk, then [`Session::body_end`].
-    Body {
-        /// The message.
-        uid: u32,
-    },
-    /// Remove these for good: the client said QUIT.
-    Remove {
-        /// The messages.
-        uids: Vec<u32>,
-    },
+pub(crate) enum Question {
+    /// To [`Session::password`].
+    Password { login: String, password: Password },
+    /// To [`Session::keys`].
+    Keys { login: String },
+    /// Take the mailbox and list it: to [`Session::opened`].
+    Open { login: String, mechanism: &'static str },
+    /// Open the message: to [`Session::message`].
+    Message { uid: Uid },
+    /// Remove and mark, then give the mailbox back: to [`Session::updated`].
+    Update { remove: Vec<Uid>, seen: Vec<Uid> },
 }
 
-/// The answer to a [`Question`].
-#[derive(Debug)]
-pub enum Answer {
-    /// To [`Question::Nonce`].
-    Nonce([u8; 18]),
-    /// To [`Question::Password`].
-    Password(bool),
-    /// To [`Question::Keys`].
-    Keys(Option<ScramKeys>),
-    /// To [`Question::Open`].
-    Opened(Result<Vec<Entry>, OpenError>),
-    /// To [`Question::Refused`].
-    Noted,
-    /// To [`Question::Remove`]: whether all are gone.
-    Removed(bool),
-    /// To any question: it cannot be answered now.
-    Trouble,
-}
-
-/// One message of the mailbox.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// Its UID.
-    pub uid: u32,
-    /// Its octets, as they are sent by RETR without doubled dots.
-    pub size: u64,
-    /// Its unique-id: 1 to 70 characters, the same for ever (RFC 1939 §7).
-    pub uidl: String,
-}
-
-/// Why a mailbox was not opened.
+/// Why a mailbox cannot be opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OpenError {
-    /// Another session has it.
+pub(crate) enum Closed {
     InUse,
-    /// It cannot be read now.
-    Trouble,
+    Failed,
 }
 
-/// Why the connection ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Closing {
-    /// QUIT.
-    Quit,
-    /// The client went away.
-    Gone,
-    /// It took too long.
-    Idle,
-    /// It sent too much that is not POP3.
-    Garbage,
-    /// It guessed too often.
-    Guessing,
-    /// Something of ours failed in the middle of a reply.
-    Trouble,
-}
-
-/// A POP3 session.
-pub struct Session {
-    pub(super) profile: Profile,
-    pub(super) out: VecDeque<Output>,
-    input: BytesMut,
+pub(crate) struct Session {
+    config: Config,
+    lines: Lines,
+    out: Vec<u8>,
     state: State,
-    deadline: Instant,
+    /// A question that waits to be asked.
+    question: Option<Question>,
+    /// Something to be written down.
+    note: Option<Output>,
+    /// Under TLS, and what it can be bound to.
+    secure: Option<ChannelBinding>,
     bad_commands: u32,
-    body: Option<BodyWriter>,
-    eof: bool,
+    wrong_passwords: u32,
+    /// When the session must be logged in.
+    login_until: Instant,
+    /// When the last command came.
+    active: Instant,
+    /// When the line under way began.
+    line_began: Option<Instant>,
 }
 
-/// Where in RFC 1939 §3 the session is.
-pub(super) enum State {
+/// Between a question and its answer the state is that of the one who asked.
+enum State {
+    /// RFC 1939 §4.
     Authorization(Authorization),
-    Transaction(Transaction),
-    /// Everything is said; what is in `out` is still to be done.
-    Over,
+    /// Between AUTH or PASS and its end.
+    Login(Box<Login>),
+    /// The reply to STLS is on its way.
+    Securing,
+    /// RFC 1939 §5.
+    Transaction(Maildrop),
+    /// A list is going out.
+    Listing(Maildrop, Listing),
+    /// A message is going out.
+    Sending(Maildrop, Sending),
+    /// RFC 1939 §6.
+    Update,
+    Ended,
+}
+
+#[derive(Default)]
+struct Authorization {
+    /// What USER said.
+    user: Option<String>,
+}
+
+struct Login {
+    exchange: ServerExchange,
+    mechanism: &'static str,
+    /// Who, once the client has said it.
+    who: String,
+    /// Whether the client's next line belongs to the exchange.
+    challenged: bool,
+}
+
+struct Listing {
+    unique_ids: bool,
+    /// The first number that is not out yet.
+    next: usize,
+}
+
+struct Sending {
+    uid: Uid,
+    size: u64,
+    dots: Dots,
+    whole: bool,
+    /// Whether the message is open.
+    begun: bool,
+}
+
+/// What one turn of the session came to.
+enum Turn {
+    /// Something moved.
+    Moved,
+    /// This must be done first; what waits to be sent may wait on.
+    First(Output),
+    /// This must be done, and everything sent before.
+    Last(Output),
 }
 
 impl Session {
-    /// A session that greets; under [`Profile::secure`] after STLS it does not greet again (`greet` false, RFC 2595 §4).
-    #[must_use]
-    pub fn new(profile: Profile, now: Instant, greet: bool) -> Self {
-        let deadline = now + profile.limits.login;
+    /// A session that begins at `now`; `secure` when the connection is under TLS from its start. Says the greeting.
+    pub(crate) fn new(config: Config, now: Instant, secure: Option<ChannelBinding>) -> Self {
         let mut session = Self {
-            profile,
-            out: VecDeque::new(),
-            input: BytesMut::new(),
+            lines: Lines::default(),
+            out: Vec::new(),
             state: State::Authorization(Authorization::default()),
-            deadline,
+            question: None,
+            note: None,
+            secure,
             bad_commands: 0,
-            body: None,
-            eof: false,
+            wrong_passwords: 0,
+            login_until: now + config.login_time,
+            active: now,
+            line_began: None,
+            config,
         };
-        if greet {
-            let greeting = format!("+OK {} POP3 ready", session.profile.hostname);
-            session.say(&greeting);
-        }
+        // No `<…>` in it: APOP is not offered (RFC 1939 §7), MD5 over a password kept in clear.
+        let greeting = format!("{} POP3 ready", session.config.hostname);
+        session.ok(&greeting);
         session
     }
 
-    /// Whether input is wanted: not while a question is open or a reply is under way, so that the buffer stays bounded.
-    #[must_use]
-    pub fn wants_input(&self) -> bool {
-        !self.is_waiting() && self.body.is_none() && self.out.is_empty() && !matches!(self.state, State::Over)
-    }
-
     /// Takes what the client sent.
-    pub fn receive(&mut self, bytes: &[u8]) {
-        self.input.extend_from_slice(bytes);
-    }
-
-    /// The client closed its side.
-    pub fn receive_eof(&mut self) {
-        self.eof = true;
+    pub(crate) fn receive(&mut self, now: Instant, octets: &[u8]) {
+        self.line_began.get_or_insert(now);
+        self.lines.push(octets);
     }
 
     /// What to do next.
-    pub fn poll(&mut self, now: Instant) -> Output {
+    pub(crate) fn poll(&mut self, now: Instant) -> Output {
         loop {
-            if let Some(output) = self.out.pop_front() {
-                return self.merged(output);
+            if self.out.len() >= OUT_BYTES {
+                return Output::Send(std::mem::take(&mut self.out));
             }
-            if matches!(self.state, State::Over) {
-                return Output::Close(Closing::Quit);
-            }
-            // Without this a client that pipelines RETRs could have its next one begun inside the last one's body.
-            if self.is_waiting() || self.body.is_some() {
-                return Output::Wait(self.deadline);
-            }
-            match self.line() {
-                Line::Whole(line) => self.line_received(now, &line),
-                Line::TooLong => self.hang_up("-ERR the line is longer than a command may be", Closing::Garbage),
-                Line::Partial if self.eof => self.close(Closing::Gone),
-                Line::Partial if now >= self.deadline => self.hang_up("-ERR [SYS/TEMP] too slow, goodbye", Closing::Idle),
-                Line::Partial => return Output::Wait(self.deadline),
+            match self.turn(now) {
+                Turn::Moved => {}
+                Turn::First(output) => return output,
+                Turn::Last(_) if !self.out.is_empty() => return Output::Send(std::mem::take(&mut self.out)),
+                Turn::Last(output) => return output,
             }
         }
     }
 
-    /// Takes the answer to the open question. An answer of another kind counts as [`Answer::Trouble`].
-    pub fn answer(&mut self, now: Instant, answer: Answer) {
-        match std::mem::replace(&mut self.state, State::Over) {
-            State::Authorization(state) => self.state = state.answer(self, answer),
-            State::Transaction(state) => self.state = state.answer(self, answer),
-            State::Over => {}
+    /// The handshake of STLS is done. What came before it was not protected and is thrown away (RFC 2595 §4).
+    pub(crate) fn secured(&mut self, now: Instant, binding: ChannelBinding) {
+        self.lines.clear();
+        self.line_began = None;
+        self.secure = Some(binding);
+        self.active = now;
+        self.state = State::Authorization(Authorization::default());
+    }
+
+    fn turn(&mut self, now: Instant) -> Turn {
+        if let Some(note) = self.note.take() {
+            return Turn::First(note);
         }
-        self.touch(now);
-    }
-
-    /// Takes a chunk of the letter asked for by [`Question::Body`]. False when the rest is not wanted (TOP).
-    pub fn body(&mut self, chunk: &[u8]) -> bool {
-        let Some(writer) = &mut self.body else { return false };
-        let mut wire = Vec::new();
-        writer.write(chunk, &mut wire);
-        let more = !writer.is_full();
-        self.out.push_back(Output::Send(wire.into()));
-        more
-    }
-
-    /// What of the letter can be written already: a pump that writes it between two chunks holds no more than one.
-    pub fn take_ready(&mut self) -> Option<Bytes> {
-        match self.out.pop_front()? {
-            Output::Send(bytes) => Some(bytes),
-            other => {
-                self.out.push_front(other);
-                None
+        if let Some(question) = self.question.take() {
+            return Turn::First(Output::Ask(question));
+        }
+        match &mut self.state {
+            State::Ended => Turn::Last(Output::Close),
+            State::Securing => Turn::Last(Output::StartTls),
+            State::Listing(..) => {
+                self.list_on();
+                Turn::Moved
             }
-        }
-    }
-
-    /// The letter is complete, or reading it failed. A reply that has begun cannot be taken back, so a failure ends the connection
-    /// and never sends the dot: the client must not take half a letter for a whole one.
-    pub fn body_end(&mut self, now: Instant, whole: bool) {
-        let Some(writer) = self.body.take() else { return };
-        if whole {
-            let mut wire = Vec::new();
-            writer.end(&mut wire);
-            self.out.push_back(Output::Send(wire.into()));
-            if let State::Transaction(state) = &mut self.state {
-                state.body_sent();
+            State::Sending(_, sending) if sending.begun => {
+                // Idle time begins when the client has what it asked for.
+                self.active = now;
+                self.line_began = self.line_began.map(|_| now);
+                Turn::First(Output::NeedChunk)
             }
-            self.touch(now);
-        } else {
-            self.close(Closing::Trouble);
+            State::Login(_) | State::Authorization(_) | State::Transaction(_) => self.read_line(now),
+            // A question is open; the pump answers it before it polls.
+            State::Sending(..) | State::Update => Turn::Last(Output::Wait(self.deadline())),
         }
     }
 
-    /// Queues a reply line.
-    pub(super) fn say(&mut self, line: &str) {
-        self.out.push_back(Output::Send(Bytes::from(format!("{line}\r\n"))));
-    }
-
-    pub(super) fn ask(&mut self, question: Question) {
-        self.out.push_back(Output::Ask(question));
-    }
-
-    /// Queues a reply and the end of the connection.
-    pub(super) fn hang_up(&mut self, line: &str, why: Closing) {
-        self.say(line);
-        self.close(why);
-    }
-
-    pub(super) fn begin_body(&mut self, lines: Option<u32>) {
-        self.body = Some(BodyWriter::new(lines));
-    }
-
-    /// The offer: what can be done on this connection, and nothing that cannot.
-    pub(super) fn mechanisms(&self) -> impl Iterator<Item = Mechanism> {
-        let (secure, bound) = (self.profile.secure, self.profile.binding.is_available());
-        Mechanism::ALL.into_iter().filter(move |&mechanism| secure && (bound || mechanism != Mechanism::ScramSha256Plus))
-    }
-
-    pub(super) fn nonce(random: [u8; 18]) -> Nonce {
-        Nonce::from_random(random)
-    }
-
-    pub(super) fn starttls(&mut self) {
-        self.say("+OK begin TLS");
-        self.out.push_back(Output::StartTls);
-        // RFC 2595 §4, CVE-2021-33515: what came behind STLS in plain text is never read.
-        self.input.clear();
-    }
-
-    /// Whether the connection is to be closed: the step that did it must end in [`State::Over`].
-    pub(super) fn is_over(&self) -> bool {
-        matches!(self.out.back(), Some(Output::Close(_)))
-    }
-
-    fn close(&mut self, why: Closing) {
-        self.state = State::Over;
-        self.out.push_back(Output::Close(why));
-    }
-
-    fn is_waiting(&self) -> bool {
-        match &self.state {
-            State::Authorization(state) => state.is_waiting(),
-            State::Transaction(state) => state.is_waiting(),
-            State::Over => false,
-        }
-    }
-
-    /// A complete command moves the deadline; single octets do not.
-    fn touch(&mut self, now: Instant) {
-        if matches!(self.state, State::Transaction(_)) {
-            self.deadline = now + self.profile.limits.idle;
-        }
-    }
-
-    fn line_received(&mut self, now: Instant, line: &[u8]) {
-        self.touch(now);
-        let Some(text) = std::str::from_utf8(line).ok().filter(|text| !text.chars().any(char::is_control)) else {
-            return self.bad("-ERR the line holds octets that no command has");
+    fn read_line(&mut self, now: Instant) -> Turn {
+        let bytes_max = match &self.state {
+            State::Login(login) if !login.challenged => return Turn::Last(Output::Wait(self.deadline())),
+            State::Login(_) => AUTH_BYTES_MAX,
+            // An AUTH command may bring its first message with it.
+            State::Authorization(_) => AUTH_BYTES_MAX,
+            State::Transaction(_) | State::Listing(..) | State::Sending(..) | State::Securing | State::Update | State::Ended => {
+                COMMAND_BYTES_MAX
+            }
         };
-        match std::mem::replace(&mut self.state, State::Over) {
-            State::Authorization(state) if state.expects_response() => self.state = state.response(self, text),
-            state => {
-                self.state = state;
-                match command::parse(text) {
-                    Ok(command) => self.command(command),
-                    Err(Malformed::Unknown) => self.bad("-ERR no such command"),
-                    Err(Malformed::Arguments(shape)) => self.bad(&format!("-ERR it takes: {shape}")),
-                    Err(Malformed::OtherProtocol) => self.hang_up("-ERR this is a POP3 server", Closing::Garbage),
-                }
+        let Some(line) = self.lines.next(bytes_max) else {
+            if now < self.deadline() {
+                return Turn::Last(Output::Wait(self.deadline()));
+            }
+            // RFC 1939 §3: no reply, and nothing is removed.
+            self.state = State::Ended;
+            self.out.clear();
+            return Turn::Moved;
+        };
+        self.active = now;
+        self.line_began = self.lines.is_begun().then_some(now);
+        match line {
+            Line::Text(text) => self.line(&text),
+            Line::TooLong => self.bad("that line is too long"),
+            Line::Malformed => self.bad("lines end with CR LF and hold no control characters"),
+            Line::Endless => self.give_up("that line does not end"),
+        }
+        Turn::Moved
+    }
+
+    fn line(&mut self, text: &[u8]) {
+        if let State::Login(login) = &mut self.state {
+            login.challenged = false;
+            self.login_line(text);
+            return;
+        }
+        let command = parse(text);
+        if text.len() + 2 > COMMAND_BYTES_MAX && !matches!(command, Command::Auth { .. }) {
+            return self.bad("that line is too long");
+        }
+        match command {
+            Command::Capa => self.capabilities(),
+            Command::Quit => self.quit(),
+            Command::Foreign => self.give_up("this is POP3"),
+            Command::BadArguments => self.bad("wrong arguments"),
+            Command::Unknown => self.bad("unknown command"),
+            Command::Stls | Command::Utf8 | Command::User(_) | Command::Pass(_) | Command::Auth { .. } => {
+                self.authorize(&command)
+            }
+            Command::Stat
+            | Command::List(_)
+            | Command::Uidl(_)
+            | Command::Retr(_)
+            | Command::Top(..)
+            | Command::Dele(_)
+            | Command::Noop
+            | Command::Rset => self.transact(&command),
+        }
+    }
+
+    /// RFC 2449 §5. What needs TLS is named only under TLS.
+    fn capabilities(&mut self) {
+        self.ok("this is what I can");
+        let mut lines = vec!["TOP".to_owned(), "UIDL".to_owned(), "RESP-CODES".to_owned(), "AUTH-RESP-CODE".to_owned()];
+        lines.extend(["PIPELINING".to_owned(), "EXPIRE NEVER".to_owned(), "UTF8 USER".to_owned()]);
+        match &self.secure {
+            None if self.config.tls => lines.push("STLS".to_owned()),
+            None => {}
+            Some(_) => {
+                let offered: Vec<_> = self.offered().map(|mechanism| mechanism.name()).collect();
+                lines.push("USER".to_owned());
+                lines.push(format!("SASL {}", offered.join(" ")));
             }
         }
+        lines.push("IMPLEMENTATION Posthouse".to_owned());
+        for line in lines {
+            self.out.extend_from_slice(line.as_bytes());
+            self.out.extend_from_slice(b"\r\n");
+        }
+        self.out.extend_from_slice(b".\r\n");
     }
 
-    fn command(&mut self, command: Command<'_>) {
-        match std::mem::replace(&mut self.state, State::Over) {
-            State::Authorization(state) => self.keep(|session| state.command(session, command)),
-            State::Transaction(state) => self.keep(|session| state.command(session, command)),
-            State::Over => {}
+    fn quit(&mut self) {
+        match std::mem::replace(&mut self.state, State::Ended) {
+            State::Transaction(maildrop) => {
+                let (remove, seen) = maildrop.changes();
+                self.state = State::Update;
+                self.question = Some(Question::Update { remove, seen });
+            }
+            State::Authorization(_)
+            | State::Login(_)
+            | State::Securing
+            | State::Listing(..)
+            | State::Sending(..)
+            | State::Update
+            | State::Ended => self.ok("goodbye"),
         }
     }
 
-    /// Runs a step that gives the next state.
-    fn keep(&mut self, step: impl FnOnce(&mut Self) -> State) {
-        self.state = step(self);
+    /// When a client that sends nothing more is shut out.
+    fn deadline(&self) -> Instant {
+        let state = match &self.state {
+            State::Transaction(_) | State::Listing(..) | State::Sending(..) | State::Update => {
+                self.active + self.config.idle.max(IDLE_MIN)
+            }
+            // Shorter than RFC 1939 §3 has it: whoever has not logged in is not yet somebody.
+            State::Authorization(_) | State::Login(_) | State::Securing | State::Ended => self.login_until,
+        };
+        self.line_began.map_or(state, |began| state.min(began + LINE_TIME))
     }
 
-    pub(super) fn bad(&mut self, line: &str) {
+    fn ok(&mut self, text: &str) {
+        self.reply("+OK", text);
+    }
+
+    fn err(&mut self, text: &str) {
+        self.reply("-ERR", text);
+    }
+
+    fn reply(&mut self, indicator: &str, text: &str) {
+        self.out.extend_from_slice(format!("{indicator} {text}\r\n").as_bytes());
+    }
+
+    /// A command that cannot be understood.
+    fn bad(&mut self, text: &str) {
         self.bad_commands += 1;
-        if self.bad_commands > self.profile.limits.bad_commands_max {
-            self.hang_up("-ERR too many commands that are none", Closing::Garbage);
-        } else {
-            self.say(line);
+        if self.bad_commands >= self.config.bad_commands_max {
+            return self.give_up("too many bad commands");
+        }
+        self.err(text);
+        if matches!(self.state, State::Login(_)) {
+            self.state = State::Authorization(Authorization::default());
         }
     }
 
-    fn line(&mut self) -> Line {
-        let limit = match &self.state {
-            State::Authorization(state) if state.expects_response() => AUTH_LINE_BYTES_MAX,
-            // AUTH may carry an initial response (RFC 5034 §4 lifts the limit for it).
-            State::Authorization(_) if self.input.get(..5).is_some_and(|word| word.eq_ignore_ascii_case(b"AUTH ")) => {
-                AUTH_LINE_BYTES_MAX
-            }
-            State::Authorization(_) | State::Transaction(_) | State::Over => LINE_BYTES_MAX,
-        };
-        let window = self.input.get(..limit.min(self.input.len())).unwrap_or_default();
-        match memchr::memmem::find(window, b"\r\n") {
-            Some(at) => {
-                let line = self.input.split_to(at).freeze();
-                self.input.advance(2);
-                Line::Whole(line)
-            }
-            None if self.input.len() >= limit => Line::TooLong,
-            None => Line::Partial,
-        }
+    fn give_up(&mut self, text: &str) {
+        self.err(text);
+        self.lines.clear();
+        self.state = State::Ended;
     }
-
-    /// Joins replies that are ready into one write.
-    fn merged(&mut self, first: Output) -> Output {
-        let Output::Send(bytes) = first else { return first };
-        if !matches!(self.out.front(), Some(Output::Send(_))) {
-            return Output::Send(bytes);
-        }
-        let mut all = BytesMut::from(bytes);
-        while let Some(Output::Send(_)) = self.out.front() {
-            if let Some(Output::Send(next)) = self.out.pop_front() {
-                all.extend_from_slice(&next);
-            }
-        }
-        Output::Send(all.freeze())
-    }
-}
-
-enum Line {
-    Whole(Bytes),
-    Partial,
-    TooLong,
 }
 
 #[cfg(test)]

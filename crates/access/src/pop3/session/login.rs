@@ -1,0 +1,188 @@
+//! The AUTHORIZATION state: STLS, USER and PASS, AUTH.
+//!
+//! USER and PASS run as the mechanism PLAIN, so that there is one way in. Before TLS every attempt is refused before its password is looked at.
+//! A wrong password and an unknown login get the same answer.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use posthouse_mailbox::Message;
+use posthouse_sasl::{ChannelBinding, FAKE_SALT_SEED_BYTES, Mechanism, Nonce, Refusal, ScramKeys, ServerExchange, ServerStep};
+
+use super::{Authorization, Closed, Command, Login, Maildrop, Output, Question, Session, State};
+
+/// What the directory says of a password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Right,
+    Wrong,
+    /// It could not be asked.
+    Failed,
+}
+
+const TLS_FIRST: &str = "this server takes no password before STLS";
+const WRONG: &str = "[AUTH] wrong login or password"; // RFC 3206 §4
+const FAILED: &str = "[SYS/TEMP] a fault of this server; try again later";
+
+impl Session {
+    pub(super) fn authorize(&mut self, command: &Command<'_>) {
+        let State::Authorization(authorization) = &mut self.state else {
+            return self.err("you are logged in already");
+        };
+        match (command, self.secure) {
+            (Command::Stls, None) if self.config.tls => {
+                self.state = State::Securing;
+                self.ok("begin TLS");
+            }
+            (Command::Stls, None) => self.err("there is no TLS here"),
+            (Command::Stls, Some(_)) => self.err("this is under TLS already"),
+            // RFC 6856 §2.1. Messages go out as they came in, with this command or without.
+            (Command::Utf8, _) => self.ok("UTF-8 is welcome"),
+            (_, None) => self.err(TLS_FIRST),
+            (Command::User(name), Some(_)) => {
+                authorization.user = Some((*name).to_owned());
+                self.ok("and the password?"); // whoever it is: names are not told apart here
+            }
+            (Command::Pass(password), Some(_)) => match authorization.user.take() {
+                Some(user) => self.pass(&user, password),
+                None => self.err("USER comes first"),
+            },
+            (Command::Auth { mechanism, initial }, Some(binding)) => self.auth(mechanism, *initial, binding),
+            (_, Some(_)) => self.bad("unknown command"),
+        }
+    }
+
+    /// The mechanisms for this connection, best first.
+    pub(super) fn offered(&self) -> impl Iterator<Item = Mechanism> + use<> {
+        let binds = self.secure.is_some_and(|binding| binding.is_available());
+        Mechanism::ALL.into_iter().filter(move |&mechanism| binds || mechanism != Mechanism::ScramSha256Plus)
+    }
+
+    fn pass(&mut self, user: &str, password: &str) {
+        self.begin(Mechanism::Plain, "USER", ChannelBinding::None);
+        self.step(Some(format!("\0{user}\0{password}").as_bytes()));
+    }
+
+    fn auth(&mut self, mechanism: &str, initial: Option<&str>, binding: ChannelBinding) {
+        let offered = mechanism.parse().ok().filter(|&mechanism| self.offered().any(|one| one == mechanism));
+        let Some(mechanism) = offered else { return self.bad("that mechanism is not offered") };
+        self.begin(mechanism, mechanism.name(), binding);
+        match initial {
+            None => self.step(None),
+            Some("=") => self.step(Some(b"")), // RFC 5034 §4: an initial response that is empty
+            Some(initial) => self.login_line(initial.as_bytes()),
+        }
+    }
+
+    fn begin(&mut self, mechanism: Mechanism, shown: &'static str, binding: ChannelBinding) {
+        let exchange = ServerExchange::start(mechanism, binding, Nonce::from_random((self.config.nonce)()));
+        self.state = State::Login(Box::new(Login { exchange, mechanism: shown, who: String::new(), challenged: false }));
+    }
+
+    /// A line of the client inside an exchange.
+    pub(super) fn login_line(&mut self, line: &[u8]) {
+        if line == b"*" {
+            self.state = State::Authorization(Authorization::default());
+            return self.err("given up, as you wish"); // RFC 5034 §4
+        }
+        match STANDARD.decode(line) {
+            Ok(message) => self.step(Some(&message)),
+            Err(_) => self.refuse(Refusal::Malformed),
+        }
+    }
+
+    fn step(&mut self, message: Option<&[u8]>) {
+        if let State::Login(login) = &mut self.state {
+            let step = login.exchange.step(message);
+            self.proceed(step);
+        }
+    }
+
+    fn proceed(&mut self, step: ServerStep) {
+        let State::Login(login) = &mut self.state else { return };
+        match step {
+            ServerStep::Challenge(challenge) => {
+                login.challenged = true;
+                let challenge = STANDARD.encode(challenge);
+                self.reply("+", &challenge);
+            }
+            ServerStep::NeedPassword { login: who, password } => {
+                login.who.clone_from(&who);
+                self.question = Some(Question::Password { login: who, password });
+            }
+            ServerStep::NeedKeys { login: who } => {
+                login.who.clone_from(&who);
+                self.question = Some(Question::Keys { login: who });
+            }
+            ServerStep::Done { login: who } => {
+                let mechanism = login.mechanism;
+                self.question = Some(Question::Open { login: who, mechanism });
+            }
+            ServerStep::Failed(refusal) => self.refuse(refusal),
+        }
+    }
+
+    fn refuse(&mut self, refusal: Refusal) {
+        let State::Login(login) = std::mem::replace(&mut self.state, State::Authorization(Authorization::default())) else {
+            return;
+        };
+        if !login.who.is_empty() {
+            self.note = Some(Output::LoginFailed { login: login.who, mechanism: login.mechanism });
+        }
+        // PASS holds no message of a mechanism that could be malformed.
+        if refusal.is_malformed() && login.mechanism != "USER" {
+            return self.bad("that is not a message of this mechanism");
+        }
+        self.wrong_passwords += 1;
+        if self.wrong_passwords >= self.config.wrong_passwords_max {
+            return self.give_up(WRONG);
+        }
+        self.err(WRONG);
+    }
+
+    /// The answer to [`Question::Password`].
+    pub(crate) fn password(&mut self, verdict: Verdict) {
+        let State::Login(login) = &mut self.state else { return };
+        match verdict {
+            Verdict::Failed => self.fail(),
+            Verdict::Right | Verdict::Wrong => {
+                let step = login.exchange.password_result(verdict == Verdict::Right);
+                self.proceed(step);
+            }
+        }
+    }
+
+    /// The answer to [`Question::Keys`]: the keys, if there is such a login; `Err` if it could not be looked up.
+    pub(crate) fn keys(&mut self, keys: Result<Option<ScramKeys>, ()>, seed: &[u8; FAKE_SALT_SEED_BYTES]) {
+        let State::Login(login) = &mut self.state else { return };
+        match keys {
+            Err(()) => self.fail(),
+            Ok(keys) => {
+                let step = login.exchange.keys(keys, seed);
+                self.proceed(step);
+            }
+        }
+    }
+
+    /// The answer to [`Question::Open`].
+    pub(crate) fn opened(&mut self, opened: Result<Vec<Message>, Closed>) {
+        match opened {
+            Ok(messages) => {
+                let maildrop = Maildrop::new(messages);
+                let (count, octets) = maildrop.stat();
+                self.state = State::Transaction(maildrop);
+                self.ok(&format!("{count} messages, {octets} octets"));
+            }
+            Err(Closed::InUse) => {
+                self.state = State::Authorization(Authorization::default());
+                self.err("[IN-USE] another session has this mailbox"); // RFC 2449 §8.1.1
+            }
+            Err(Closed::Failed) => self.fail(),
+        }
+    }
+
+    fn fail(&mut self) {
+        self.state = State::Authorization(Authorization::default());
+        self.err(FAILED);
+    }
+}
