@@ -1,1 +1,43 @@
 //! Undelivered mail: the durable spool log and the pure scheduler.
+//!
+//! A letter enters by a [`Draft`] ([`Queue::begin`]) and leaves by a [`Lease`] ([`Queue::lease`]). When [`Draft::commit`]
+//! returns, the letter is on stable storage; when [`Lease::finish`] returns, so is what happened to each recipient. Nothing
+//! in between is promised, and nothing that was promised is taken back by a crash or a power cut.
+//!
+//! The store is an append-only log in preallocated segments that are overwritten in place, written by one thread in group
+//! commits. `docs/design/queue.md` holds its states and its invariants; the durable layout is in `layout.rs` alone.
+//!
+//! It never resolves a name, opens a connection or decides what a reply means. A failure to write stops acceptance
+//! ([`QueueError::Failed`]) until the spool is opened again; a lack of room refuses new letters ([`QueueError::Full`]) and
+//! leaves the old ones in order.
+
+mod body;
+mod draft;
+mod error;
+mod index;
+mod inspect;
+mod layout;
+mod lease;
+mod letter;
+mod ops;
+mod queue;
+mod recover;
+mod scan;
+pub mod schedule;
+mod settings;
+mod storage;
+mod survey;
+mod writer;
+
+pub use body::BodyReader;
+pub use draft::Draft;
+pub use error::QueueError;
+pub use inspect::{Inspection, Queued};
+pub use lease::Lease;
+pub use letter::{DeliveryState, Letter, Origin, RecipientEnd, RecipientState};
+pub use queue::{Listed, Queue};
+pub use recover::{Damage, Recovered};
+pub use settings::Settings;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,107 @@
+//! Looking into a spool from outside, while its server runs or after it has ended. Changes nothing and takes no lock.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use posthouse_mail::LetterId;
+
+use crate::body::{self, Fetched};
+use crate::error::QueueError;
+use crate::index::Piece;
+use crate::lease::told;
+use crate::letter::{Letter, RecipientState};
+use crate::recover::Recovered;
+use crate::storage::{File, Storage};
+use crate::survey::{self, Alive, Found, Survey};
+
+/// How often a spool that changes under the reading is read again.
+const READINGS_MAX: usize = 5;
+
+/// What a spool held when it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inspection {
+    /// The queued letters, oldest first.
+    pub letters: Vec<Queued>,
+    /// What recovery would say of it.
+    pub found: Recovered,
+}
+
+/// A queued letter without its body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Queued {
+    /// The letter.
+    pub id: LetterId,
+    /// Its envelope and origin.
+    pub letter: Letter,
+    /// What has become of each recipient.
+    pub recipients: Vec<RecipientState>,
+    /// The body's octets.
+    pub size: u64,
+    /// Whether it is being delivered now; `None` when that is not known, from outside the server.
+    pub leased: Option<bool>,
+}
+
+/// Reads the whole spool, again when it changed meanwhile.
+pub(crate) fn inspect(storage: &dyn Storage) -> Result<Inspection, QueueError> {
+    let mut readings = 0;
+    loop {
+        readings += 1;
+        let before = survey::files(storage)?;
+        let read = read(storage, &before);
+        let settled = survey::files(storage)? == before;
+        match read {
+            Ok((inspection, whole)) if readings >= READINGS_MAX || (settled && whole) => return Ok(inspection),
+            // A segment that was removed while it was looked for.
+            Err(error) if readings >= READINGS_MAX || settled => return Err(error),
+            Ok(_) | Err(_) => {}
+        }
+    }
+}
+
+/// One reading, and whether all letters could be read where the survey found them.
+fn read(storage: &dyn Storage, files: &[(String, crate::layout::LogKind, u32)]) -> Result<(Inspection, bool), QueueError> {
+    let mut survey = Survey::default();
+    let mut data = Vec::new();
+    let mut segments: HashMap<u32, Arc<dyn File>> = HashMap::new();
+    let mut order = Vec::new();
+    for (name, _, _) in files {
+        if let Some(Found::Segment(segment, log)) = survey.read(storage, name, &mut data)? {
+            order.push((log, segment.header.seq, segment.name, segment.end));
+            segments.insert(segment.header.seq, segment.file);
+        }
+    }
+    order.sort_by_key(|(log, seq, _, _)| (*log, std::cmp::Reverse(*seq)));
+    let tails: Vec<_> = order
+        .chunk_by(|a, b| a.0 == b.0)
+        .flat_map(|log| log.iter().take(survey::TAIL_SEGMENTS))
+        .map(|(_, seq, name, end)| (*seq, (name.clone(), *end)))
+        .collect();
+    let (tail_seqs, tails): (Vec<_>, Vec<_>) = tails.into_iter().unzip();
+    survey.tell_torn(&tails);
+    let mut letters = Vec::new();
+    let mut whole = true;
+    for alive in survey.alive(&tail_seqs) {
+        match queued(&segments, &alive) {
+            Some(queued) => letters.push(queued),
+            None => whole = false,
+        }
+    }
+    let octets = letters.iter().map(|queued| queued.size).sum();
+    let found = Recovered { letters: letters.len(), octets, torn: survey.torn, damages: survey.damages };
+    Ok((Inspection { letters, found }, whole))
+}
+
+fn queued(segments: &HashMap<u32, Arc<dyn File>>, alive: &Alive) -> Option<Queued> {
+    let id = alive.letter.header.id;
+    let fetch = |piece: Piece| -> Option<Fetched> {
+        let (header, body) = body::read_record(segments.get(&piece.seq)?.as_ref(), piece.offset, piece.len).ok()?;
+        (header.id == id).then_some(Fetched { header, body })
+    };
+    let letter = fetch(alive.letter.piece)?;
+    let progress = match &alive.progress {
+        None => None,
+        Some(fact) => Some(fetch(fact.piece)?),
+    };
+    let told = told(id, &letter, progress.as_ref()).ok()?;
+    Some(Queued { id, letter: told.letter, recipients: told.recipients, size: told.size, leased: None })
+}

@@ -1,0 +1,131 @@
+//! What the writer is asked to do, and the hand that asks.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+
+use bytes::Bytes;
+use posthouse_mail::{LetterId, UnixMillis};
+use posthouse_runtime::{clock, sync::oneshot};
+
+use crate::error::QueueError;
+use crate::index::{Key, Shared};
+
+/// How often a full spool is asked whether it still is, at most.
+const PROBE_MILLIS: u64 = 1000;
+
+/// The writer's answer: durable, or why not.
+pub(crate) type Answer = oneshot::Sender<Result<(), QueueError>>;
+
+/// One wish. Those with an answer are answered exactly once.
+#[derive(Debug)]
+pub(crate) enum Op {
+    /// A draft's chunk. Answered when it is written; it need not be durable before its letter is.
+    Chunk { id: LetterId, draft: u64, number: u32, body: Bytes, answer: Answer },
+    /// A draft becomes a letter. Answered when that is durable.
+    Commit(Box<Commit>),
+    /// A draft is given up.
+    Abandon { draft: u64 },
+    /// A leased letter's recipients have changed. Answered when that is durable.
+    Record(Record),
+    /// Look whether there is room again.
+    Probe,
+}
+
+/// See [`Op::Commit`].
+#[derive(Debug)]
+pub(crate) struct Commit {
+    pub(crate) id: LetterId,
+    pub(crate) derived: bool,
+    pub(crate) draft: u64,
+    pub(crate) chunks: u32,
+    pub(crate) meta: Bytes,
+    pub(crate) tail: Bytes,
+    pub(crate) size: u64,
+    pub(crate) due: UnixMillis,
+    pub(crate) answer: Answer,
+}
+
+/// See [`Op::Record`].
+#[derive(Debug)]
+pub(crate) struct Record {
+    pub(crate) id: LetterId,
+    pub(crate) key: Key,
+    /// The Progress body and when the letter is next due; `None`: all recipients have come to their end.
+    pub(crate) progress: Option<(Bytes, UnixMillis)>,
+    /// Whether the lease ends with it.
+    pub(crate) release: bool,
+    pub(crate) answer: Answer,
+}
+
+impl Op {
+    /// Answers with an error.
+    pub(crate) fn refuse(self, error: QueueError) {
+        match self {
+            Self::Chunk { answer, .. } => drop(answer.send(Err(error))),
+            Self::Commit(commit) => drop(commit.answer.send(Err(error))),
+            Self::Record(record) => drop(record.answer.send(Err(error))),
+            Self::Abandon { .. } | Self::Probe => {}
+        }
+    }
+}
+
+/// The hand that asks; the last one to go waits for the writer's end, so that the spool can be opened again at once.
+#[derive(Debug)]
+pub(crate) struct Handle {
+    pub(crate) shared: Arc<Shared>,
+    ops: Option<mpsc::Sender<Op>>,
+    writer: Option<JoinHandle<()>>,
+    probed: AtomicU64,
+}
+
+impl Handle {
+    pub(crate) fn new(shared: Arc<Shared>, ops: mpsc::Sender<Op>, writer: JoinHandle<()>) -> Self {
+        Self { shared, ops: Some(ops), writer: Some(writer), probed: AtomicU64::new(0) }
+    }
+
+    /// Hands an op to the writer; one that is not there any more refuses by dropping the answer.
+    pub(crate) fn send(&self, op: Op) {
+        if let Some(ops) = &self.ops
+            && let Err(mpsc::SendError(op)) = ops.send(op)
+        {
+            op.refuse(self.gone());
+        }
+    }
+
+    /// Whether a new letter may be begun.
+    pub(crate) fn admit(&self) -> Result<(), QueueError> {
+        self.shared.check()?;
+        if self.shared.has_room() {
+            return Ok(());
+        }
+        // Nobody else would tell the writer that the disk has been tidied up.
+        let now = clock::unix_millis();
+        let before = self.probed.load(Ordering::Relaxed);
+        if now.abs_diff(before) >= PROBE_MILLIS
+            && self.probed.compare_exchange(before, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        {
+            self.send(Op::Probe);
+        }
+        Err(QueueError::Full("the disk or the configured size of the queue is reached".to_owned()))
+    }
+
+    /// Waits for the writer's answer.
+    pub(crate) async fn answer(&self, answer: oneshot::Receiver<Result<(), QueueError>>) -> Result<(), QueueError> {
+        answer.await.unwrap_or_else(|_| Err(self.gone()))
+    }
+
+    fn gone(&self) -> QueueError {
+        self.shared.check().err().unwrap_or_else(|| QueueError::Failed("the writer has ended".to_owned()))
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.ops = None;
+        if let Some(writer) = self.writer.take() {
+            // A panic in it has been logged and has marked the log as failed.
+            let _ = writer.join();
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! What an operator may set of the queue.
+
+use posthouse_config::{ByteSize, Period};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// Undelivered mail: how much is held, and how often delivery is tried.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Settings {
+    /// The part of the spool that new letters pass through, written over in turn. It grows to this size when the traffic
+    /// asks for it; between "64 MiB" and "64 GiB".
+    pub spool_size: ByteSize,
+    /// All the undelivered mail that may be held, with what waits longer. Past it new letters are refused with 452.
+    pub size_max: ByteSize,
+    /// How long after a failed attempt a letter is tried again. Each further wait is twice as long, up to `retry-max`.
+    pub retry_first: Period,
+    /// The longest wait between two attempts.
+    pub retry_max: Period,
+    /// How long delivery is tried before the letter goes back to its sender (RFC 5321 §4.5.4.1 asks for 4–5 days at least).
+    pub expire: Period,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            spool_size: ByteSize::mib(256),
+            size_max: ByteSize::gib(16),
+            retry_first: Period::minutes(5),
+            retry_max: Period::hours(4),
+            expire: Period::days(5),
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Files in memory that keep what was written and what was synced apart.

@@ -1,0 +1,231 @@
+//! The one thread that writes the spool.
+//!
+//! It takes whatever waits, writes it with one vectored write per file, syncs, and answers all who waited; meanwhile the next batch
+//! gathers. No delay is added. Between batches, when all it knows is durable, it does the upkeep in small steps. A failed write or
+//! sync ends it: everybody who waits, and everybody who comes later, is refused, and nothing is tried again, for after a failed
+//! sync nobody knows what is on the disk.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, TryRecvError};
+
+use posthouse_mail::{LetterId, UnixMillis};
+use posthouse_runtime::clock;
+use thiserror::Error;
+
+use crate::error::QueueError;
+use crate::index::{Piece, Shared};
+use crate::lease::GIVEN_BACK;
+use crate::ops::{Op, Record};
+use crate::storage::{File, Storage};
+
+mod apply;
+mod batch;
+mod helper;
+pub(crate) mod log;
+mod plan;
+mod room;
+mod upkeep;
+
+use batch::Batch;
+use helper::Helper;
+use log::Logs;
+
+/// The wishes one batch takes at most.
+const BATCH_OPS_MAX: usize = 4096;
+
+/// The log cannot be written any more.
+#[derive(Debug, Error)]
+#[error("{what}: {cause}")]
+struct Broken {
+    what: &'static str,
+    cause: io::Error,
+}
+
+/// A draft's chunks that are in the log.
+#[derive(Debug)]
+struct OpenDraft {
+    id: LetterId,
+    pieces: Vec<Piece>,
+}
+
+/// See the module's text.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    shared: Arc<Shared>,
+    storage: Arc<dyn Storage>,
+    logs: Logs,
+    ops: Receiver<Op>,
+    /// Wishes that did not fit into the last batch.
+    backlog: VecDeque<Op>,
+    drafts: HashMap<u64, OpenDraft>,
+    /// Written and not synced.
+    dirty: Vec<Arc<dyn File>>,
+    dirty_bytes: u64,
+    helper: Helper,
+    /// Since when, and why, no file can be made.
+    blocked: Option<(u64, String)>,
+}
+
+enum Next {
+    Op(Op),
+    Nothing,
+    Closed,
+}
+
+impl Writer {
+    pub(crate) fn new(shared: Arc<Shared>, storage: Arc<dyn Storage>, logs: Logs, ops: Receiver<Op>) -> Result<Self, QueueError> {
+        let helper = Helper::start(Arc::clone(&storage)).map_err(|error| QueueError::io("no thread for the spool", &error))?;
+        Ok(Self {
+            shared,
+            storage,
+            logs,
+            ops,
+            backlog: VecDeque::new(),
+            drafts: HashMap::new(),
+            dirty: Vec::new(),
+            dirty_bytes: 0,
+            helper,
+            blocked: None,
+        })
+    }
+
+    /// Serves until the last hand that asks is gone.
+    pub(crate) fn run(mut self) {
+        let _guard = FailOnPanic(Arc::clone(&self.shared));
+        if let Err(broken) = self.serve() {
+            tracing::error!(%broken, "the spool log has failed; letters are refused until it is opened again");
+            self.shared.fail(broken.to_string());
+            self.refuse_all();
+        }
+    }
+
+    fn serve(&mut self) -> Result<(), Broken> {
+        let mut busy = true;
+        loop {
+            match self.next(!busy) {
+                Next::Op(op) => self.commit(op)?,
+                Next::Nothing => {}
+                Next::Closed => return self.sync(),
+            }
+            busy = self.upkeep()?;
+        }
+    }
+
+    fn next(&mut self, wait: bool) -> Next {
+        if let Some(op) = self.backlog.pop_front() {
+            return Next::Op(op);
+        }
+        if wait {
+            return self.ops.recv().map_or(Next::Closed, Next::Op);
+        }
+        match self.ops.try_recv() {
+            Ok(op) => Next::Op(op),
+            Err(TryRecvError::Empty) => Next::Nothing,
+            Err(TryRecvError::Disconnected) => Next::Closed,
+        }
+    }
+
+    /// Gathers a batch that begins with `op`, and makes it durable.
+    fn commit(&mut self, op: Op) -> Result<(), Broken> {
+        let mut batch = Batch::default();
+        let mut next = Some(op);
+        while let Some(op) = next {
+            match self.plan(&mut batch, op) {
+                Ok(None) => {}
+                Ok(Some(later)) => {
+                    self.backlog.push_front(later);
+                    break;
+                }
+                Err(broken) => {
+                    self.refuse_batch(batch, &broken);
+                    return Err(broken);
+                }
+            }
+            if batch.bytes >= self.shared.sizes.batch || batch.effects.len() >= BATCH_OPS_MAX {
+                break;
+            }
+            next = self.backlog.pop_front().or_else(|| self.ops.try_recv().ok());
+        }
+        self.flush(batch)
+    }
+
+    /// Writes a batch, syncs where somebody waits for it, and does what the batch was for.
+    fn flush(&mut self, batch: Batch) -> Result<(), Broken> {
+        if let Err(broken) = self.write(&batch) {
+            self.refuse_batch(batch, &broken);
+            return Err(broken);
+        }
+        self.apply(batch);
+        Ok(())
+    }
+
+    fn write(&mut self, batch: &Batch) -> Result<(), Broken> {
+        batch.write().map_err(|cause| Broken { what: "a write failed", cause })?;
+        for file in batch.files() {
+            if !self.dirty.iter().any(|dirty| Arc::ptr_eq(dirty, file)) {
+                self.dirty.push(Arc::clone(file));
+            }
+        }
+        self.dirty_bytes += batch.bytes;
+        // Chunks need not be durable before their letter; but it must not find too much left to sync.
+        if batch.must_sync || self.dirty_bytes >= self.shared.sizes.batch { self.sync() } else { Ok(()) }
+    }
+
+    fn sync(&mut self) -> Result<(), Broken> {
+        for file in self.dirty.drain(..) {
+            file.sync_data().map_err(|cause| Broken { what: "a sync failed", cause })?;
+        }
+        self.dirty_bytes = 0;
+        self.logs.hot.opening_unsynced = false;
+        self.logs.cold.opening_unsynced = false;
+        Ok(())
+    }
+
+    fn refuse_batch(&self, batch: Batch, broken: &Broken) {
+        self.shared.fail(broken.to_string());
+        for effect in batch.effects {
+            if let Some(op) = effect.into_op() {
+                self.refuse(op, &QueueError::Failed(broken.to_string()));
+            }
+        }
+    }
+
+    /// Refuses one wish. A letter whose lease was to end with it is given back.
+    fn refuse(&self, op: Op, error: &QueueError) {
+        if let Op::Record(Record { key, progress, release, .. }) = &op
+            && (*release || progress.is_none())
+        {
+            let later = UnixMillis(clock::unix_millis()).plus(GIVEN_BACK);
+            self.shared.index().release(*key, later);
+        }
+        op.refuse(error.clone());
+    }
+
+    /// After a failure: answers everybody until nobody is left.
+    fn refuse_all(&mut self) {
+        loop {
+            match self.next(true) {
+                Next::Op(op) => {
+                    let error = self.shared.check().err();
+                    self.refuse(op, &error.unwrap_or_else(|| QueueError::Failed("the writer has ended".to_owned())));
+                }
+                Next::Nothing => {}
+                Next::Closed => return,
+            }
+        }
+    }
+}
+
+/// A fault of ours in the writer must not leave letters accepted into nothing.
+struct FailOnPanic(Arc<Shared>);
+
+impl Drop for FailOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!("the spool's writer ended by a panic; this is a fault of ours");
+            self.0.fail("the writer ended by a fault of its own".to_owned());
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! From a wish to records in a batch.
+
+use bytes::Bytes;
+
+use crate::error::QueueError;
+use crate::index::Piece;
+use crate::layout::{Kind, LogKind, RecordHeader, u32_of, usize_of};
+use crate::ops::{Commit, Op, Record};
+
+use super::batch::{Batch, Effect};
+use super::room::{Class, Room};
+use super::{Broken, Writer};
+
+/// What came of asking for room.
+pub(super) enum Planned<T> {
+    Done,
+    /// Not in this batch.
+    Later(T),
+}
+
+impl Writer {
+    /// Adds a wish to the batch, or answers it at once. Gives it back when it has to wait for the next batch.
+    pub(super) fn plan(&mut self, batch: &mut Batch, op: Op) -> Result<Option<Op>, Broken> {
+        let planned = match op {
+            Op::Chunk { id, draft, number, body, answer } => {
+                let header = RecordHeader { number, word: draft, ..header(Kind::Chunk, false, id, &[&body]) };
+                match self.room(batch, LogKind::Hot, Class::Letter, header.stride())? {
+                    Room::Ready => {
+                        if let Some(piece) = self.put(batch, LogKind::Hot, header, &[&body]) {
+                            batch.effects.push(Effect::Chunk { id, draft, piece, answer });
+                        }
+                        Planned::Done
+                    }
+                    Room::Later => Planned::Later(Op::Chunk { id, draft, number, body, answer }),
+                    Room::Full(error) => {
+                        self.refuse(Op::Chunk { id, draft, number, body, answer }, &error);
+                        Planned::Done
+                    }
+                }
+            }
+            Op::Commit(commit) => self.plan_commit(batch, commit)?,
+            Op::Record(record) => self.plan_record(batch, record)?,
+            Op::Abandon { draft } => {
+                self.give_up(draft);
+                Planned::Done
+            }
+            Op::Probe => {
+                self.blocked = None;
+                Planned::Done
+            }
+        };
+        Ok(match planned {
+            Planned::Done => None,
+            Planned::Later(op) => Some(op),
+        })
+    }
+
+    fn plan_commit(&mut self, batch: &mut Batch, commit: Box<Commit>) -> Result<Planned<Op>, Broken> {
+        // Only an id that its maker gave can be there already; the others are random.
+        if commit.derived && (self.shared.index().knows(commit.id) || batch.commits(commit.id)) {
+            // The other one of this batch is durable when the batch is.
+            batch.effects.push(Effect::Again(commit));
+            return Ok(Planned::Done);
+        }
+        let chunks = self.drafts.get(&commit.draft).map_or(0, |draft| draft.pieces.len());
+        if chunks != usize_of(commit.chunks) {
+            let error = QueueError::Damaged { id: commit.id, what: "a part of its body was lost in the spool".to_owned() };
+            self.give_up(commit.draft);
+            self.refuse(Op::Commit(commit), &error);
+            return Ok(Planned::Done);
+        }
+        let meta = Bytes::clone(&commit.meta);
+        let bodies = [&meta, &commit.tail];
+        let header = RecordHeader {
+            number: commit.chunks,
+            word: commit.draft,
+            ..header(Kind::Letter, commit.derived, commit.id, &bodies)
+        };
+        match self.room(batch, LogKind::Hot, Class::Letter, header.stride())? {
+            Room::Ready => {
+                let lsn = self.logs.next_lsn;
+                if let Some(piece) = self.put(batch, LogKind::Hot, header, &bodies) {
+                    batch.must_sync = true;
+                    batch.effects.push(Effect::Commit { lsn, piece, commit });
+                }
+                Ok(Planned::Done)
+            }
+            Room::Later => Ok(Planned::Later(Op::Commit(commit))),
+            Room::Full(error) => {
+                self.give_up(commit.draft);
+                self.refuse(Op::Commit(commit), &error);
+                Ok(Planned::Done)
+            }
+        }
+    }
+
+    fn plan_record(&mut self, batch: &mut Batch, record: Record) -> Result<Planned<Op>, Broken> {
+        let entry = self.shared.index().entry(record.key).map(|entry| (entry.letter, entry.derived));
+        let Some((letter, derived)) = entry else {
+            let error = QueueError::Gone(record.id);
+            self.refuse(Op::Record(record), &error);
+            return Ok(Planned::Done);
+        };
+        // Where the letter's record is, there go the records about it, so that the log that holds a copy of the letter also holds
+        // the Done that ends it.
+        let log = if self.logs.cold.holds(letter) { LogKind::Cold } else { LogKind::Hot };
+        let body = record.progress.as_ref().map(|(body, _)| Bytes::clone(body)).unwrap_or_default();
+        let kind = if record.progress.is_some() { Kind::Progress } else { Kind::Done };
+        let word = record.progress.as_ref().map_or(0, |(_, next)| next.0);
+        let header = RecordHeader { word, ..header(kind, derived, record.id, &[&body]) };
+        match self.room(batch, log, Class::State, header.stride())? {
+            Room::Ready => {
+                let lsn = self.logs.next_lsn;
+                if let Some(piece) = self.put(batch, log, header, &[&body]) {
+                    batch.must_sync = true;
+                    let tomb = (log == LogKind::Cold).then_some((piece.seq, RecordHeader { lsn, ..header }));
+                    batch.effects.push(match kind {
+                        Kind::Progress => Effect::Progress { piece, record },
+                        Kind::Done | Kind::Chunk | Kind::Letter => Effect::Done { record, tomb },
+                    });
+                }
+                Ok(Planned::Done)
+            }
+            Room::Later => Ok(Planned::Later(Op::Record(record))),
+            Room::Full(error) => {
+                self.refuse(Op::Record(record), &error);
+                Ok(Planned::Done)
+            }
+        }
+    }
+
+    /// Puts a record with a new LSN where [`Writer::room`] has found room.
+    fn put(&mut self, batch: &mut Batch, log: LogKind, mut header: RecordHeader, bodies: &[&Bytes]) -> Option<Piece> {
+        header.lsn = self.logs.take_lsn();
+        let segment = self.logs.log(log).active_with_room(header.stride())?;
+        Some(batch.put(segment, &header, bodies))
+    }
+
+    /// A draft's chunks count no more.
+    pub(super) fn give_up(&mut self, draft: u64) {
+        for piece in self.drafts.remove(&draft).map(|draft| draft.pieces).unwrap_or_default() {
+            self.logs.drop_piece(piece);
+        }
+    }
+}
+
+/// A header whose LSN is not known yet.
+fn header(kind: Kind, derived: bool, id: posthouse_mail::LetterId, bodies: &[&Bytes]) -> RecordHeader {
+    let mut crc = crc32fast::Hasher::new();
+    let mut len = 0usize;
+    for body in bodies {
+        crc.update(body);
+        len = len.saturating_add(body.len());
+    }
+    RecordHeader { kind, derived, lsn: 0, id, len: u32_of(len), number: 0, word: 0, body_crc: crc.finalize() }
+}

@@ -1,0 +1,195 @@
+//! Where the next record goes: the active segment, an old one overwritten, a blank, a new file; or nowhere, because it is full.
+//!
+//! Room is kept back for the records that end letters: new letters are refused one segment before the end, copies one cold
+//! segment before. A lack of room loses nothing and passes.
+
+use std::io;
+use std::sync::Arc;
+
+use posthouse_runtime::clock;
+
+use crate::error::QueueError;
+use crate::layout::LogKind;
+
+use super::batch::Batch;
+use super::log::{Blank, file_name};
+use super::{Broken, Writer};
+
+/// How long the disk is left alone after it was full.
+const BLOCKED_MILLIS: u64 = 1000;
+
+/// What a record is for, and how near to the end of the room it may go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Class {
+    /// New letters.
+    Letter,
+    /// Copies of letters from the hot log into the cold one.
+    Copy,
+    /// Copies inside the cold log: they free more than they take.
+    Compact,
+    /// Progress and Done: they make room.
+    State,
+}
+
+/// Whether there is room.
+#[derive(Debug)]
+pub(super) enum Room {
+    /// The log's active segment takes it.
+    Ready,
+    /// When this batch is durable.
+    Later,
+    /// No.
+    Full(QueueError),
+}
+
+impl Writer {
+    /// Sees to it that the log's active segment has room for a record of this many octets.
+    pub(super) fn room(&mut self, batch: &mut Batch, kind: LogKind, class: Class, octets: u32) -> Result<Room, Broken> {
+        if octets > self.shared.sizes.record_max() {
+            return Ok(Room::Full(QueueError::EnvelopeTooLarge {
+                bytes: octets.into(),
+                bytes_max: self.shared.sizes.record_max().into(),
+            }));
+        }
+        if self.logs.log(kind).active_with_room(octets).is_some() {
+            return Ok(Room::Ready);
+        }
+        if self.logs.log(kind).opening_unsynced {
+            batch.must_sync = true;
+            return Ok(Room::Later);
+        }
+        let mut open = self.may_open(kind, class) && self.open(batch, kind)?;
+        if !open && batch.is_empty() {
+            open = self.make_room(kind)? && self.may_open(kind, class) && self.open(batch, kind)?;
+        } else if !open {
+            return Ok(Room::Later);
+        }
+        if open { Ok(Room::Ready) } else { Ok(Room::Full(self.full())) }
+    }
+
+    fn full(&self) -> QueueError {
+        QueueError::Full(match &self.blocked {
+            Some((_, why)) => why.clone(),
+            None => "the configured size of the queue is reached".to_owned(),
+        })
+    }
+
+    /// How many segments can be opened for new records without copying anything first.
+    pub(super) fn usable_hot(&self) -> usize {
+        let hot = &self.logs.hot;
+        let to_make = if self.may_create() { self.shared.sizes.hot_max.saturating_sub(hot.files()) } else { 0 };
+        hot.reusable() + hot.blanks.len() + to_make
+    }
+
+    fn may_open(&mut self, kind: LogKind, class: Class) -> bool {
+        match (kind, class) {
+            (LogKind::Hot, Class::Letter) => self.usable_hot() >= 2,
+            (LogKind::Hot, Class::State | Class::Copy | Class::Compact) => self.usable_hot() >= 1,
+            (LogKind::Cold, Class::Letter | Class::Copy | Class::Compact) => self.stock_cold(2, self.cold_limit(class)),
+            (LogKind::Cold, Class::State) => self.stock_cold(1, usize::MAX),
+        }
+    }
+
+    /// How many cold files there may be before one more is made. One above the configured number is the reserve for what ends
+    /// letters; a compaction takes one more for a while.
+    pub(super) fn cold_limit(&self, class: Class) -> usize {
+        let configured = self.shared.sizes.cold_max;
+        match class {
+            Class::Letter | Class::Copy => configured,
+            Class::Compact => configured + 1,
+            Class::State => usize::MAX,
+        }
+    }
+
+    /// Sees to it that there are so many cold blanks, making files up to `files_max` in all.
+    pub(super) fn stock_cold(&mut self, blanks: usize, files_max: usize) -> bool {
+        while self.logs.cold.blanks.len() < blanks {
+            if self.logs.cold.files() > files_max {
+                return false;
+            }
+            match self.create(LogKind::Cold) {
+                Some(blank) => self.logs.cold.blanks.push_back(blank),
+                None => return false,
+            }
+        }
+        true
+    }
+
+    /// Opens the next segment of a log; `false` when there is none.
+    fn open(&mut self, batch: &mut Batch, kind: LogKind) -> Result<bool, Broken> {
+        let Some(blank) = self.take_blank(kind)? else { return Ok(false) };
+        let (seq, first_lsn, capacity) = (self.logs.take_seq(), self.logs.next_lsn, self.shared.sizes.segment);
+        let file = Arc::clone(&blank.file);
+        let header = self.logs.log(kind).open_on(blank, seq, first_lsn, capacity);
+        batch.open(&header, &file);
+        self.shared.index().add_file(seq, kind, file);
+        Ok(true)
+    }
+
+    /// The oldest dead segment first: it is likely still in the page cache, and the ring stays small.
+    fn take_blank(&mut self, kind: LogKind) -> Result<Option<Blank>, Broken> {
+        while kind == LogKind::Hot && self.logs.hot.reusable() > 0 {
+            let Some(dead) = self.logs.hot.segments.pop_front() else { break };
+            self.shared.index().forget_file(dead.header.seq);
+            let surplus = self.logs.hot.files() >= self.shared.sizes.hot_max;
+            if dead.header.capacity == self.shared.sizes.segment && !surplus {
+                return Ok(Some(Blank { name: dead.name, file: dead.file }));
+            }
+            // Gone for good before anything younger is overwritten, for the same reason that openings are synced one by one.
+            let removed = self.storage.remove(&dead.name).and_then(|()| self.storage.sync_dir());
+            removed.map_err(|cause| Broken { what: "a segment could not be removed", cause })?;
+        }
+        if let Some(blank) = self.logs.log(kind).blanks.pop_front() {
+            return Ok(Some(blank));
+        }
+        Ok(self.create(kind))
+    }
+
+    pub(super) fn may_create(&self) -> bool {
+        let now = clock::unix_millis();
+        self.blocked.as_ref().is_none_or(|(since, _)| now.abs_diff(*since) >= BLOCKED_MILLIS)
+    }
+
+    /// Makes a file with its room reserved; `None`, with the reason kept, when the disk does not let us. Nothing is lost then.
+    fn create(&mut self, kind: LogKind) -> Option<Blank> {
+        if !self.may_create() {
+            return None;
+        }
+        let name = file_name(kind, self.logs.take_seq());
+        match create_file(self, &name) {
+            Ok(blank) => {
+                self.blocked = None;
+                Some(blank)
+            }
+            Err(error) => {
+                tracing::warn!(%error, name, "no new segment can be made");
+                self.blocked = Some((clock::unix_millis(), error.to_string()));
+                // What there is of it only takes room; recovery removes it otherwise.
+                let _ = self.storage.remove(&name);
+                None
+            }
+        }
+    }
+
+    /// Frees a hot segment by copying what is left in the oldest; `false` when there is no room for that either.
+    fn make_room(&mut self, kind: LogKind) -> Result<bool, Broken> {
+        if kind == LogKind::Cold {
+            return Ok(false);
+        }
+        while self.usable_hot() < 2 {
+            if !self.evacuate()? {
+                return Ok(self.usable_hot() >= 1);
+            }
+        }
+        Ok(true)
+    }
+}
+
+fn create_file(writer: &Writer, name: &str) -> io::Result<Blank> {
+    let file = writer.storage.create(name)?;
+    file.reserve(writer.shared.sizes.segment.into())?;
+    // Its length and its name must be on the disk before a letter in it is acknowledged.
+    file.sync_data()?;
+    writer.storage.sync_dir()?;
+    Ok(Blank { name: name.to_owned(), file })
+}
