@@ -21,7 +21,7 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
-pub use error::ConfigError;
+pub use error::{ConfigError, Mistake};
 pub use secret::{Secret, SecretError};
 pub use source::Source;
 pub use units::{ByteSize, Period, UnitError};

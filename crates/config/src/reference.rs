@@ -15,6 +15,16 @@ pub fn markdown<T: JsonSchema>() -> String {
     out
 }
 
+/// The JSON schema, for editors that complete and check TOML.
+#[must_use]
+pub fn json_schema<T: JsonSchema>() -> String {
+    let schema = schemars::schema_for!(T);
+    // A JSON value is always written as JSON.
+    let mut text = serde_json::to_string_pretty(schema.as_value()).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
 fn section(out: &mut String, title: &str, node: Node<'_>) {
     // Writing to a String cannot fail.
     if !title.is_empty() {
