@@ -1,0 +1,109 @@
+//! `posthouse serve` as a process: starts, reloads, stops.
+
+mod common;
+
+use std::fs;
+
+use common::{Site, Smtp, letter, posthouse};
+use posthouse_runtime::net::Stream;
+use posthouse_runtime::tls::{Ca, ClientTls, Roots, TlsError};
+use posthouse_runtime::block_on;
+use rustix::process::Signal;
+
+#[test]
+fn a_letter_that_is_accepted_reaches_the_inbox_and_is_whole() {
+    let site = Site::new(&["mx"], "");
+    let server = site.start();
+    let text = letter("whole", 200_000);
+    let id = Smtp::open(server.address("mx")).unwrap().send("sender@elsewhere.test", "bob@example.test", &text).unwrap();
+    let message = site.wait_for("bob", id);
+    let stored = String::from_utf8(site.read("bob", message.uid)).unwrap();
+    assert!(stored.ends_with(&text), "the letter was changed");
+    assert!(stored.contains("Return-Path: <sender@elsewhere.test>"), "{}", &stored[..500]);
+    assert_eq!(server.stop().code(), Some(0));
+    assert_eq!(site.inbox("bob").len(), 1);
+}
+
+#[test]
+fn a_stop_ends_connections_that_are_open() {
+    let site = Site::new(&["mx", "pop3"], "");
+    let server = site.start();
+    let mut idle = Smtp::open(server.address("mx")).unwrap();
+    assert_eq!(server.stop().code(), Some(0));
+    // RFC 5321 §3.8: 421 and the end; or the end alone.
+    if let Ok(reply) = idle.reply() {
+        assert!(reply[0].starts_with("421"), "{reply:?}");
+    }
+}
+
+#[test]
+fn a_bad_file_is_refused_at_the_start_with_its_line() {
+    let site = Site::new(&["mx"], "[intake]\nsize-maxx = 3\n");
+    let output = posthouse().arg("serve").arg("--config").arg(site.config()).output().unwrap();
+    let complained = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(78), "{complained}");
+    assert!(complained.contains("posthouse.toml:") && complained.contains("size-maxx"), "{complained}");
+}
+
+#[test]
+fn a_second_server_on_the_same_data_is_refused() {
+    let site = Site::new(&["mx"], "");
+    let _first = site.start();
+    let output = posthouse().arg("serve").arg("--config").arg(site.config()).output().unwrap();
+    let complained = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(75), "{complained}");
+    assert!(complained.contains("in use by another process"), "{complained}");
+}
+
+#[test]
+fn a_hang_up_with_a_bad_file_keeps_the_good_one_and_says_so() {
+    let site = Site::new(&["mx"], "");
+    let server = site.start();
+    let good = fs::read_to_string(site.config()).unwrap();
+    fs::write(site.config(), format!("{good}\n[log]\nlevel = \"loud\"\n")).unwrap();
+    server.signal(Signal::HUP);
+    let said = server.wait_for_log("was not reloaded");
+    assert!(said.contains("loud") && said.contains("posthouse.toml"), "{said}");
+    let id = Smtp::open(server.address("mx")).unwrap().send("a@elsewhere.test", "bob@example.test", &letter("still", 10)).unwrap();
+    site.wait_for("bob", id);
+    assert_eq!(server.stop().code(), Some(0));
+}
+
+#[test]
+fn a_hang_up_takes_new_certificates_limits_and_level_without_a_restart() {
+    let site = Site::new(&["mx", "pop3s"], "");
+    let ca = Ca::load_or_create(&site.dir.path().join("ca")).unwrap();
+    let certify = |name: &str| {
+        let (cert, key) = ca.issue(&[name.to_owned()]).unwrap();
+        fs::write(site.dir.path().join("server.pem"), cert).unwrap();
+        fs::write(site.dir.path().join("server.key"), key).unwrap();
+    };
+    let tls = "[[tls.certificate]]\ncert = \"server.pem\"\nkey = \"server.key\"\n";
+    certify("old.example.test");
+    site.configure(&["mx", "pop3s"], tls);
+    let server = site.start();
+    let client = ClientTls::verified(&Roots::PemFile(ca.certificate_path().to_owned())).unwrap();
+    let shown = |name: &str| -> Result<(), TlsError> {
+        let handshake = async {
+            let stream = Stream::connect(server.address("pop3s"), None).await.unwrap();
+            stream.into_tls_client(&client, name).await.map(drop)
+        };
+        block_on(handshake).unwrap()
+    };
+    shown("old.example.test").unwrap();
+    let limit = |smtp: &mut Smtp| smtp.command("EHLO again").unwrap().into_iter().find(|line| line.contains("SIZE")).unwrap();
+    let mut before = Smtp::open(server.address("mx")).unwrap();
+    certify("new.example.test");
+    site.configure(&["mx", "pop3s"], &format!("{tls}[intake]\nmessage-size-max = \"1 MiB\"\n[log]\nlevel = \"debug\"\n"));
+    server.signal(Signal::HUP);
+    server.wait_for_log("was reloaded");
+    shown("new.example.test").unwrap();
+    shown("old.example.test").unwrap_err();
+    assert!(limit(&mut Smtp::open(server.address("mx")).unwrap()).ends_with("SIZE 1048576"));
+    assert!(!limit(&mut before).ends_with("SIZE 1048576"), "a connection that stood was changed");
+    // A certificate that cannot be read leaves everything as it is.
+    fs::write(site.dir.path().join("server.pem"), "nonsense").unwrap();
+    server.signal(Signal::HUP);
+    assert!(server.wait_for_log("was not reloaded").contains("server.pem"));
+    shown("new.example.test").unwrap();
+}
