@@ -1,1 +1,22 @@
-//! The one door into the queue: listeners, checks, limits, submission fix-up, accept.
+//! The one door into the queue: listeners' connections, checks, limits, submission fix-up, accept.
+//!
+//! [`serve_smtp`] takes a connection from accept to close. It couples the stream with a session of `posthouse_smtp`, which knows the protocol,
+//! and answers the session's questions from the directory, the queue and the settings; the rules are in `check`, one file for each question.
+//! A letter flows into the queue while it comes; the 250 is said after the queue has it on stable storage, and never otherwise.
+//!
+//! It never delivers, never decides where a letter goes, and never takes a letter for somebody elsewhere from a stranger. What fails here ends
+//! in a 4xx and the letter stays with the sender. Every refusal is one line in the journal.
+
+mod check;
+mod context;
+mod letter;
+mod network;
+mod note;
+mod pump;
+mod settings;
+mod visit;
+
+pub use context::{Context, ListenerKind};
+pub use network::{Network, NetworkError};
+pub use pump::serve_smtp;
+pub use settings::Settings;

@@ -10,7 +10,7 @@ use super::command::{Next, misfit};
 use super::core::Core;
 use super::question::{Answer, CloseReason, Note, Question, Stage};
 use super::replies;
-use super::state::{Asked, Chunk, Discard, Ended, Open, Refused, State, Text, Transaction};
+use super::state::{Asked, Blame, Chunk, Discard, Ended, Open, Refused, State, Text, Transaction};
 use super::verb::Turn;
 use super::verdict::Verdict;
 use crate::body::dot::Decoded;
@@ -30,7 +30,6 @@ pub(super) fn text(mut text: Text, core: &mut Core, input: &mut BytesMut) -> Nex
             }
             if text.refused.is_none() && text.received > bytes_max {
                 text.refused = Some(Refused { reply: replies::too_large(bytes_max), close: None });
-                core.note(Note::Abandoned);
             }
             if text.refused.is_some() { go(State::Text(text)) } else { Next::Body(State::Text(text), piece) }
         }
@@ -54,7 +53,6 @@ pub(super) fn chunk(mut chunk: Chunk, core: &mut Core, input: &mut BytesMut) -> 
             Err(error) => {
                 // The count still says where the chunk ends, so the connection can go on.
                 chunk.refused = Some(Refused { reply: replies::letter_line(error), close: None });
-                core.note(Note::Abandoned);
                 go(State::Chunk(chunk))
             }
         };
@@ -65,13 +63,7 @@ pub(super) fn chunk(mut chunk: Chunk, core: &mut Core, input: &mut BytesMut) -> 
     let Chunk { mut chunks, bdat, refused, .. } = chunk;
     chunks.received = chunks.received.saturating_add(bdat.size);
     let ended_in_cr = || chunks.check.filter(|_| bdat.last).and_then(|check| check.finish().err());
-    let refused = match (refused, ended_in_cr()) {
-        (None, Some(error)) => {
-            core.note(Note::Abandoned);
-            Some(Refused { reply: replies::letter_line(error), close: None })
-        }
-        (refused, _) => refused,
-    };
+    let refused = refused.or_else(|| ended_in_cr().map(|error| Refused { reply: replies::letter_line(error), close: None }));
     match refused {
         Some(refused) => Next::Turn(Turn::Go(failed(chunks.transaction, core, refused, bdat.last))),
         None if bdat.last => complete(chunks.transaction, chunks.received),
@@ -91,12 +83,17 @@ pub(super) fn discard(mut discard: Discard, core: &mut Core, input: &mut BytesMu
     if !discard.decoder.is_done() {
         return Next::Wait(State::Discard(discard));
     }
-    let Discard { back, refused, is_bad, .. } = discard;
-    Next::Turn(Turn::Go(match refused.close {
-        Some(why) => core.end(Stage::Letter, refused.reply, why),
-        None if is_bad => core.bad(back, Stage::Letter, refused.reply),
-        None => {
+    let Discard { back, refused, blame, .. } = discard;
+    Next::Turn(Turn::Go(match (refused.close, blame) {
+        (Some(why), _) => core.end(Stage::Letter, refused.reply, why),
+        (None, Blame::BadCommand) => core.bad(back, Stage::Letter, refused.reply),
+        (None, Blame::Pipelined) => {
             core.refuse(Stage::Letter, None, refused.reply);
+            State::Open(back)
+        }
+        (None, Blame::Letter) => {
+            core.refuse(Stage::Letter, None, refused.reply);
+            core.note(Note::Abandoned);
             State::Open(back)
         }
     }))
@@ -134,6 +131,7 @@ pub(super) fn answered(transaction: Transaction, core: &mut Core, answer: Answer
         close |= matches!(last, Verdict::Drop(_));
         core.say_or_refuse(Stage::Letter, None, last.reply(|| replies::stored(&id)));
     }
+    core.note(Note::Abandoned);
     if close { State::Ended(Ended { why: CloseReason::Dropped }) } else { transaction.ready.state() }
 }
 
@@ -149,6 +147,7 @@ fn failed(transaction: Transaction, core: &mut Core, refused: Refused, at_end: b
     for _ in 0..more {
         core.say(&refused.reply);
     }
+    core.note(Note::Abandoned);
     match refused.close {
         Some(why) => State::Ended(Ended { why }),
         None => transaction.given_up().state(),

@@ -161,7 +161,7 @@ pub enum Note {
         /// Why it failed, for the log; `None` when it did not.
         failure: Option<String>,
     },
-    /// The envelope, and what came of the letter, is to be forgotten: RSET, a new EHLO, or a refusal. At
+    /// The envelope, and what came of the letter, is to be forgotten: RSET, a new EHLO, or the letter's end, whatever it was. At
     /// [`Output::Close`] it goes without saying.
     Abandoned,
 }
@@ -236,7 +236,7 @@ impl Stage {
             Self::Auth => "auth",
             Self::Sender => "sender",
             Self::Recipient => "recipient",
-            Self::Letter => "letter",
+            Self::Letter => "body",
             Self::Command => "command",
         }
     }

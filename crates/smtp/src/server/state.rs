@@ -126,8 +126,17 @@ pub(super) struct Discard {
     pub(super) back: Open,
     pub(super) decoder: ChunkDecoder,
     pub(super) refused: Refused,
-    /// Whether the command itself was wrong, and not only unwelcome.
-    pub(super) is_bad: bool,
+    pub(super) blame: Blame,
+}
+
+/// What was wrong with a chunk that nobody wants.
+pub(super) enum Blame {
+    /// It came out of order.
+    BadCommand,
+    /// It came out of order, sent before the client could know.
+    Pipelined,
+    /// The letter is refused with it.
+    Letter,
 }
 
 /// STARTTLS was answered.

@@ -8,9 +8,9 @@ use posthouse_mail::{Reply, Status};
 use super::{Turn, was_pipelined};
 use crate::body::bdat::ChunkDecoder;
 use crate::server::core::Core;
-use crate::server::question::{CloseReason, Note, Question, Stage};
+use crate::server::question::{CloseReason, Question, Stage};
 use crate::server::replies;
-use crate::server::state::{Asked, Chunk, Chunks, Discard, Open, Refused, State, Transaction};
+use crate::server::state::{Asked, Blame, Chunk, Chunks, Discard, Open, Refused, State, Transaction};
 use crate::server::verdict::Verdict;
 use crate::syntax::Bdat;
 
@@ -46,9 +46,8 @@ pub(in crate::server) fn answered(transaction: Transaction, bdat: Bdat, core: &m
             begin(transaction.into_chunks(), core, bdat)
         }
         Verdict::Defer(_) | Verdict::Reject(_) | Verdict::Drop(_) => {
-            core.note(Note::Abandoned);
             let reply = verdict.reply(replies::ok);
-            throw_away(Open::Ready(transaction.given_up()), core, bdat.size, Refused { reply, close }, false)
+            throw_away(Open::Ready(transaction.given_up()), core, bdat.size, Refused { reply, close }, Blame::Letter)
         }
     }
 }
@@ -58,9 +57,14 @@ fn begin(chunks: Chunks, core: &mut Core, bdat: Bdat) -> State {
     let too_large = chunks.received.saturating_add(bdat.size) > core.profile.letter_bytes_max;
     if too_large {
         core.letter_ended();
-        core.note(Note::Abandoned);
         let reply = replies::too_large(core.profile.letter_bytes_max);
-        return throw_away(Open::Ready(chunks.transaction.given_up()), core, bdat.size, Refused { reply, close: None }, false);
+        return throw_away(
+            Open::Ready(chunks.transaction.given_up()),
+            core,
+            bdat.size,
+            Refused { reply, close: None },
+            Blame::Letter,
+        );
     }
     core.next_body_window();
     State::Chunk(Chunk { chunks, decoder: ChunkDecoder::new(bdat.size), bdat, refused: None })
@@ -68,14 +72,14 @@ fn begin(chunks: Chunks, core: &mut Core, bdat: Bdat) -> State {
 
 /// A chunk out of order.
 fn discard(mut back: Open, core: &mut Core, bdat: Bdat, reply: Reply) -> Turn {
-    let is_bad = !was_pipelined(&mut back);
-    Turn::Go(throw_away(back, core, bdat.size, Refused { reply, close: None }, is_bad))
+    let blame = if was_pipelined(&mut back) { Blame::Pipelined } else { Blame::BadCommand };
+    Turn::Go(throw_away(back, core, bdat.size, Refused { reply, close: None }, blame))
 }
 
-fn throw_away(back: Open, core: &mut Core, size: u64, refused: Refused, is_bad: bool) -> State {
+fn throw_away(back: Open, core: &mut Core, size: u64, refused: Refused, blame: Blame) -> State {
     if size > core.profile.drain_bytes_max {
         return core.end(Stage::Letter, refused.reply, CloseReason::Oversize);
     }
     core.next_body_window();
-    State::Discard(Discard { back, decoder: ChunkDecoder::new(size), refused, is_bad })
+    State::Discard(Discard { back, decoder: ChunkDecoder::new(size), refused, blame })
 }

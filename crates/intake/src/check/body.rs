@@ -1,0 +1,110 @@
+//! The letter: room for it, its pieces, its end.
+//!
+//! Invariant: [`accept`] says yes only after the queue's commit has returned.
+
+use bytes::Bytes;
+use posthouse_journal::Event;
+use posthouse_mail::{BodyKind, Envelope, LetterId, Status, UnixMillis};
+use posthouse_queue::{Letter, Origin};
+use posthouse_runtime::clock;
+use posthouse_smtp::server::{Answer, HelloKind, Reason, Verdict};
+
+use super::no_queue;
+use crate::letter::{Incoming, Parts};
+use crate::note;
+use crate::visit::{Begun, Visit};
+
+/// Is there room for a letter? Asked before its first octet.
+pub(crate) fn room(visit: &mut Visit<'_>) -> Verdict {
+    let Some(begun) = &mut visit.begun else { return lost() };
+    match visit.context.queue.begin() {
+        Ok(draft) => {
+            begun.letter = Some(Incoming::new(draft));
+            Verdict::Accept
+        }
+        Err(error) => no_queue(&error),
+    }
+}
+
+/// A piece of the letter. After an error what was taken is gone, and the session throws the rest away.
+pub(crate) async fn piece(visit: &mut Visit<'_>, piece: Bytes) -> Result<(), Verdict> {
+    let mut letter = visit.begun.as_mut().and_then(|begun| begun.letter.take()).ok_or_else(lost)?;
+    letter.take(visit, piece).await?;
+    if let Some(begun) = &mut visit.begun {
+        begun.letter = Some(letter);
+    }
+    Ok(())
+}
+
+/// The letter is complete: makes it durable.
+pub(crate) async fn accept(visit: &mut Visit<'_>) -> Answer {
+    let Some(mut letter) = visit.begun.as_mut().and_then(|begun| begun.letter.take()) else { return Answer::Verdict(lost()) };
+    if let Err(verdict) = letter.end(visit).await {
+        return Answer::Verdict(verdict);
+    }
+    let Some(begun) = &visit.begun else { return Answer::Verdict(lost()) };
+    let Parts { draft, message_id, is_ascii } = letter.into_parts();
+    let size = draft.size();
+    match draft.commit(queued(visit, begun, is_ascii)).await {
+        Ok(id) => {
+            accepted(visit, begun, id, size, message_id);
+            Answer::Message { id: id.to_string(), verdicts: vec![Verdict::Accept; begun.named.len().max(1)] }
+        }
+        Err(error) => Answer::Verdict(no_queue(&error)),
+    }
+}
+
+fn queued(visit: &Visit<'_>, begun: &Begun, is_ascii: bool) -> Letter {
+    let body = match begun.sender.body {
+        // Sent without a word, as many programs do: said here, so that it travels on as what it is.
+        BodyKind::SevenBit if !is_ascii => BodyKind::EightBitMime,
+        body @ (BodyKind::SevenBit | BodyKind::EightBitMime | BodyKind::BinaryMime) => body,
+    };
+    let (smtputf8, ret) = (begun.sender.smtputf8, begun.sender.ret);
+    Letter {
+        envelope: Envelope {
+            reverse_path: begun.sender.path.clone(),
+            recipients: begun.recipients.clone(),
+            body,
+            smtputf8,
+            ret,
+            envid: begun.sender.envid.clone(),
+        },
+        arrived: UnixMillis(clock::unix_millis()),
+        origin: Origin {
+            peer: Some(visit.peer),
+            helo: visit.hello.as_ref().map(|hello| hello.name.clone()),
+            account: visit.account.as_ref().map(|account| account.address.to_string()),
+            listener: visit.kind.to_string(),
+        },
+    }
+}
+
+fn accepted(visit: &Visit<'_>, begun: &Begun, id: LetterId, size: u64, message_id: Option<String>) {
+    let accepted = Event::Accepted {
+        listener: visit.kind.to_string(),
+        peer: Some(visit.peer),
+        helo: visit.hello.as_ref().map(|hello| hello.name.clone()).unwrap_or_default(),
+        tls: visit.tls.clone(),
+        account: visit.account.as_ref().map(|account| account.address.to_string()),
+        from: begun.sender.path.to_string(),
+        to: begun.recipients.iter().map(|recipient| recipient.address.to_string()).collect(),
+        size,
+        message_id,
+    };
+    note::record(visit.context, Some(id), accepted);
+    for (address, targets) in &begun.expanded {
+        let targets = targets.iter().map(ToString::to_string).collect();
+        note::record(visit.context, Some(id), Event::Expanded { address: address.to_string(), targets });
+    }
+}
+
+/// The session and the visit disagree on what was begun: a fault of ours.
+fn lost() -> Verdict {
+    Verdict::Defer(Reason::new(451, Status::temporary(3, 0), "something is wrong here, try again later"))
+}
+
+/// Whether the peer greeted with extensions.
+pub(crate) fn is_extended(visit: &Visit<'_>) -> bool {
+    visit.hello.as_ref().is_some_and(|hello| hello.kind != HelloKind::Helo)
+}

@@ -1,0 +1,87 @@
+//! May this recipient be added, and whom does it lead to?
+//!
+//! This is where an open relay would be: a recipient elsewhere is taken from users who logged in and from networks that the operator named,
+//! and from nobody else. The local part is never looked into: `user%elsewhere@here` and `"user@elsewhere"@here` are names of ours like any
+//! other, and nobody has them.
+
+use posthouse_directory::Route;
+use posthouse_mail::{Address, OriginalRecipient, Recipient, Status};
+use posthouse_smtp::server::{Reason, RecipientQuestion, Verdict};
+use posthouse_smtp::syntax::ForwardPath;
+
+use super::{no_directory, reject};
+use crate::context::ListenerKind;
+use crate::visit::Visit;
+
+/// The recipients a letter may have once its aliases are followed.
+const EXPANDED_MAX: usize = 5_000;
+
+pub(crate) async fn recipient(visit: &mut Visit<'_>, question: RecipientQuestion) -> Verdict {
+    let directory = &visit.context.directory;
+    let address = match &question.path {
+        ForwardPath::Mailbox(address) => address.clone(),
+        ForwardPath::Postmaster => match directory.postmaster().await {
+            Ok(Some(address)) => address,
+            Ok(None) => return unknown(),
+            Err(error) => return no_directory(&error),
+        },
+    };
+    let ends = match directory.route(&address).await {
+        Ok(Route::Elsewhere) if may_relay(visit) => vec![address.clone()],
+        Ok(Route::Elsewhere) => return reject(550, 7, 1, "relaying denied"),
+        Ok(Route::Unknown) => return unknown(),
+        Ok(Route::Account { .. } | Route::Alias(_)) => match directory.expand(&address).await {
+            Ok(ends) if ends.is_empty() => return unknown(),
+            Ok(ends) => ends,
+            Err(error) => return no_directory(&error),
+        },
+        Err(error) => return no_directory(&error),
+    };
+    add(visit, address, ends, question)
+}
+
+fn may_relay(visit: &Visit<'_>) -> bool {
+    match visit.kind {
+        // The session asks about recipients only behind an accepted MAIL, and that needs a login here.
+        ListenerKind::Submission | ListenerKind::Submissions => visit.account.is_some(),
+        ListenerKind::Mx => visit.context.settings.trusts(visit.peer),
+        ListenerKind::Lmtp => false,
+    }
+}
+
+fn add(visit: &mut Visit<'_>, address: Address, ends: Vec<Address>, question: RecipientQuestion) -> Verdict {
+    let Some(begun) = &mut visit.begun else {
+        return Verdict::Defer(Reason::new(451, Status::temporary(3, 0), "something is wrong here, try again later"));
+    };
+    if begun.recipients.len() + ends.len() > EXPANDED_MAX {
+        return Verdict::Defer(Reason::new(
+            452,
+            Status::temporary(5, 3),
+            "too many recipients behind aliases, send to the others in another letter",
+        ));
+    }
+    // RFC 3461 §5.2.1: a report shall name the address that the sender knows.
+    let followed = ends.as_slice() != std::slice::from_ref(&address);
+    let orcpt = question.orcpt.or_else(|| followed.then(|| original(&address)));
+    for end in &ends {
+        // Named twice, or through two aliases: one letter is enough.
+        if !begun.recipients.iter().any(|known| known.address == *end) {
+            begun.recipients.push(Recipient { address: end.clone(), notify: question.notify, orcpt: orcpt.clone() });
+        }
+    }
+    begun.named.push(address.clone());
+    if followed {
+        begun.expanded.push((address, ends));
+    }
+    Verdict::Accept
+}
+
+fn original(address: &Address) -> OriginalRecipient {
+    // RFC 6533 §3.
+    let kind = if address.needs_smtputf8() { "utf-8" } else { "rfc822" };
+    OriginalRecipient { kind: kind.to_owned(), address: address.to_string() }
+}
+
+fn unknown() -> Verdict {
+    reject(550, 1, 1, "nobody here has this address")
+}

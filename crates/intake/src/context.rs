@@ -1,0 +1,68 @@
+//! What connections work with.
+
+use std::fmt;
+use std::sync::Arc;
+
+use posthouse_directory::Directory;
+use posthouse_dns::Resolver;
+use posthouse_journal::Journal;
+use posthouse_mail::Domain;
+use posthouse_queue::Queue;
+use posthouse_runtime::gate::Gate;
+use posthouse_runtime::tls::ServerTls;
+
+use crate::settings::Settings;
+
+/// The state that all connections share.
+#[derive(Clone)]
+pub struct Context {
+    /// Our name, for greetings and `Received` fields.
+    pub hostname: Domain,
+    /// Who is here, and who may log in.
+    pub directory: Directory,
+    /// Where accepted letters go.
+    pub queue: Queue,
+    /// Where everything is written down.
+    pub journal: Journal,
+    /// For checks that ask the DNS.
+    pub resolver: Resolver,
+    /// For STARTTLS and for TLS from the start; without it nobody can log in.
+    pub tls: Option<ServerTls>,
+    /// The connections open now.
+    pub gate: Gate,
+    /// The limits.
+    pub settings: Arc<Settings>,
+}
+
+/// Who is expected at a listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ListenerKind {
+    /// Other servers (port 25): letters for us alone.
+    Mx,
+    /// Our users (port 587): STARTTLS, a login, letters for anybody.
+    Submission,
+    /// Our users (port 465): the same, in TLS from the first octet.
+    Submissions,
+    /// A server in front of us (RFC 2033): letters for us, a reply for each recipient.
+    Lmtp,
+}
+
+impl ListenerKind {
+    /// Whether letters are submitted here by users who log in.
+    #[must_use]
+    pub const fn is_submission(self) -> bool {
+        matches!(self, Self::Submission | Self::Submissions)
+    }
+}
+
+/// As in the configuration and the journal.
+impl fmt::Display for ListenerKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Mx => "mx",
+            Self::Submission => "submission",
+            Self::Submissions => "submissions",
+            Self::Lmtp => "lmtp",
+        })
+    }
+}

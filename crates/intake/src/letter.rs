@@ -1,0 +1,98 @@
+//! A letter that is coming in: its header is looked at and completed, its body flows into the queue.
+//!
+//! In memory are at most the header (1 MiB) and one chunk. The body is never changed. To the header of a letter that was handed on to us one field is added,
+//! `Received`; that of a letter submitted by a user is also completed (RFC 6409 §8).
+
+mod header;
+
+use bytes::{Bytes, BytesMut};
+use memchr::memmem;
+use posthouse_mail::header::{HEADER_BYTES_MAX, end_of_header};
+use posthouse_queue::Draft;
+use posthouse_smtp::server::Verdict;
+
+use crate::check;
+use crate::visit::Visit;
+
+/// The lines a header may have.
+const HEADER_LINES_MAX: usize = 10_000;
+
+/// See the module.
+pub(crate) struct Incoming {
+    draft: Draft,
+    /// The header as far as it has come; `None` once it is complete.
+    header: Option<BytesMut>,
+    header_lines: usize,
+    message_id: Option<String>,
+    is_ascii: bool,
+}
+
+/// What remains of a complete letter.
+pub(crate) struct Parts {
+    pub(crate) draft: Draft,
+    pub(crate) message_id: Option<String>,
+    /// Whether all of it is ASCII.
+    pub(crate) is_ascii: bool,
+}
+
+impl Incoming {
+    pub(crate) fn new(draft: Draft) -> Self {
+        Self { draft, header: Some(BytesMut::new()), header_lines: 0, message_id: None, is_ascii: true }
+    }
+
+    /// Takes a piece. After an error the letter is lost.
+    pub(crate) async fn take(&mut self, visit: &Visit<'_>, piece: Bytes) -> Result<(), Verdict> {
+        self.is_ascii = self.is_ascii && piece.is_ascii();
+        let Some(mut header) = self.header.take() else { return self.write(piece).await };
+        // The empty line may have begun in an earlier piece; what lies before cannot hold it.
+        let from = header.len().saturating_sub(3);
+        header.extend_from_slice(&piece);
+        let end = if from == 0 { end_of_header(&header) } else { empty_line(&header, from) };
+        let fields = end.map_or(header.len(), |(fields, _)| fields);
+        let fresh = header.get(header.len() - piece.len()..fields).unwrap_or_default();
+        self.header_lines += memchr::memchr_iter(b'\n', fresh).count();
+        if fields > HEADER_BYTES_MAX {
+            return Err(header::too_long());
+        }
+        if self.header_lines > HEADER_LINES_MAX {
+            return Err(header::too_many_lines());
+        }
+        let Some((fields, whole)) = end else {
+            self.header = Some(header);
+            return Ok(());
+        };
+        let body = header.split_off(whole).freeze();
+        self.begin(visit, &header, fields).await?;
+        self.write(body).await
+    }
+
+    /// The letter has no more pieces.
+    pub(crate) async fn end(&mut self, visit: &Visit<'_>) -> Result<(), Verdict> {
+        match self.header.take() {
+            // RFC 5322 §3.5: the empty line belongs to the body, and there is none.
+            Some(header) => self.begin(visit, &header, header.len()).await,
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn into_parts(self) -> Parts {
+        Parts { draft: self.draft, message_id: self.message_id, is_ascii: self.is_ascii }
+    }
+
+    /// Checks the header, the first `fields` octets of `bytes`, and writes it with what is added.
+    async fn begin(&mut self, visit: &Visit<'_>, bytes: &[u8], fields: usize) -> Result<(), Verdict> {
+        let prepared = header::prepare(visit, self.draft.id(), bytes, fields).await?;
+        self.message_id = prepared.message_id;
+        self.write(prepared.bytes.into()).await
+    }
+
+    async fn write(&mut self, bytes: Bytes) -> Result<(), Verdict> {
+        self.draft.write(bytes).await.map_err(|error| check::no_queue(&error))
+    }
+}
+
+/// As [`end_of_header`], behind the first line.
+fn empty_line(bytes: &[u8], from: usize) -> Option<(usize, usize)> {
+    let at = from + memmem::find(bytes.get(from..)?, b"\r\n\r\n")?;
+    Some((at + 2, at + 4))
+}

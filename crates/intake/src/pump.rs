@@ -1,0 +1,129 @@
+//! The pump: one connection, from accept to close.
+//!
+//! It interprets nothing of what it carries. What fails here ends this connection only; a letter that was not answered with 250 is not there.
+
+use std::net::SocketAddr;
+
+use bytes::BytesMut;
+use posthouse_mail::{Reply, Status};
+use posthouse_runtime::net::Stream;
+use posthouse_runtime::shutdown::Shutdown;
+use posthouse_runtime::{clock, select};
+use posthouse_sasl::ChannelBinding;
+use posthouse_smtp::server::{Output, Refusal, Session, Stage, Tls};
+use tracing::debug;
+
+use crate::context::{Context, ListenerKind};
+use crate::note;
+use crate::visit::Visit;
+
+/// Serves one connection until it ends; on `shutdown` it ends as soon as no letter is begun.
+pub async fn serve_smtp(mut stream: Stream, context: &Context, kind: ListenerKind, shutdown: Shutdown) {
+    let peer = stream.peer_addr();
+    let Ok(_pass) = context.gate.enter(peer.ip()) else {
+        return turn_away(stream, context, kind).await;
+    };
+    if kind == ListenerKind::Submissions {
+        match handshake(stream, context, peer).await {
+            Some(secured) => stream = secured,
+            None => return,
+        }
+    }
+    let profile = context.settings.profile(context.hostname.as_str(), kind, peer.ip(), context.tls.is_some());
+    let session = Session::new(profile, channel(&stream), clock::now());
+    let mut visit = Visit::new(context, kind, peer.ip());
+    visit.tls = stream.tls().map(ToString::to_string);
+    if let Some(mut stream) = run(stream, session, &mut visit, shutdown).await {
+        // What was begun goes first: closing may take its time.
+        visit.abandon();
+        stream.close().await;
+    }
+}
+
+/// Gives the stream back to be closed, unless it is broken.
+async fn run(mut stream: Stream, mut session: Session, visit: &mut Visit<'_>, shutdown: Shutdown) -> Option<Stream> {
+    let mut input = BytesMut::new();
+    let mut stopping = false;
+    loop {
+        match session.poll(clock::now()) {
+            Output::Send(bytes) => {
+                let written = clock::timeout(visit.context.settings.write_timeout.duration(), stream.write_all(&bytes)).await;
+                if !matches!(written, Ok(Ok(()))) {
+                    debug!(peer = %visit.peer, "an SMTP client went away or does not read");
+                    return None;
+                }
+            }
+            Output::Ask(question) => {
+                let answer = visit.find_out(question).await;
+                session.answer(clock::now(), answer);
+            }
+            Output::Body(piece) => {
+                if let Err(verdict) = visit.take(piece).await {
+                    session.refuse_letter(clock::now(), &verdict);
+                }
+            }
+            Output::Note(note) => visit.note(note),
+            Output::StartTls => {
+                input = BytesMut::new();
+                stream = handshake(stream, visit.context, SocketAddr::new(visit.peer, 0)).await?;
+                visit.secured(stream.tls().map(ToString::to_string));
+                session.tls_established(clock::now(), channel(&stream).unwrap_or_default());
+            }
+            Output::Wait(deadline) if session.wants_read() => {
+                let read = select! {
+                    read = clock::timeout_at(deadline, stream.read(&mut input)) => read,
+                    () = shutdown.requested(), if !stopping => {
+                        stopping = true;
+                        session.shut_down(clock::now());
+                        continue;
+                    }
+                };
+                match read {
+                    Ok(Ok(0)) => session.receive_eof(clock::now()),
+                    Ok(Ok(_)) => session.receive(clock::now(), input.split()),
+                    Ok(Err(error)) => {
+                        debug!(peer = %visit.peer, %error, "an SMTP connection broke");
+                        return None;
+                    }
+                    // The session itself says what a deadline means.
+                    Err(_) => {}
+                }
+            }
+            Output::Wait(deadline) => clock::sleep_until(deadline).await,
+            Output::Close(why) => {
+                debug!(peer = %visit.peer, ?why, "an SMTP session ended");
+                return Some(stream);
+            }
+        }
+    }
+}
+
+/// RFC 5321 §3.8: 421 is what a server says that cannot serve now. In TLS from the start it cannot be said without the work of a handshake.
+async fn turn_away(mut stream: Stream, context: &Context, kind: ListenerKind) {
+    let reply = Reply::new(421, Status::temporary(7, 0), "too many connections, try again later");
+    if kind != ListenerKind::Submissions {
+        let mut bytes = Vec::new();
+        reply.write_to(&mut bytes);
+        let timeout = context.settings.write_timeout.duration();
+        // A client that is gone already needs no answer.
+        let _ = clock::timeout(timeout, stream.write_all(&bytes)).await;
+    }
+    note::refused(context, kind, stream.peer_addr().ip(), None, Refusal { stage: Stage::Connect, about: None, reply });
+    stream.close().await;
+}
+
+async fn handshake(stream: Stream, context: &Context, peer: SocketAddr) -> Option<Stream> {
+    let tls = context.tls.as_ref()?;
+    match stream.into_tls_server(tls).await {
+        Ok(secured) => Some(secured),
+        Err(error) => {
+            debug!(peer = %peer.ip(), %error, "the TLS handshake of an SMTP client failed");
+            None
+        }
+    }
+}
+
+fn channel(stream: &Stream) -> Option<Tls> {
+    let tls = stream.tls()?;
+    Some(Tls { binding: tls.exporter.map_or(ChannelBinding::None, ChannelBinding::Exporter) })
+}

@@ -1,0 +1,103 @@
+//! What an operator may set of accepting mail.
+
+use std::net::IpAddr;
+
+use posthouse_config::{ByteSize, Period};
+use posthouse_sasl::Mechanism;
+use posthouse_smtp::server::{Profile, Protocol};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::context::ListenerKind;
+use crate::network::Network;
+
+/// SMTP and LMTP: what is accepted, and the limits.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Settings {
+    /// Networks whose letters are relayed to anybody on `mx` listeners, without a login. Nobody is trusted unless named here, this
+    /// host's own addresses included.
+    pub trusted_networks: Vec<Network>,
+    /// Whether a client on a loopback address may log in outside TLS, for a proxy or a test on the same host.
+    pub plain_login_on_loopback: bool,
+    /// The largest letter.
+    pub letter_size_max: ByteSize,
+    /// The recipients of one letter (RFC 5321 §4.5.3.1.8 asks for 100 at least). Further ones are put off with 452, and the client sends
+    /// them another copy.
+    pub recipients_max: usize,
+    /// The letters over one connection.
+    pub letters_per_connection_max: u32,
+    /// Connections open at a time, in all.
+    pub connections_max: usize,
+    /// Connections open at a time from one address (IPv6: one /64).
+    pub connections_per_address_max: usize,
+    /// Commands that are none, are malformed or come out of order, before the connection is closed.
+    pub bad_commands_max: u32,
+    /// Unknown recipients over one connection, before it is closed: more are a search for addresses.
+    pub refused_recipients_max: u32,
+    /// Failed log-ins, before the connection is closed.
+    pub failed_logins_max: u32,
+    /// How long the greeting is held back on `mx` listeners. Programs that talk before it are refused; they are not mail servers. "0s" does
+    /// not wait.
+    pub greeting_delay: Period,
+    /// How long one command may take, however slowly its octets come (RFC 5321 §4.5.3.2.7 asks for 5 minutes).
+    pub command_timeout: Period,
+    /// How long the next 16 KiB of a letter may take (RFC 5321 §4.5.3.2.5 asks for 3 minutes).
+    pub body_timeout: Period,
+    /// How long a whole letter may take.
+    pub letter_timeout: Period,
+    /// How long the client may take to read our replies.
+    pub write_timeout: Period,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            trusted_networks: Vec::new(),
+            plain_login_on_loopback: false,
+            letter_size_max: ByteSize::mib(50),
+            recipients_max: 1000,
+            letters_per_connection_max: 1000,
+            connections_max: 10_000,
+            connections_per_address_max: 50,
+            bad_commands_max: 20,
+            refused_recipients_max: 100,
+            failed_logins_max: 3,
+            greeting_delay: Period::seconds(0),
+            command_timeout: Period::minutes(5),
+            body_timeout: Period::minutes(3),
+            letter_timeout: Period::hours(2),
+            write_timeout: Period::minutes(5),
+        }
+    }
+}
+
+impl Settings {
+    /// What a session offers at a listener to a peer.
+    pub(crate) fn profile(&self, hostname: &str, kind: ListenerKind, peer: IpAddr, has_tls: bool) -> Profile {
+        Profile {
+            protocol: if kind == ListenerKind::Lmtp { Protocol::Lmtp } else { Protocol::Smtp },
+            hostname: hostname.to_owned(),
+            starttls: has_tls,
+            mechanisms: if kind.is_submission() { Mechanism::ALL.to_vec() } else { Vec::new() },
+            auth_without_tls: self.plain_login_on_loopback && peer.to_canonical().is_loopback(),
+            letter_bytes_max: self.letter_size_max.bytes(),
+            drain_bytes_max: self.letter_size_max.bytes(),
+            recipients_max: self.recipients_max,
+            letters_max: self.letters_per_connection_max,
+            bad_commands_max: self.bad_commands_max,
+            refused_recipients_max: self.refused_recipients_max,
+            auth_failures_max: self.failed_logins_max,
+            greeting_delay: if kind == ListenerKind::Mx { self.greeting_delay.duration() } else { std::time::Duration::ZERO },
+            command_timeout: self.command_timeout.duration(),
+            body_timeout: self.body_timeout.duration(),
+            letter_timeout: self.letter_timeout.duration(),
+            ..Profile::default()
+        }
+    }
+
+    /// Whether letters of this peer are relayed to anybody.
+    pub(crate) fn trusts(&self, peer: IpAddr) -> bool {
+        self.trusted_networks.iter().any(|network| network.contains(peer))
+    }
+}
