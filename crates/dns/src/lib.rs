@@ -1,14 +1,21 @@
-//! DNS questions as mail asks them: MX, addresses, TXT, PTR, and whether an answer is authenticated.
+//! DNS questions as mail asks them: MX, addresses, TXT, and whether an answer is authenticated.
 //!
-//! [`Resolve`] is the question; [`real`] asks servers, [`Zone`] answers from memory in tests. The three ways of having no answer are never
-//! mixed up ([`DnsError`]): what does not exist may end a letter, trouble only delays it. It decides nothing about mail.
+//! [`Resolve`] is the question, [`real`] the resolver over the network, [`Zone`] one in memory for tests. The difference between
+//! "it does not exist" ([`DnsError::NoSuchDomain`], [`DnsError::NoData`]) and "nobody could tell" ([`DnsError::Temporary`]) is kept
+//! exactly: the former may end a letter, the latter may only delay it.
+//!
+//! It validates no DNSSEC itself (a validator in this process would be a way to exhaust it: CVE-2023-50387, CVE-2023-50868): it
+//! believes the AD bit of a resolver that it was told to believe. It reads no hosts file, appends no search domain, and makes up no
+//! implicit MX: that is delivery's decision.
 
 mod answer;
+mod cache;
+mod read;
 mod real;
 mod settings;
 mod zone;
 
 pub use answer::{Answer, DnsError, Lookup, Mx, MxAnswer, Resolve, Resolver};
-pub use real::real;
+pub use real::{ResolverError, real};
 pub use settings::Settings;
-pub use zone::{Trouble, Zone};
+pub use zone::{Zone, ZoneError};

@@ -1,182 +1,203 @@
-//! The resolver that asks servers, on hickory.
+//! The resolver over the network: UDP first, TCP when an answer does not fit, answers kept as long as they say.
+//!
+//! The transport is hickory's pool of name servers; what a response means is read in [`crate::read`]. A failure here is a
+//! [`DnsError::Temporary`], whatever its cause.
 
-use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hickory_resolver::TokioResolver;
-use hickory_resolver::config::{ConnectionConfig, LookupIpStrategy, NameServerConfig, ResolveHosts, ResolverConfig};
-use hickory_resolver::lookup::Lookup as Found;
+use hickory_proto::op::{DnsRequest, DnsRequestOptions, DnsResponse, Query};
+use hickory_proto::rr::{Name, RecordType};
+use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverOpts};
+use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use hickory_resolver::net::{DnsError as WireError, NetError};
-use hickory_resolver::proto::op::ResponseCode;
-use hickory_resolver::proto::rr::{Name, RData, RecordType};
+use hickory_resolver::net::xfer::{DnsHandle as _, FirstAnswer as _, RetryDnsHandle};
+use hickory_resolver::{NameServerPool, PoolContext, TlsConfig, system_conf};
 use posthouse_mail::Domain;
-use posthouse_runtime::clock;
+use posthouse_runtime::{clock, join};
+use thiserror::Error;
 
-use crate::answer::{Answer, DnsError, Lookup, Mx, MxAnswer, Resolve, Resolver};
+use crate::answer::{Answer, DnsError, Lookup, MxAnswer, Resolve, Resolver, both, special};
+use crate::cache::{Cache, Kept};
+use crate::read::{self, Data, Said};
 use crate::settings::Settings;
 
-/// The times one server is asked: the first, and once more.
-const ATTEMPTS: u32 = 2;
-/// How long a positive or negative answer is believed at most, whatever its TTL says.
-const TTL_MAX: Duration = Duration::from_secs(86_400);
-const NEGATIVE_TTL_MAX: Duration = Duration::from_secs(3600);
+/// How often a question is put to the servers before it counts as unanswered.
+const ATTEMPTS: u32 = 3;
+/// Questions for one name when servers answer with aliases only.
+const ALIAS_QUESTIONS_MAX: usize = 8;
+/// What the answers kept may take.
+const CACHE_BYTES_MAX: usize = 32 * 1024 * 1024;
 
-/// A resolver as the settings say.
+/// Why there is no resolver. Ours to mend: the configuration, or the system's.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ResolverError {
+    /// `/etc/resolv.conf` cannot be read or names no server.
+    #[error("the system's resolver settings cannot be used ({0}); set `servers` in `[dns]`")]
+    System(String),
+    /// The pool of servers cannot be made.
+    #[error("the resolver cannot be started: {0}")]
+    Start(String),
+}
+
+/// A resolver over the network. It opens no socket before the first question.
 ///
 /// # Errors
-/// No servers are set and the system's configuration cannot be read.
-pub fn real(settings: &Settings) -> io::Result<Resolver> {
-    let provider = TokioRuntimeProvider::default();
-    let (mut builder, loopback) = if settings.servers.is_empty() {
-        let builder = TokioResolver::builder_tokio().map_err(io::Error::other)?;
-        (builder, false)
-    } else {
-        let servers = settings.servers.iter().map(|server| {
-            let (mut udp, mut tcp) = (ConnectionConfig::udp(), ConnectionConfig::tcp());
-            (udp.port, tcp.port) = (server.port(), server.port());
-            NameServerConfig::new(server.ip(), true, vec![udp, tcp])
-        });
-        let config = ResolverConfig::from_name_servers(servers.collect());
-        let loopback = settings.servers.iter().all(|server| server.ip().is_loopback());
-        (TokioResolver::builder_with_config(config, provider), loopback)
-    };
-    let options = builder.options_mut();
-    options.timeout = settings.timeout.0;
-    options.attempts = ATTEMPTS as usize;
-    options.cache_size = u64::from(settings.cache_entries);
-    options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
-    options.positive_max_ttl = Some(TTL_MAX);
-    options.negative_max_ttl = Some(NEGATIVE_TTL_MAX);
-    // Mail goes by DNS alone: a line in /etc/hosts must not redirect a letter.
-    options.use_hosts_file = ResolveHosts::Never;
-    let resolver = builder.build().map_err(io::Error::other)?;
-    // Each server twice, over UDP and TCP; then it is trouble.
-    let servers = u32::try_from(settings.servers.len().max(1)).unwrap_or(1);
-    let patience = settings.timeout.0.saturating_mul(ATTEMPTS * 2 * servers.min(3));
-    Ok(Arc::new(Real { resolver, trust_ad: settings.trust_ad.unwrap_or(loopback), patience }))
+/// [`ResolverError`].
+pub fn real(settings: &Settings) -> Result<Resolver, ResolverError> {
+    let servers = servers(settings)?;
+    let trust_ad = settings.trust_ad.unwrap_or_else(|| servers.iter().all(|server| server.ip.is_loopback()));
+    let mut options = ResolverOpts::default();
+    options.timeout = settings.timeout.0 / ATTEMPTS;
+    options.try_tcp_on_error = true;
+    let tls = TlsConfig::new().map_err(|error| ResolverError::Start(error.to_string()))?;
+    let context = Arc::new(PoolContext::new(options, tls));
+    let pool = NameServerPool::from_config(servers, context, TokioRuntimeProvider::default());
+    let again = usize::try_from(ATTEMPTS - 1).unwrap_or(0);
+    Ok(Arc::new(Real {
+        pool: RetryDnsHandle::new(pool, again),
+        cache: Cache::new(CACHE_BYTES_MAX),
+        timeout: settings.timeout.0,
+        trust_ad,
+    }))
+}
+
+fn servers(settings: &Settings) -> Result<Vec<NameServerConfig>, ResolverError> {
+    if settings.servers.is_empty() {
+        let (config, _) = system_conf::read_system_conf().map_err(|error| ResolverError::System(error.to_string()))?;
+        return Ok(config.name_servers().to_vec());
+    }
+    Ok(settings
+        .servers
+        .iter()
+        .map(|server| {
+            let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
+                connection.port = server.port();
+                connection
+            });
+            NameServerConfig::new(server.ip(), true, connections.into())
+        })
+        .collect())
 }
 
 struct Real {
-    resolver: TokioResolver,
+    pool: RetryDnsHandle<NameServerPool<TokioRuntimeProvider>>,
+    cache: Cache,
+    timeout: Duration,
     trust_ad: bool,
-    /// How long a question may take in all.
-    patience: Duration,
 }
 
 impl Real {
-    async fn ask(&self, name: &str, kind: RecordType) -> Result<Found, DnsError> {
-        // The dot keeps search lists out: `mail` must not become `mail.example.org`.
-        let name = Name::from_ascii(format!("{name}.")).map_err(|error| DnsError::Temporary(error.to_string()))?;
-        let question = self.resolver.lookup(name, kind);
-        match clock::timeout(self.patience, question).await {
-            Ok(found) => found.map_err(error_of),
-            Err(_) => Err(DnsError::Temporary("no resolver answered in time".to_owned())),
+    async fn ask(&self, name: Name, kind: RecordType) -> Result<Answer<Data>, DnsError> {
+        let key = (name, kind);
+        if let Some(kept) = self.cache.find(&key, clock::now()) {
+            return answer(kept);
         }
+        let (kept, seconds) = clock::timeout(self.timeout, self.resolve(&key.0, kind))
+            .await
+            .map_err(|_| DnsError::Temporary("no name server answered in time".to_owned()))??;
+        self.cache.keep(key, kept.clone(), seconds, clock::now());
+        answer(kept)
     }
 
-    fn answer<T>(&self, found: &Found, value: T) -> Answer<T> {
-        Answer { value, authenticated: self.trust_ad && found.message().metadata.authentic_data }
-    }
-
-    async fn ask_mx(&self, domain: &Domain) -> Result<Answer<MxAnswer>, DnsError> {
-        let found = self.ask(domain.as_str(), RecordType::MX).await?;
-        let mut null = false;
-        let mut hosts = Vec::new();
-        for record in found.answers() {
-            if let RData::MX(mx) = &record.data {
-                match domain_of(&mx.exchange) {
-                    Some(host) => hosts.push(Mx { preference: mx.preference, host }),
-                    None => null |= mx.exchange.is_root(),
+    async fn resolve(&self, name: &Name, kind: RecordType) -> Result<(Kept, u32), DnsError> {
+        let (mut name, mut authenticated) = (name.clone(), true);
+        for _ in 0..ALIAS_QUESTIONS_MAX {
+            let said = match self.send(&name, kind).await {
+                Ok(response) => {
+                    authenticated &= self.trust_ad && response.metadata.authentic_data;
+                    read::response(&name, kind, &response, response.negative_ttl())?
                 }
+                Err(error) => {
+                    // What hickory keeps of a denial does not tell whether it was authenticated.
+                    authenticated = false;
+                    read::failure(error)?
+                }
+            };
+            match said {
+                Said::Data(data, seconds) => return Ok((Kept { result: Ok(data), authenticated }, seconds)),
+                Said::Nothing(negative, seconds) => return Ok((Kept { result: Err(negative), authenticated }, seconds)),
+                Said::Alias(target) => name = target,
             }
         }
-        match (hosts.is_empty(), null) {
-            (false, _) => Ok(self.answer(&found, MxAnswer::Hosts(hosts))),
-            (true, true) => Ok(self.answer(&found, MxAnswer::Null)),
-            (true, false) if found.answers().iter().any(|record| matches!(record.data, RData::MX(_))) => {
-                Err(DnsError::Temporary("its MX records name no host that can be used".to_owned()))
-            }
-            (true, false) => Err(DnsError::NoData),
-        }
+        Err(DnsError::Temporary("the aliases of the name go on too long".to_owned()))
     }
 
-    /// Both families. One is enough; without any, trouble with one outweighs the absence of the other.
-    async fn ask_addresses(&self, host: &Domain) -> Result<Answer<Vec<IpAddr>>, DnsError> {
-        let (v6, v4) =
-            posthouse_runtime::join!(self.ask(host.as_str(), RecordType::AAAA), self.ask(host.as_str(), RecordType::A));
-        let mut addresses = Vec::new();
-        let mut authenticated = true;
-        for found in [&v6, &v4].into_iter().flatten() {
-            authenticated &= self.answer(found, ()).authenticated;
-            addresses.extend(found.answers().iter().filter_map(|record| record.data.ip_addr()));
-        }
-        if !addresses.is_empty() {
-            return Ok(Answer { value: addresses, authenticated });
-        }
-        match (v6.err(), v4.err()) {
-            (Some(trouble @ DnsError::Temporary(_)), _) | (_, Some(trouble @ DnsError::Temporary(_))) => Err(trouble),
-            (Some(DnsError::NoSuchDomain), _) | (_, Some(DnsError::NoSuchDomain)) => Err(DnsError::NoSuchDomain),
-            _none => Err(DnsError::NoData),
-        }
+    async fn send(&self, name: &Name, kind: RecordType) -> Result<DnsResponse, NetError> {
+        let query = Query::query(name.clone(), kind);
+        let mut request = DnsRequest::from_query(query, DnsRequestOptions::default());
+        // RFC 6840 §5.7: AD in a question asks for AD in the answer, without the records that DO would bring along.
+        request.metadata.authentic_data = self.trust_ad;
+        self.pool.send(request).first_answer().await
     }
 
-    async fn ask_txt(&self, name: &Domain) -> Result<Answer<Vec<Vec<u8>>>, DnsError> {
-        let found = self.ask(name.as_str(), RecordType::TXT).await?;
-        let texts = found.answers().iter().filter_map(|record| match &record.data {
-            RData::TXT(txt) => Some(txt.txt_data.concat()),
-            _other => None,
-        });
-        self.some(&found, texts.collect())
-    }
-
-    async fn ask_ptr(&self, address: IpAddr) -> Result<Answer<Vec<Domain>>, DnsError> {
-        let name = Name::from(address).to_ascii();
-        let found = self.ask(name.trim_end_matches('.'), RecordType::PTR).await?;
-        let names = found.answers().iter().filter_map(|record| match &record.data {
-            RData::PTR(name) => domain_of(&name.0),
-            _other => None,
-        });
-        self.some(&found, names.collect())
-    }
-
-    fn some<T>(&self, found: &Found, values: Vec<T>) -> Result<Answer<Vec<T>>, DnsError> {
-        if values.is_empty() { Err(DnsError::NoData) } else { Ok(self.answer(found, values)) }
+    async fn family(&self, host: &Domain, kind: RecordType) -> Result<Answer<Vec<IpAddr>>, DnsError> {
+        let answer = self.ask(name_of(host)?, kind).await?;
+        match answer.value {
+            Data::Addresses(value) if !value.is_empty() => Ok(Answer { value, authenticated: answer.authenticated }),
+            Data::Addresses(_) | Data::Mx(_) | Data::Texts(_) | Data::Names(_) => Err(DnsError::NoData),
+        }
     }
 }
 
 impl Resolve for Real {
     fn mx<'a>(&'a self, domain: &'a Domain) -> Lookup<'a, MxAnswer> {
-        Box::pin(self.ask_mx(domain))
+        Box::pin(async move {
+            if let Some(known) = special(domain) {
+                return known.and(Err(DnsError::NoData));
+            }
+            let answer = self.ask(name_of(domain)?, RecordType::MX).await?;
+            match answer.value {
+                Data::Mx(value) => Ok(Answer { value, authenticated: answer.authenticated }),
+                Data::Addresses(_) | Data::Texts(_) | Data::Names(_) => Err(DnsError::NoData),
+            }
+        })
     }
 
     fn addresses<'a>(&'a self, host: &'a Domain) -> Lookup<'a, Vec<IpAddr>> {
-        Box::pin(self.ask_addresses(host))
+        Box::pin(async move {
+            if let Some(known) = special(host) {
+                return known.map(|value| Answer { value, authenticated: true });
+            }
+            let (v6, v4) = join!(self.family(host, RecordType::AAAA), self.family(host, RecordType::A));
+            both(v6, v4)
+        })
     }
 
     fn txt<'a>(&'a self, name: &'a Domain) -> Lookup<'a, Vec<Vec<u8>>> {
-        Box::pin(self.ask_txt(name))
+        Box::pin(async move {
+            if let Some(known) = special(name) {
+                return known.and(Err(DnsError::NoData));
+            }
+            let answer = self.ask(name_of(name)?, RecordType::TXT).await?;
+            match answer.value {
+                Data::Texts(value) => Ok(Answer { value, authenticated: answer.authenticated }),
+                Data::Addresses(_) | Data::Mx(_) | Data::Names(_) => Err(DnsError::NoData),
+            }
+        })
     }
 
     fn ptr(&self, address: IpAddr) -> Lookup<'_, Vec<Domain>> {
-        Box::pin(self.ask_ptr(address))
+        Box::pin(async move {
+            let answer = self.ask(Name::from(address.to_canonical()), RecordType::PTR).await?;
+            match answer.value {
+                Data::Names(value) if !value.is_empty() => Ok(Answer { value, authenticated: answer.authenticated }),
+                Data::Names(_) | Data::Addresses(_) | Data::Mx(_) | Data::Texts(_) => Err(DnsError::NoData),
+            }
+        })
     }
 }
 
-/// A name on the wire as a mail domain; `None` for the root, and for names that no mail host can have.
-fn domain_of(name: &Name) -> Option<Domain> {
-    name.to_ascii().trim_end_matches('.').parse().ok()
+fn answer(kept: Kept) -> Result<Answer<Data>, DnsError> {
+    let value = kept.result.map_err(DnsError::from)?;
+    Ok(Answer { value, authenticated: kept.authenticated })
 }
 
-/// Exactly two answers are final; everything else is trouble.
-fn error_of(error: NetError) -> DnsError {
-    match &error {
-        NetError::Dns(WireError::NoRecordsFound(none)) if none.response_code == ResponseCode::NXDomain => DnsError::NoSuchDomain,
-        NetError::Dns(WireError::NoRecordsFound(none)) if none.response_code == ResponseCode::NoError => DnsError::NoData,
-        _trouble => DnsError::Temporary(error.to_string()),
-    }
+/// With the dot at its end, so that no search list is applied. A domain that is too long for the DNS does not exist in it.
+fn name_of(domain: &Domain) -> Result<Name, DnsError> {
+    Name::from_ascii(format!("{domain}.")).map_err(|_| DnsError::NoSuchDomain)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What an operator may set of name resolution.
+//! What an operator may set of DNS.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -7,23 +7,22 @@ use posthouse_config::Period;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// Name resolution.
+/// Who answers DNS questions.
 #[derive(Deserialize, JsonSchema, Debug, Clone)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Settings {
-    /// The resolvers to ask, such as `["127.0.0.1:53"]`. Empty: those of the system (`/etc/resolv.conf`).
+    /// The name servers to ask, with their ports: `["127.0.0.1:53"]`. They must resolve for us, not only know zones of their own.
+    /// None: those of `/etc/resolv.conf`. A validating resolver on this machine is best.
     pub servers: Vec<SocketAddr>,
-    /// How long one server may take.
+    /// How long one answer may take in all, every server and repetition included. After that the letter waits.
     pub timeout: Period,
-    /// Names that are remembered, answers and absences together.
-    pub cache_entries: u32,
-    /// Take a resolver's word that an answer is authenticated by DNSSEC (the AD bit). Only sound when nobody can stand between us and
-    /// it. Not set: its word is taken when every resolver is on a loopback address.
+    /// Whether the servers are believed when they say that DNSSEC vouches for an answer (the AD bit). Right only where nobody can
+    /// tamper with the way to them. Not set: yes if every server is on this machine (a loopback address), else no.
     pub trust_ad: Option<bool>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { servers: Vec::new(), timeout: Period(Duration::from_secs(5)), cache_entries: 4096, trust_ad: None }
+        Self { servers: Vec::new(), timeout: Period(Duration::from_secs(10)), trust_ad: None }
     }
 }
