@@ -20,7 +20,7 @@ use std::process::ExitCode;
 const HELP: &str = "\
 cargo xtask COMMAND
 
-  test [--no-install] [--no-peers] [FILTER]   every test; fetches the peers it needs from Debian when it may,
+  test [--no-install] [FILTER]                every test; fetches the peers it needs from Debian when it may,
                                               and names what it skipped otherwise
   ci                                          the same tests with nothing skipped, after format, lints, tidy,
                                               generated documents, licences and corpora
@@ -52,6 +52,7 @@ fn run(words: &[String]) -> anyhow::Result<()> {
         "licences" => licences::run(),
         "docs" => docs::run(rest.iter().any(|word| word == "--check")),
         "bench" => bench::run(rest),
+        "bench-inside" => bench::run_inside(rest),
         "peers" => peers::fetch(peers::Install::Allowed).map(|state| println!("{state}")),
         "help" | "--help" | "-h" => {
             print!("{HELP}");
