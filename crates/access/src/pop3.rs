@@ -2,7 +2,6 @@
 
 mod command;
 mod dots;
-mod limits;
 mod lines;
 mod maildrop;
 mod pump;
@@ -14,10 +13,10 @@ use std::sync::Arc;
 use posthouse_directory::Directory;
 use posthouse_journal::Journal;
 use posthouse_mailbox::Mailboxes;
+use posthouse_runtime::gate::Gate;
 use posthouse_runtime::tls::{ServerTls, TlsError};
 
 use crate::settings::Settings;
-use limits::Limits;
 
 pub use pump::serve_pop3;
 
@@ -44,7 +43,7 @@ pub struct Pop3(Arc<Shared>);
 
 struct Shared {
     parts: Parts,
-    limits: Limits,
+    gate: Gate,
 }
 
 impl Pop3 {
@@ -54,8 +53,8 @@ impl Pop3 {
     /// [`TlsError::Setup`].
     pub fn new(mut parts: Parts) -> Result<Self, TlsError> {
         parts.tls = parts.tls.map(|tls| tls.for_service(&["pop3"])).transpose()?;
-        let limits = Limits::new(parts.settings.connections_max, parts.settings.connections_per_address_max);
-        Ok(Self(Arc::new(Shared { parts, limits })))
+        let gate = Gate::new(parts.settings.connections_max, parts.settings.connections_per_address_max);
+        Ok(Self(Arc::new(Shared { parts, gate })))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use posthouse_mailbox::{Message, Uid};
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Maildrop {
     entries: Vec<Entry>,
 }

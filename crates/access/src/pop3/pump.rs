@@ -27,7 +27,7 @@ const WRITE_TIME: Duration = Duration::from_secs(120);
 /// request (port 110). A shutdown ends it without removing anything.
 pub async fn serve_pop3(mut stream: Stream, pop3: &Pop3, secure_from_start: bool, shutdown: &Shutdown) {
     let parts = &pop3.0.parts;
-    let Some(_place) = pop3.0.limits.enter(stream.peer_addr().ip()) else {
+    let Ok(_pass) = pop3.0.gate.enter(stream.peer_addr().ip()) else {
         if !secure_from_start {
             let refusal = b"-ERR [SYS/TEMP] too many connections; try again later\r\n";
             let _ = clock::timeout(WRITE_TIME, stream.write_all(refusal)).await;
@@ -145,10 +145,8 @@ impl Connection<'_> {
             },
         };
         let id = account.id.as_str();
-        self.lock = Some(self.parts.mailboxes.lock(id).map_err(|error| match error {
-            MailboxError::InUse => Closed::InUse,
-            error => failed(&error),
-        })?);
+        let lock = self.parts.mailboxes.lock(id);
+        self.lock = Some(lock.map_err(|error| if error == MailboxError::InUse { Closed::InUse } else { failed(&error) })?);
         match self.parts.mailboxes.inbox(id).await {
             Ok(messages) => {
                 self.account = Some(account);

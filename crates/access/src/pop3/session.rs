@@ -104,8 +104,10 @@ pub(crate) struct Session {
     wrong_passwords: u32,
     /// When the session must be logged in.
     login_until: Instant,
-    /// When the last command came.
+    /// When the last command came, or its reply was out.
     active: Instant,
+    /// Whether the pump was given something to send since it last polled.
+    sent: bool,
     /// When the line under way began.
     line_began: Option<Instant>,
 }
@@ -183,6 +185,7 @@ impl Session {
             wrong_passwords: 0,
             login_until: now + config.login_time,
             active: now,
+            sent: false,
             line_began: None,
             config,
         };
@@ -200,17 +203,27 @@ impl Session {
 
     /// What to do next.
     pub(crate) fn poll(&mut self, now: Instant) -> Output {
+        if std::mem::take(&mut self.sent) {
+            // Idle time begins when the client has what it asked for: a long letter over a slow line is not idleness.
+            self.active = now;
+            self.line_began = self.line_began.map(|_| now);
+        }
         loop {
             if self.out.len() >= OUT_BYTES {
-                return Output::Send(std::mem::take(&mut self.out));
+                return self.flush();
             }
             match self.turn(now) {
                 Turn::Moved => {}
                 Turn::First(output) => return output,
-                Turn::Last(_) if !self.out.is_empty() => return Output::Send(std::mem::take(&mut self.out)),
+                Turn::Last(_) if !self.out.is_empty() => return self.flush(),
                 Turn::Last(output) => return output,
             }
         }
+    }
+
+    fn flush(&mut self) -> Output {
+        self.sent = true;
+        Output::Send(std::mem::take(&mut self.out))
     }
 
     /// The handshake of STLS is done. What came before it was not protected and is thrown away (RFC 2595 §4).
@@ -236,12 +249,7 @@ impl Session {
                 self.list_on();
                 Turn::Moved
             }
-            State::Sending(_, sending) if sending.begun => {
-                // Idle time begins when the client has what it asked for.
-                self.active = now;
-                self.line_began = self.line_began.map(|_| now);
-                Turn::First(Output::NeedChunk)
-            }
+            State::Sending(_, sending) if sending.begun => Turn::First(Output::NeedChunk),
             State::Login(_) | State::Authorization(_) | State::Transaction(_) => self.read_line(now),
             // A question is open; the pump answers it before it polls.
             State::Sending(..) | State::Update => Turn::Last(Output::Wait(self.deadline())),

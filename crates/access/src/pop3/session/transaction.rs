@@ -1,6 +1,6 @@
 //! The TRANSACTION and UPDATE states: what is done with the messages.
 
-use super::{Closed, Command, Dots, Listing, Maildrop, OUT_BYTES, Output, Question, Sending, Session, State};
+use super::{Closed, Command, Dots, Listing, OUT_BYTES, Output, Question, Sending, Session, State};
 
 const NO_SUCH: &str = "there is no such message";
 const UNREADABLE: &str = "[SYS/TEMP] the message cannot be read now";
@@ -57,10 +57,9 @@ impl Session {
 
     fn list(&mut self, unique_ids: bool, text: &str) {
         self.ok(text);
-        self.state = match std::mem::replace(&mut self.state, State::Ended) {
-            State::Transaction(maildrop) => State::Listing(maildrop, Listing { unique_ids, next: 1 }),
-            other => other,
-        };
+        if let State::Transaction(maildrop) = &mut self.state {
+            self.state = State::Listing(std::mem::take(maildrop), Listing { unique_ids, next: 1 });
+        }
     }
 
     /// Puts out as much of a list as is sent at once: the list of a large mailbox is never in memory as a whole.
@@ -69,8 +68,7 @@ impl Session {
         while self.out.len() < OUT_BYTES {
             let Some((number, message)) = maildrop.from(listing.next) else {
                 self.out.extend_from_slice(b".\r\n");
-                let maildrop = std::mem::replace(maildrop, Maildrop::new(Vec::new()));
-                self.state = State::Transaction(maildrop);
+                self.state = State::Transaction(std::mem::take(maildrop));
                 return;
             };
             let text = if listing.unique_ids { message.unique_id() } else { message.size.to_string() };
@@ -81,21 +79,13 @@ impl Session {
 
     /// Asks for a message, to send the whole or its header and some lines.
     fn send(&mut self, number: usize, lines: Option<u64>) {
-        match std::mem::replace(&mut self.state, State::Ended) {
-            State::Transaction(maildrop) => match maildrop.message(number) {
-                None => {
-                    self.state = State::Transaction(maildrop);
-                    self.err(NO_SUCH);
-                }
-                Some(message) => {
-                    let (uid, size) = (message.uid, message.size);
-                    let dots = lines.map_or_else(Dots::whole, Dots::top);
-                    self.state = State::Sending(maildrop, Sending { uid, size, dots, whole: lines.is_none(), begun: false });
-                    self.question = Some(Question::Message { uid });
-                }
-            },
-            other => self.state = other,
-        }
+        let State::Transaction(maildrop) = &mut self.state else { return };
+        let Some(message) = maildrop.message(number) else { return self.err(NO_SUCH) };
+        let (uid, size) = (message.uid, message.size);
+        let dots = lines.map_or_else(Dots::whole, Dots::top);
+        let sending = Sending { uid, size, dots, whole: lines.is_none(), begun: false };
+        self.state = State::Sending(std::mem::take(maildrop), sending);
+        self.question = Some(Question::Message { uid });
     }
 
     /// The answer to [`Question::Message`]: whether the message is open.
@@ -112,18 +102,19 @@ impl Session {
 
     /// The next chunk of the message, `None` at its end. Says whether more of it is wanted.
     pub(crate) fn chunk(&mut self, chunk: Option<&[u8]>) -> bool {
-        let State::Sending(_, sending) = &mut self.state else { return false };
+        let State::Sending(maildrop, sending) = &mut self.state else { return false };
         if let Some(chunk) = chunk
             && sending.dots.chunk(chunk, &mut self.out)
         {
             return true;
         }
         sending.dots.end(&mut self.out);
-        let (uid, whole) = (sending.uid, sending.whole);
-        if let (State::Transaction(maildrop), true) = (self.back(), whole) {
+        if sending.whole {
+            let uid = sending.uid;
             maildrop.fetched(uid);
             self.note = Some(Output::Fetched(uid));
         }
+        self.back();
         false
     }
 
@@ -142,11 +133,9 @@ impl Session {
         }
     }
 
-    fn back(&mut self) -> &mut State {
-        self.state = match std::mem::replace(&mut self.state, State::Ended) {
-            State::Sending(maildrop, _) => State::Transaction(maildrop),
-            other => other,
-        };
-        &mut self.state
+    fn back(&mut self) {
+        if let State::Sending(maildrop, _) = &mut self.state {
+            self.state = State::Transaction(std::mem::take(maildrop));
+        }
     }
 }

@@ -1,0 +1,108 @@
+//! Logins that take more than one line, and mailboxes that cannot be had.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use posthouse_sasl::{ClientExchange, ClientStep, Mechanism, Nonce};
+
+use super::*;
+
+/// Runs our client half against the session; the last line of the server.
+fn scram(world: &mut World, mechanism: Mechanism, binding: ChannelBinding, login: &str, password: &str) -> String {
+    let now = clock::now();
+    let mut session = secure(world, now);
+    let nonce = Nonce::from_random([5; 18]);
+    let mut client = ClientExchange::start(mechanism, login, password, binding, nonce).unwrap();
+    let initial = STANDARD.encode(client.initial().unwrap());
+    let (mut reply, _) = say(world, &mut session, now, &format!("AUTH {mechanism} {initial}\r\n"));
+    while let Some(challenge) = reply.strip_prefix("+ ") {
+        let answer = match client.step(&STANDARD.decode(challenge.trim_end()).unwrap()) {
+            ClientStep::Send(answer) => STANDARD.encode(answer),
+            ClientStep::Failed(_) => "*".to_owned(),
+        };
+        reply = say(world, &mut session, now, &format!("{answer}\r\n")).0;
+    }
+    if reply.starts_with("+OK") {
+        client.success().unwrap();
+    }
+    reply
+}
+
+const OPEN: &str = "+OK 0 messages, 0 octets\r\n";
+const WRONG: &str = "-ERR [AUTH] wrong login or password\r\n";
+
+#[test]
+fn scram_lets_in_whom_it_should_and_no_other() {
+    let mut world = World::new(&[]);
+    for (mechanism, binding) in [(Mechanism::ScramSha256, ChannelBinding::None), (Mechanism::ScramSha256Plus, EXPORTER)] {
+        assert_eq!(scram(&mut world, mechanism, binding, "alice@a.test", "secret"), OPEN);
+        assert_eq!(scram(&mut world, mechanism, binding, "alice@a.test", "guess"), WRONG);
+        assert_eq!(scram(&mut world, mechanism, binding, "nobody@a.test", "secret"), WRONG);
+    }
+    assert_eq!(world.log[0], "open alice@a.test SCRAM-SHA-256");
+    assert_eq!(world.log[1], "failed alice@a.test SCRAM-SHA-256");
+}
+
+#[test]
+fn a_man_in_the_middle_is_found_by_the_binding() {
+    let mut world = World::new(&[]);
+    let elsewhere = ChannelBinding::Exporter([8; 32]);
+    assert_eq!(scram(&mut world, Mechanism::ScramSha256Plus, elsewhere, "alice@a.test", "secret"), WRONG);
+    // The client could bind and was not offered to: -PLUS was taken out of the offer on its way.
+    assert_eq!(scram(&mut world, Mechanism::ScramSha256, EXPORTER, "alice@a.test", "secret"), WRONG);
+}
+
+#[test]
+fn a_connection_that_cannot_be_bound_offers_no_plus() {
+    let now = clock::now();
+    let mut world = World::new(&[]);
+    let mut session = Session::new(config(), now, Some(ChannelBinding::None));
+    world.drive(&mut session, now);
+    let (sent, _) = say(&mut world, &mut session, now, "CAPA\r\nAUTH SCRAM-SHA-256-PLUS\r\n");
+    assert!(sent.contains("SASL SCRAM-SHA-256 PLAIN LOGIN\r\n"), "{sent}");
+    assert!(sent.ends_with("-ERR that mechanism is not offered\r\n"), "{sent}");
+}
+
+#[test]
+fn a_mailbox_in_use_is_told_and_can_be_asked_for_again() {
+    let now = clock::now();
+    let mut world = World::new(&[b"x\r\n"]);
+    let mut session = secure(&mut world, now);
+    world.in_use = true;
+    for _ in 0..5 {
+        let (sent, ended) = say(&mut world, &mut session, now, "USER alice@a.test\r\nPASS secret\r\n");
+        assert!(sent.ends_with("-ERR [IN-USE] another session has this mailbox\r\n"), "{sent}");
+        assert!(!ended, "a right password is not counted as a wrong one");
+    }
+    world.in_use = false;
+    let (sent, _) = say(&mut world, &mut session, now, "USER alice@a.test\r\nPASS secret\r\n");
+    assert!(sent.ends_with("+OK 1 messages, 3 octets\r\n"), "{sent}");
+}
+
+#[test]
+fn a_directory_that_is_down_is_not_a_wrong_password() {
+    let now = clock::now();
+    let mut world = World::new(&[]);
+    let mut session = secure(&mut world, now);
+    world.failing = true;
+    for said in ["USER alice@a.test\r\nPASS secret\r\n", "AUTH SCRAM-SHA-256 biwsbj1hbGljZUBhLnRlc3Qscj1hYmM=\r\n"] {
+        for _ in 0..4 {
+            let (sent, ended) = say(&mut world, &mut session, now, said);
+            assert!(sent.ends_with("-ERR [SYS/TEMP] a fault of this server; try again later\r\n"), "{sent}");
+            assert!(!ended);
+        }
+    }
+    assert_eq!(world.log, Vec::<String>::new());
+}
+
+#[test]
+fn a_password_of_another_form_or_none_at_all_is_only_wrong() {
+    for pass in ["PASS \u{ad}", "PASS \u{2028}x", "PASS s\u{e9}cret"] {
+        let now = clock::now();
+        let mut world = World::new(&[]);
+        let mut session = secure(&mut world, now);
+        let (sent, ended) = say(&mut world, &mut session, now, &format!("USER alice@a.test\r\n{pass}\r\n"));
+        assert!(sent.ends_with(WRONG), "{pass}: {sent}");
+        assert!(!ended);
+    }
+}
