@@ -3,6 +3,8 @@
 mod connection;
 mod error;
 mod target;
+mod url;
+mod url;
 
 pub use connection::Connection;
 pub use error::{ClientError, Fault};
@@ -11,3 +13,5 @@ pub use posthouse_smtp::client::{
     Capabilities, Credentials, Limits, Line, Protocol, RecipientResult, SessionError, Stage, Timeouts,
 };
 pub use target::{Security, Target, Transcript};
+pub use url::{ServerUrl, UrlError};
+pub use url::{ServerUrl, UrlError};
