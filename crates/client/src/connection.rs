@@ -115,7 +115,7 @@ impl Connection {
             .map_err(|_| Missed::Connect("no answer in time".to_owned()))?
             .map_err(|error| Missed::Connect(error.to_string()))?;
         if let Security::Implicit(tls) = &target.security {
-            stream = stream.into_tls_client(tls, &target.name).await.map_err(Missed::Tls)?;
+            stream = stream.into_tls_client(tls, &tls_name(&target.name)).await.map_err(Missed::Tls)?;
         }
         let mut nonce = [0; 18];
         random::fill(&mut nonce);
@@ -136,7 +136,7 @@ impl Connection {
                 Output::Ready => return Ok(Self { wire, name: target.name.clone(), fallback: None }),
                 Output::StartTls => {
                     let Some(tls) = tls else { return Err(Missed::Session(SessionError::Misuse("TLS was not asked for"))) };
-                    wire = wire.secure(tls, &target.name).await.map_err(Missed::Tls)?;
+                    wire = wire.secure(tls, &tls_name(&target.name)).await.map_err(Missed::Tls)?;
                 }
                 Output::Closed(why) => {
                     return Err(Missed::Session(why.unwrap_or(SessionError::Misuse("closed before it began"))));
@@ -338,6 +338,12 @@ fn secured(stream: &Stream) -> Option<Secured> {
         binding: info.exporter.map_or(ChannelBinding::None, ChannelBinding::Exporter),
         verified: info.verified,
     })
+}
+
+/// What the certificate must be for: a host name, or the address inside a literal.
+fn tls_name(name: &str) -> String {
+    let literal = name.parse::<Domain>().ok().and_then(|domain| domain.literal());
+    literal.map_or_else(|| name.trim_end_matches('.').to_owned(), |address| address.to_string())
 }
 
 fn is_loopback(address: SocketAddr) -> bool {
