@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use posthouse_mail::header::{Header, end_of_header};
+use posthouse_mail::header::end_of_header;
+use posthouse_mail::mime::{Limits, ParsedMailbox, parse};
 use posthouse_mailbox::{Body, Message, Uid};
 use posthouse_runtime::stream::ByteSource as _;
 
@@ -55,24 +56,26 @@ impl Admin {
         let mut body = self.mailboxes.read(account, message.uid).await?;
         // The header is at the beginning; of one beyond the first chunk the rest is not looked at.
         let head = body.next().await.map_err(AdminError::Read)?.unwrap_or_default();
-        let field = |name| first_field(&head, name);
+        let end = end_of_header(&head).map_or(head.len(), |(_, body)| body);
+        // What cannot be read of it is simply not shown.
+        let parsed = parse(head.get(..end).unwrap_or_default(), &Limits::default()).unwrap_or_default();
         Ok(MailInfo {
             uid: message.uid.0,
             size: message.size,
             at: message.at.to_string(),
             seen: message.seen,
             letter: message.letter.to_string(),
-            from: field("From"),
-            subject: field("Subject"),
+            from: parsed.from.first().map(mailbox),
+            subject: parsed.subject,
         })
     }
 }
 
-/// A header field's value; none if there is no such field or the header cannot be read.
-fn first_field(head: &[u8], name: &str) -> Option<String> {
-    let end = end_of_header(head).map_or(head.len(), |(fields, _)| fields);
-    let header = Header::parse(head.get(..end)?).ok()?;
-    header.first(name).map(|field| field.value())
+fn mailbox(from: &ParsedMailbox) -> String {
+    match &from.name {
+        Some(name) => format!("{name} <{}>", from.address),
+        None => from.address.clone(),
+    }
 }
 
 impl fmt::Debug for Letter {
