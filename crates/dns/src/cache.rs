@@ -7,7 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use hickory_proto::rr::{Name, RecordType};
+use hickory_resolver::proto::rr::{Name, RecordType};
 
 use crate::answer::MxAnswer;
 use crate::read::{Data, Negative};

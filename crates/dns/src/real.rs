@@ -7,12 +7,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hickory_proto::op::{DnsRequest, DnsRequestOptions, DnsResponse, Query};
-use hickory_proto::rr::{Name, RecordType};
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverOpts};
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::xfer::{DnsHandle as _, FirstAnswer as _, RetryDnsHandle};
+use hickory_resolver::proto::op::{DnsRequest, DnsRequestOptions, DnsResponse, Query};
+use hickory_resolver::proto::rr::{Name, RecordType};
 use hickory_resolver::{NameServerPool, PoolContext, TlsConfig, system_conf};
 use posthouse_mail::Domain;
 use posthouse_runtime::{clock, join};
@@ -195,9 +195,10 @@ fn answer(kept: Kept) -> Result<Answer<Data>, DnsError> {
     Ok(Answer { value, authenticated: kept.authenticated })
 }
 
-/// With the dot at its end, so that no search list is applied. A domain that is too long for the DNS does not exist in it.
+/// Label for label, so that no search list is applied and no character is judged. A domain that is too long for the DNS does not
+/// exist in it.
 fn name_of(domain: &Domain) -> Result<Name, DnsError> {
-    Name::from_ascii(format!("{domain}.")).map_err(|_| DnsError::NoSuchDomain)
+    Name::from_labels(domain.as_str().split('.').map(str::as_bytes)).map_err(|_| DnsError::NoSuchDomain)
 }
 
 #[cfg(test)]

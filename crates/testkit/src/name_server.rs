@@ -27,6 +27,7 @@ pub struct NameServer {
 struct State {
     zone: Mutex<BTreeMap<Name, Vec<RData>>>,
     questions: AtomicUsize,
+    signed: AtomicBool,
     stop: AtomicBool,
 }
 
@@ -59,6 +60,11 @@ impl NameServer {
     #[must_use]
     pub fn questions(&self) -> usize {
         self.state.questions.load(Ordering::SeqCst)
+    }
+
+    /// From now on it says that it has validated what it answers (the AD bit), to whoever asks for that.
+    pub fn sign(&self) {
+        self.state.signed.store(true, Ordering::SeqCst);
     }
 
     /// Replaces the zone.
@@ -166,6 +172,8 @@ fn answer(question: &[u8], state: &State, room: usize) -> Option<Vec<u8>> {
     reply.metadata.recursion_desired = question.metadata.recursion_desired;
     reply.metadata.recursion_available = true;
     reply.metadata.authoritative = true;
+    // RFC 6840 §5.7: only for those who set the bit themselves.
+    reply.metadata.authentic_data = question.metadata.authentic_data && state.signed.load(Ordering::SeqCst);
     reply.add_query(query.clone());
     look_up(&query, &state.zone.lock().unwrap(), &mut reply);
     let bytes = reply.to_vec().ok()?;

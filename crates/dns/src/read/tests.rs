@@ -1,10 +1,10 @@
-use hickory_proto::op::OpCode;
-use hickory_proto::rr::rdata::{A, CNAME, MX, SOA, TXT};
+use hickory_resolver::proto::op::OpCode;
+use hickory_resolver::proto::rr::rdata::{A, CNAME, MX, SOA, TXT};
 
 use super::*;
 
 fn name(text: &str) -> Name {
-    Name::from_ascii(text).unwrap()
+    Name::from_labels(text.split('.').filter(|label| !label.is_empty()).map(str::as_bytes)).unwrap()
 }
 
 fn record(owner: &str, ttl: u32, data: RData) -> Record {
@@ -68,7 +68,7 @@ fn a_failure_of_the_transport_is_never_a_denial() {
 
 #[test]
 fn a_referral_is_not_a_denial() {
-    let query = hickory_proto::op::Query::query(name("a.test."), RecordType::MX);
+    let query = hickory_resolver::proto::op::Query::query(name("a.test."), RecordType::MX);
     let mut nothing = NoRecords::new(query, ResponseCode::NoError);
     assert_eq!(failure(nothing.clone().into()), Ok(Said::Nothing(Negative::NoData, 0)));
     nothing.ns = Some(std::sync::Arc::new([]));

@@ -58,7 +58,7 @@ fn an_answer_too_large_for_a_datagram_comes_whole() {
     let text: String = (0..90).map(|n| format!("big.test MX {n} a-host-with-a-long-name-number-{n}.big.test\n")).collect();
     let server = NameServer::start(&text);
     let resolver = resolver(vec![server.address()]);
-    let answer = block_on(resolver.mx(&domain("big.test"))).unwrap().unwrap();
+    let answer = block_on(async { resolver.mx(&domain("big.test")).await }).unwrap().unwrap();
     let MxAnswer::Hosts(hosts) = answer.value else { panic!("{answer:?}") };
     assert_eq!(hosts.len(), 90);
 }
@@ -87,11 +87,11 @@ fn what_was_answered_is_not_asked_again_but_trouble_is() {
 fn a_dead_server_is_trouble_and_a_second_one_helps() {
     let dead: SocketAddr = format!("127.0.0.1:{}", posthouse_testkit::ports::free()).parse().unwrap();
     let alone = resolver(vec![dead]);
-    let error = block_on(alone.mx(&domain("a.test"))).unwrap().unwrap_err();
+    let error = block_on(async { alone.mx(&domain("a.test")).await }).unwrap().unwrap_err();
     assert!(matches!(error, DnsError::Temporary(_)), "{error}");
     let server = NameServer::start(ZONE);
     let two = resolver(vec![dead, server.address()]);
-    assert!(block_on(two.mx(&domain("a.test"))).unwrap().is_ok());
+    assert!(block_on(async { two.mx(&domain("a.test")).await }).unwrap().is_ok());
 }
 
 #[test]
@@ -107,4 +107,18 @@ fn special_names_are_never_asked_for() {
         assert_eq!(dead.addresses(&domain("x.onion")).await, Err(DnsError::NoSuchDomain));
     })
     .unwrap();
+}
+
+#[test]
+fn the_word_of_a_server_counts_only_where_it_is_trusted() {
+    let server = NameServer::start(ZONE);
+    let ask = |trust_ad| {
+        let resolver = real(&Settings { servers: vec![server.address()], trust_ad, ..Settings::default() }).unwrap();
+        block_on(async { resolver.mx(&domain("a.test")).await }).unwrap().unwrap().authenticated
+    };
+    assert!(!ask(None), "it has not said so");
+    server.sign();
+    assert!(ask(None), "a server on loopback");
+    assert!(ask(Some(true)));
+    assert!(!ask(Some(false)));
 }
