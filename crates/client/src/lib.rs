@@ -4,7 +4,6 @@ mod connection;
 mod error;
 mod target;
 mod url;
-mod url;
 
 pub use connection::Connection;
 pub use error::{ClientError, Fault};
@@ -13,5 +12,4 @@ pub use posthouse_smtp::client::{
     Capabilities, Credentials, Limits, Line, Protocol, RecipientResult, SessionError, Stage, Timeouts,
 };
 pub use target::{Security, Target, Transcript};
-pub use url::{ServerUrl, UrlError};
 pub use url::{ServerUrl, UrlError};
