@@ -1,1 +1,21 @@
 //! The one way out of the queue: plan, couriers, outcomes, bounces.
+//!
+//! A letter is leased ([`run`]), its recipients are sorted by where they go, carried there, and what became of each is settled: written
+//! into the journal, told to the sender where that is due, and made durable in the queue. It never accepts a letter from outside and
+//! never drops one: what cannot be finished stays in the queue.
+
+mod bounce;
+mod context;
+mod courier;
+mod outcome;
+mod plan;
+mod run;
+mod settings;
+mod settle;
+mod sort;
+mod way;
+
+pub use context::Context;
+pub use run::{round, run};
+pub use settings::{Settings, TlsPolicy};
+pub use way::{Way, WayError};

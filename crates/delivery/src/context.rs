@@ -1,0 +1,44 @@
+//! What delivery works with.
+
+use std::sync::Arc;
+
+use posthouse_directory::Directory;
+use posthouse_dns::Resolver;
+use posthouse_journal::{Entry, Event, Journal};
+use posthouse_mail::{Domain, LetterId, UnixMillis};
+use posthouse_mailbox::Mailboxes;
+use posthouse_queue::Queue;
+use posthouse_runtime::clock;
+
+use crate::settings::Settings;
+
+/// The state that all couriers share.
+#[derive(Clone)]
+pub struct Context {
+    /// Our name: in EHLO, in reports, and the host at which MX loops are cut.
+    pub hostname: Domain,
+    /// Which domains and recipients are ours.
+    pub directory: Directory,
+    /// Where letters for our accounts go.
+    pub mailboxes: Mailboxes,
+    /// Where letters come from, and reports go.
+    pub queue: Queue,
+    /// When letters are tried again.
+    pub schedule: posthouse_queue::Settings,
+    /// Where each step is written down.
+    pub journal: Journal,
+    /// Who finds hosts.
+    pub resolver: Resolver,
+    /// What the operator set.
+    pub settings: Arc<Settings>,
+}
+
+impl Context {
+    pub(crate) fn note(&self, letter: LetterId, event: Event) {
+        self.journal.record(Entry::of(letter, now(), event));
+    }
+}
+
+pub(crate) fn now() -> UnixMillis {
+    UnixMillis(clock::unix_millis())
+}

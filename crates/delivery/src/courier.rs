@@ -1,0 +1,5 @@
+//! Those who carry a letter: into a mailbox of ours, or to another host.
+
+pub(crate) mod local;
+pub(crate) mod pool;
+pub(crate) mod remote;

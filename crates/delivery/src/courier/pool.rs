@@ -1,0 +1,121 @@
+//! Connections at rest, and how many may be open to one host.
+//!
+//! A connection is kept a short while after a letter, because the next letter for the same host is often near; it is looked at before it is used
+//! again, and closed in good order when its time is over. Losing one loses nothing.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use posthouse_client::Connection;
+use posthouse_runtime::sync::{OwnedSemaphorePermit, Semaphore};
+use posthouse_runtime::{clock, task};
+
+/// The hosts whose places are remembered before those without connections are forgotten.
+const HOSTS_REMEMBERED_MAX: usize = 1000;
+
+/// The connections of one worker's couriers. Clones share them.
+#[derive(Clone)]
+pub(crate) struct Pool(Arc<Inner>);
+
+struct Inner {
+    places_per_host: usize,
+    letters_max: u32,
+    idle: Duration,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    at_rest: HashMap<String, Vec<Kept>>,
+    places: HashMap<String, Arc<Semaphore>>,
+    sweeping: bool,
+}
+
+/// A connection, and how many letters it has carried.
+pub(crate) struct Kept {
+    pub(crate) connection: Connection,
+    pub(crate) letters: u32,
+    until: Instant,
+}
+
+impl Pool {
+    pub(crate) fn new(places_per_host: usize, letters_max: u32, idle: Duration) -> Self {
+        Self(Arc::new(Inner { places_per_host: places_per_host.max(1), letters_max, idle, state: Mutex::default() }))
+    }
+
+    /// Waits for a place at a host; it is given back when dropped.
+    pub(crate) async fn place(&self, host: &str) -> Option<OwnedSemaphorePermit> {
+        let places = {
+            let mut state = self.state();
+            if state.places.len() >= HOSTS_REMEMBERED_MAX {
+                state.places.retain(|_, places| Arc::strong_count(places) > 1);
+            }
+            let places = state.places.entry(host.to_owned());
+            Arc::clone(places.or_insert_with(|| Arc::new(Semaphore::new(self.0.places_per_host))))
+        };
+        // The semaphore is never closed.
+        places.acquire_owned().await.ok()
+    }
+
+    /// A connection at rest.
+    pub(crate) fn take(&self, host: &str) -> Option<Kept> {
+        let now = clock::now();
+        let mut state = self.state();
+        let line = state.at_rest.get_mut(host)?;
+        // The one used last is the likeliest to be alive.
+        let kept = line.pop().filter(|kept| kept.until > now);
+        if line.is_empty() {
+            state.at_rest.remove(host);
+        }
+        kept
+    }
+
+    /// Keeps a connection for the next letter, or closes it when it has served its time.
+    pub(crate) async fn put(&self, host: &str, connection: Connection, letters: u32) {
+        if letters >= self.0.letters_max || self.0.idle.is_zero() || !connection.is_reusable() {
+            return connection.quit().await;
+        }
+        let start = {
+            let mut state = self.state();
+            let until = clock::now() + self.0.idle;
+            state.at_rest.entry(host.to_owned()).or_default().push(Kept { connection, letters, until });
+            !std::mem::replace(&mut state.sweeping, true)
+        };
+        if start {
+            let pool = self.clone();
+            task::spawn("connection sweeper", async move { pool.sweep().await });
+        }
+    }
+
+    /// Closes what has rested too long; ends when nothing rests.
+    async fn sweep(&self) {
+        loop {
+            clock::sleep(self.0.idle).await;
+            let (over, empty) = self.expired(clock::now());
+            for kept in over {
+                kept.connection.quit().await;
+            }
+            if empty {
+                return;
+            }
+        }
+    }
+
+    fn expired(&self, now: Instant) -> (Vec<Kept>, bool) {
+        let mut state = self.state();
+        let mut over = Vec::new();
+        for line in state.at_rest.values_mut() {
+            let (old, young): (Vec<_>, Vec<_>) = std::mem::take(line).into_iter().partition(|kept| kept.until <= now);
+            over.extend(old);
+            *line = young;
+        }
+        state.at_rest.retain(|_, line| !line.is_empty());
+        state.sweeping = !state.at_rest.is_empty();
+        (over, !state.sweeping)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

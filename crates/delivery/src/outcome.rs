@@ -1,0 +1,81 @@
+//! What an attempt means for a recipient: a pure function of what the next hop said.
+//!
+//! It never decides when to try again ([`posthouse_queue::schedule`]) nor tells anybody ([`crate::bounce`]).
+
+use std::net::SocketAddr;
+
+use posthouse_client::RecipientResult;
+use posthouse_mail::{Reply, Status};
+
+/// How an attempt for one recipient ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Attempt {
+    /// The recipient's place in the letter.
+    pub(crate) index: usize,
+    /// What it means.
+    pub(crate) result: AttemptResult,
+    /// Who said so.
+    pub(crate) hop: Hop,
+}
+
+/// What an attempt means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum AttemptResult {
+    /// The next hop has taken it; from here on it answers for it.
+    Delivered(Reply),
+    /// It never will be.
+    Failed(Reply),
+    /// It is to be tried again.
+    Deferred(Reply),
+}
+
+/// The host that was spoken to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Hop {
+    /// Its name.
+    pub(crate) host: Option<String>,
+    /// Its address and port.
+    pub(crate) address: Option<SocketAddr>,
+    /// The protocol and cipher; `None` in clear.
+    pub(crate) tls: Option<String>,
+    /// It takes DSN requests over (RFC 3461 §5.2.2); else we answer for it.
+    pub(crate) takes_dsn: bool,
+}
+
+/// What one recipient's result at one host leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// This recipient's attempt is over.
+    Over(AttemptResult),
+    /// The host did not get to it: ask it again in a transaction of its own.
+    Again,
+}
+
+/// Reads a result.
+pub(crate) fn of(result: RecipientResult) -> Verdict {
+    match result {
+        RecipientResult::Accepted(reply) => Verdict::Over(AttemptResult::Delivered(reply)),
+        RecipientResult::Refused(reply) => Verdict::Over(refused(reply)),
+        // Ours, and permanent: this host lacks what the letter needs.
+        RecipientResult::Unsendable(reply) => Verdict::Over(refused(reply)),
+        // The letter may be there or not. Trying again may make a second copy; not trying may lose it (RFC 1047).
+        RecipientResult::Unknown(why) => {
+            let text = format!("the connection was lost after the letter was sent, it may have arrived: {why}");
+            Verdict::Over(AttemptResult::Deferred(Reply::new(451, Status::temporary(4, 2), &text)))
+        }
+        RecipientResult::NotTried(_) => Verdict::Again,
+    }
+}
+
+/// A refusal, final or not.
+pub(crate) fn refused(reply: Reply) -> AttemptResult {
+    if reply.is_permanent() { AttemptResult::Failed(reply) } else { AttemptResult::Deferred(reply) }
+}
+
+/// A temporary trouble of the way there: no answer, no connection (RFC 3463 §3.5, X.4.x).
+pub(crate) fn unreachable(detail: u16, text: &str) -> Reply {
+    Reply::new(451, Status::temporary(4, detail), text)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,104 @@
+//! Where a letter goes next: the hosts of a domain in the order in which they are tried (RFC 5321 §5.1).
+//!
+//! It asks the resolver and opens no connection. Trouble with DNS defers ([`Plan::Later`]), a clear answer decides ([`Plan::Never`]):
+//! a resolver that is down must never bounce a letter.
+
+use std::net::{IpAddr, SocketAddr};
+
+use posthouse_dns::{DnsError, Mx, MxAnswer, Resolver};
+use posthouse_mail::{Domain, Reply, Status};
+use posthouse_runtime::random;
+
+use crate::outcome::unreachable;
+
+/// What is known of a domain's next hops.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Plan {
+    /// Try these, in this order.
+    Hosts(Vec<Domain>),
+    /// It takes no mail: for good.
+    Never(Reply),
+    /// It cannot be known now.
+    Later(Reply),
+}
+
+/// The hosts of `domain`, at most `hosts_max`. `own` is our name: hosts that are not nearer than ourselves are left out.
+pub(crate) async fn hosts(domain: &Domain, own: &Domain, hosts_max: usize, resolver: &Resolver) -> Plan {
+    if domain.literal().is_some() {
+        return Plan::Hosts(vec![domain.clone()]);
+    }
+    match resolver.mx(domain).await {
+        Ok(answer) => match answer.value {
+            MxAnswer::Null => Plan::Never(Reply::new(556, Status::permanent(1, 10), "the domain accepts no mail (null MX)")),
+            MxAnswer::Hosts(mut hosts) => {
+                // Shuffled first: a stable sort then leaves hosts of equal preference in random order (RFC 5321 §5.1).
+                random::shuffle(&mut hosts);
+                ranked(hosts, own, hosts_max)
+            }
+        },
+        // The implicit MX: a domain without MX records is its own host.
+        Err(DnsError::NoData) => Plan::Hosts(vec![domain.clone()]),
+        Err(DnsError::NoSuchDomain) => {
+            Plan::Never(Reply::new(550, Status::permanent(1, 2), &format!("there is no domain {domain}")))
+        }
+        Err(DnsError::Temporary(why)) => {
+            Plan::Later(unreachable(3, &format!("the MX records of {domain} cannot be read now: {why}")))
+        }
+    }
+}
+
+/// Sorts by preference and leaves out what lies behind ourselves: a backup MX that sent a letter to another backup, or to itself, would
+/// make it go round (RFC 5321 §5.1).
+pub(crate) fn ranked(mut hosts: Vec<Mx>, own: &Domain, hosts_max: usize) -> Plan {
+    hosts.sort_by_key(|mx| mx.preference);
+    if let Some(ours) = hosts.iter().find(|mx| mx.host == *own).map(|mx| mx.preference) {
+        hosts.retain(|mx| mx.preference < ours);
+        if hosts.is_empty() {
+            let text = format!("{own} is the best mail host of this domain but does not have it");
+            return Plan::Never(Reply::new(554, Status::permanent(4, 6), &text));
+        }
+    }
+    let mut names: Vec<Domain> = Vec::new();
+    for mx in hosts {
+        if !names.contains(&mx.host) {
+            names.push(mx.host);
+        }
+    }
+    names.truncate(hosts_max);
+    Plan::Hosts(names)
+}
+
+/// The addresses of a host, both families in turn.
+///
+/// # Errors
+/// The reply that says why there are none: permanent only if the host certainly does not exist.
+pub(crate) async fn addresses(host: &Domain, port: u16, resolver: &Resolver) -> Result<Vec<SocketAddr>, Reply> {
+    if let Some(ip) = host.literal() {
+        return Ok(vec![SocketAddr::new(ip, port)]);
+    }
+    match resolver.addresses(host).await {
+        Ok(answer) => Ok(interleaved(answer.value).into_iter().map(|ip| SocketAddr::new(ip, port)).collect()),
+        Err(DnsError::NoData | DnsError::NoSuchDomain) => {
+            Err(Reply::new(550, Status::permanent(4, 4), &format!("the mail host {host} has no address")))
+        }
+        Err(DnsError::Temporary(why)) => Err(unreachable(3, &format!("the address of {host} cannot be read now: {why}"))),
+    }
+}
+
+/// IPv6 and IPv4 in turn, so that a broken family costs one try and not all (RFC 8305 §4).
+fn interleaved(addresses: Vec<IpAddr>) -> Vec<IpAddr> {
+    let (v6, v4): (Vec<_>, Vec<_>) = addresses.into_iter().partition(IpAddr::is_ipv6);
+    let mut mixed = Vec::with_capacity(v6.len() + v4.len());
+    let (mut v6, mut v4) = (v6.into_iter(), v4.into_iter());
+    loop {
+        let before = mixed.len();
+        mixed.extend(v6.next());
+        mixed.extend(v4.next());
+        if mixed.len() == before {
+            return mixed;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

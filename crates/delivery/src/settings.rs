@@ -1,0 +1,68 @@
+//! What an operator may set of delivery.
+
+use std::time::Duration;
+
+use posthouse_config::{Period, Secret};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// The way out: where letters go that are not for us, and how.
+#[derive(Deserialize, JsonSchema, Debug, Clone)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Settings {
+    /// The port of next hops found by MX records. 25, but for test worlds.
+    pub port: u16,
+    /// Send everything that is not for us to this server: `smtp+starttls://user@relay.example.org:587`, `smtps://…`, or
+    /// `smtp://…` where the path is private.
+    pub smarthost: Option<String>,
+    /// The smarthost's password.
+    pub smarthost_password: Option<Secret>,
+    /// A file with the certificate authority of the smarthost, when it is not one that the system knows.
+    pub smarthost_ca: Option<std::path::PathBuf>,
+    /// Whether letters may travel to an MX host that offers no TLS.
+    pub tls: TlsPolicy,
+    /// Deliveries under way at a time, in all.
+    pub concurrency_max: usize,
+    /// Connections open to one destination at a time.
+    pub concurrency_per_destination_max: usize,
+    /// MX hosts tried in one attempt.
+    pub hosts_max: usize,
+    /// How long a connection may take to stand.
+    pub connect_timeout: Period,
+    /// How long a connection without a letter is kept for the next one.
+    pub idle_timeout: Period,
+    /// Letters sent over one connection.
+    pub letters_per_connection_max: u32,
+    /// How long deliveries under way may take to finish when the server stops.
+    pub stop_timeout: Period,
+}
+
+/// Whether TLS is asked of an MX host. Its certificate is not verified: MX records alone do not say which name to expect (RFC 7435).
+#[derive(Deserialize, JsonSchema, Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum TlsPolicy {
+    /// When it is offered; else in clear.
+    #[default]
+    Opportunistic,
+    /// Or the letter waits.
+    Required,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            port: 25,
+            smarthost: None,
+            smarthost_password: None,
+            smarthost_ca: None,
+            tls: TlsPolicy::default(),
+            concurrency_max: 100,
+            concurrency_per_destination_max: 20,
+            hosts_max: 5,
+            connect_timeout: Period(Duration::from_secs(30)),
+            idle_timeout: Period(Duration::from_secs(5)),
+            letters_per_connection_max: 100,
+            stop_timeout: Period(Duration::from_secs(10)),
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! How letters leave: through a smarthost, or straight to the hosts of their domains; and over connections that are kept.
+
+use std::sync::Arc;
+
+use posthouse_client::{Credentials, Security};
+use posthouse_mail::Domain;
+use posthouse_runtime::tls::{ClientTls, Roots, TlsError};
+use thiserror::Error;
+
+use crate::courier::pool::Pool;
+use crate::settings::{Settings, TlsPolicy};
+
+/// Where a recipient's letter goes next. Recipients with the same destination travel together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Destination {
+    /// To the smarthost.
+    Smarthost(Domain),
+    /// To the hosts of a domain.
+    Domain(Domain),
+}
+
+/// The way out, made once from the settings for each worker. Clones share its connections.
+#[derive(Clone)]
+pub struct Way(Arc<Inner>);
+
+struct Inner {
+    smarthost: Option<Smarthost>,
+    mx: Security,
+    pool: Pool,
+}
+
+struct Smarthost {
+    host: Domain,
+    port: u16,
+    security: Security,
+    credentials: Option<Credentials>,
+}
+
+/// Why the settings make no way: the operator's to mend.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum WayError {
+    /// The smarthost's URL, or its password.
+    #[error("delivery.smarthost: {0}")]
+    Smarthost(String),
+    /// TLS cannot be set up.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+impl Way {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// [`WayError`].
+    pub fn new(settings: &Settings) -> Result<Self, WayError> {
+        // RFC 7435: MX hosts are not verified, see `TlsPolicy`.
+        let unverified = ClientTls::danger_unverified()?;
+        let mx = match settings.tls {
+            TlsPolicy::Opportunistic => Security::Opportunistic(unverified),
+            TlsPolicy::Required => Security::StartTls(unverified),
+        };
+        let smarthost = settings.smarthost.as_deref().map(|url| Smarthost::new(url, settings)).transpose()?;
+        let pool =
+            Pool::new(settings.concurrency_per_destination_max, settings.letters_per_connection_max, settings.idle_timeout.0);
+        Ok(Self(Arc::new(Inner { smarthost, mx, pool })))
+    }
+
+    pub(crate) fn destination(&self, domain: &Domain) -> Destination {
+        match &self.0.smarthost {
+            Some(smarthost) => Destination::Smarthost(smarthost.host.clone()),
+            None => Destination::Domain(domain.clone()),
+        }
+    }
+
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.0.pool
+    }
+
+    pub(crate) fn port(&self, settings: &Settings) -> u16 {
+        self.0.smarthost.as_ref().map_or(settings.port, |smarthost| smarthost.port)
+    }
+
+    pub(crate) fn security(&self) -> Security {
+        self.0.smarthost.as_ref().map_or(&self.0.mx, |smarthost| &smarthost.security).clone()
+    }
+
+    pub(crate) fn credentials(&self) -> Option<Credentials> {
+        self.0.smarthost.as_ref().and_then(|smarthost| smarthost.credentials.clone())
+    }
+}
+
+impl Smarthost {
+    fn new(url: &str, settings: &Settings) -> Result<Self, WayError> {
+        let wrong = |why: String| WayError::Smarthost(why);
+        let url: posthouse_client::ServerUrl = url.parse().map_err(|error| wrong(format!("`{url}`: {error}")))?;
+        let roots = settings.smarthost_ca.clone().map_or(Roots::Platform, Roots::PemFile);
+        let security = url.security(&ClientTls::verified(&roots)?);
+        let host = url.host().parse().map_err(|error| wrong(format!("`{}`: {error}", url.host())))?;
+        let credentials = match (url.user(), &settings.smarthost_password) {
+            (Some(user), Some(password)) => {
+                Some(Credentials::new(user, password.expose()).map_err(|error| wrong(error.to_string()))?)
+            }
+            (Some(user), None) => return Err(wrong(format!("`smarthost-password` is missing for `{user}`"))),
+            (None, Some(_)) => return Err(wrong("there is a password but no user: write `smtps://user@host`".to_owned())),
+            (None, None) => None,
+        };
+        Ok(Self { host, port: url.port(), security, credentials })
+    }
+}
