@@ -66,7 +66,7 @@ fn one(context: &Context, lease: &Lease, state: &RecipientState, attempt: Attemp
         Outcome::Failed => state.recipient.notify.is_none_or(|notify| notify.failure),
         Outcome::Deferred => false,
     };
-    let told = wanted.then(|| Told { index, action, reply, remote: hop.host });
+    let told = wanted.then_some(Told { index, action, reply, remote: hop.host });
     Settled { index, end, told }
 }
 
