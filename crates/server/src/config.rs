@@ -1,14 +1,20 @@
 //! The configuration of the whole server: one root made of each crate's settings.
 //!
-//! It only says what was written; whether a certificate can be read or a port is free shows when the server starts.
+//! [`Config::load`] refuses what contradicts itself and shows where. Whether a certificate can be read or a port is free shows when
+//! the server starts.
 
+use std::collections::HashSet;
+use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use posthouse_runtime::{log, tls::CertificateFiles};
+use posthouse_config::{ConfigError, Period, Source};
+use posthouse_mail::Domain;
+use posthouse_runtime::log;
+use posthouse_runtime::tls::CertificateFiles;
 
 /// The configuration file `posthouse.toml`.
 #[derive(Deserialize, JsonSchema, Debug, Clone)]
@@ -16,14 +22,38 @@ use posthouse_runtime::{log, tls::CertificateFiles};
 pub(crate) struct Config {
     /// The server's own name in the world: in its greeting, in `Received` lines, on its certificate.
     pub(crate) hostname: String,
-    /// Where everything that must outlive the process is kept.
+    /// Where everything that must outlive the process is kept. A relative path is meant from the file's own directory, here and
+    /// everywhere else in it.
     pub(crate) data: PathBuf,
-    /// Where connections are taken.
+    /// How many threads serve connections; 0 is one for each processor.
     #[serde(default)]
+    pub(crate) workers: usize,
+    /// How long a stop waits for connections and deliveries that are under way. What is cut off then is tried again later.
+    #[serde(default = "stop_deadline")]
+    pub(crate) stop_deadline: Period,
+    /// Where connections are taken.
     pub(crate) listener: Vec<Listener>,
     /// Certificates.
     #[serde(default)]
     pub(crate) tls: Tls,
+    /// SMTP and LMTP: what is accepted, and the limits.
+    #[serde(default)]
+    pub(crate) intake: posthouse_intake::Settings,
+    /// POP3: the limits.
+    #[serde(default)]
+    pub(crate) pop3: posthouse_access::Settings,
+    /// Undelivered mail.
+    #[serde(default)]
+    pub(crate) queue: posthouse_queue::Settings,
+    /// The way out: to the mailboxes here, to other servers, or to a smarthost.
+    #[serde(default)]
+    pub(crate) delivery: posthouse_delivery::Settings,
+    /// Which name servers are asked.
+    #[serde(default)]
+    pub(crate) dns: posthouse_dns::Settings,
+    /// The timeline of every letter.
+    #[serde(default)]
+    pub(crate) journal: posthouse_journal::Settings,
     /// The log on standard error.
     #[serde(default)]
     pub(crate) log: log::Settings,
@@ -40,7 +70,7 @@ pub(crate) struct Listener {
 }
 
 /// What a listener speaks.
-#[derive(Deserialize, JsonSchema, Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Deserialize, Serialize, JsonSchema, Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Kind {
     /// SMTP from other servers (port 25).
@@ -58,10 +88,70 @@ pub(crate) enum Kind {
 }
 
 /// `[tls]`: what is shown to clients.
-#[derive(Deserialize, JsonSchema, Debug, Clone, Default)]
+#[derive(Deserialize, JsonSchema, Debug, Clone, Default, PartialEq, Eq)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Tls {
-    /// Certificates; the client's SNI picks, the first is shown to all others. None: the server makes an authority of its own in
-    /// `ca` under the data directory and issues one.
+    /// Certificates; the name a client asks for picks, the first is shown to all others. None: the server makes an authority of its
+    /// own in `ca` under the data directory and issues one.
     pub(crate) certificate: Vec<CertificateFiles>,
 }
+
+fn stop_deadline() -> Period {
+    Period::seconds(30)
+}
+
+impl Config {
+    /// Reads and checks a file.
+    pub(crate) fn load(path: &Path) -> Result<Self, ConfigError> {
+        let (mut config, source) = posthouse_config::load_with_source::<Self>(path)?;
+        config.check(&source)?;
+        config.anchor(source.directory());
+        Ok(config)
+    }
+
+    /// What only shows when values are looked at together.
+    fn check(&self, source: &Source) -> Result<(), ConfigError> {
+        if let Err(error) = self.hostname.parse::<Domain>() {
+            return Err(source.mistake("hostname", &error.to_string(), "the full name of this host, such as \"mail.example.org\""));
+        }
+        if self.listener.is_empty() {
+            return Err(source.mistake("listener", "there is no listener", "give at least one [[listener]] with `kind` and `address`"));
+        }
+        let mut taken = HashSet::new();
+        for (place, listener) in self.listener.iter().enumerate() {
+            // Port 0 is a different one each time.
+            if listener.address.port() != 0 && !taken.insert(listener.address) {
+                let message = format!("two listeners have the address {}", listener.address);
+                return Err(source.mistake(&format!("listener.{place}.address"), &message, "give each listener an address of its own"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes relative paths start at the file's directory.
+    fn anchor(&mut self, directory: &Path) {
+        self.data = directory.join(&self.data);
+        self.delivery.smarthost_ca = self.delivery.smarthost_ca.take().map(|path| directory.join(path));
+        for files in &mut self.tls.certificate {
+            files.cert = directory.join(&files.cert);
+            files.key = directory.join(&files.key);
+        }
+    }
+}
+
+/// As the configuration writes it.
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Mx => "mx",
+            Self::Submission => "submission",
+            Self::Submissions => "submissions",
+            Self::Lmtp => "lmtp",
+            Self::Pop3 => "pop3",
+            Self::Pop3s => "pop3s",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

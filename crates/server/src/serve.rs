@@ -1,11 +1,84 @@
 //! The running server: opens the parts, wires them, and keeps them until a signal ends it.
+//!
+//! [`Server`] is the whole of it, and is used by `posthouse try` too. It holds no mail logic. A part that cannot be opened stops the
+//! start with the reason; nothing is left half running.
+
+mod listen;
+mod parts;
+mod server;
 
 use std::path::Path;
+use std::time::Duration;
+
+use serde::Serialize;
+use tracing::{error, info};
+
+use posthouse_runtime::signals::{Signal, Signals};
+use posthouse_runtime::{clock, log, select};
 
 use crate::cli::{Exit, Failure, Printer};
-use crate::config::Config;
+use crate::config::{Config, Kind};
 
-pub(crate) fn run(config: &Path, printer: &Printer) -> Result<(), Failure> {
-    let config: Config = posthouse_config::load(config).map_err(|error| Failure::new(Exit::Config, error))?;
-    printer.line(format_args!("{}", config.hostname))
+pub(crate) use server::Server;
+
+/// How often certificates are read again without being asked: renewals happen behind our back, and those of our own authority end.
+const RENEW_EVERY: Duration = Duration::from_hours(24);
+
+/// What is printed for each listener once it takes connections.
+#[derive(Serialize)]
+struct Ready {
+    ready: Kind,
+    address: String,
+}
+
+/// Runs the server until SIGTERM or SIGINT.
+pub(crate) fn run(path: &Path, printer: &Printer) -> Result<(), Failure> {
+    let config = Config::load(path).map_err(|error| Failure::new(Exit::Config, error))?;
+    let log = log::init(&config.log).map_err(|error| Failure::new(Exit::Software, error))?;
+    let ran = posthouse_runtime::block_on(async {
+        // Before anything else: from here on a hang-up no longer kills.
+        let mut signals = Signals::listen().map_err(|error| Failure::new(Exit::Os, error))?;
+        let mut server = Server::start(config, None).await?;
+        for (kind, address) in server.listening() {
+            printer.line(format_args!("ready {kind} {address}"))?;
+            printer.json(&Ready { ready: *kind, address: address.to_string() })?;
+        }
+        loop {
+            let signal = select! {
+                signal = signals.next() => Some(signal),
+                () = clock::sleep(RENEW_EVERY) => None,
+            };
+            match signal {
+                Some(Signal::Terminate) => break,
+                Some(Signal::Hangup) => reload(&mut server, path, &log),
+                None => {
+                    if let Err(error) = server.renew() {
+                        error!(%error, "the certificates were not renewed; the old ones stay");
+                    }
+                }
+            }
+        }
+        server.stop().await;
+        Ok(())
+    });
+    ran.map_err(|error| Failure::new(Exit::Os, error))?
+}
+
+/// SIGHUP: takes the new configuration whole or not at all.
+fn reload(server: &mut Server, path: &Path, log: &log::Handle) {
+    let config = match Config::load(path) {
+        Ok(config) => config,
+        Err(mistake) => {
+            error!("the configuration was not reloaded, the old one stays: {mistake}");
+            return;
+        }
+    };
+    let level = config.log.level;
+    match server.reload(config) {
+        Ok(()) => {
+            log.set_level(level);
+            info!("the configuration was reloaded: certificates, limits and the level of the log");
+        }
+        Err(error) => error!(%error, "the configuration was not reloaded, the old one stays"),
+    }
 }

@@ -38,11 +38,11 @@ fn a_stop_ends_connections_that_are_open() {
 
 #[test]
 fn a_bad_file_is_refused_at_the_start_with_its_line() {
-    let site = Site::new(&["mx"], "[intake]\nsize-maxx = 3\n");
+    let site = Site::new(&["mx"], "[intake]\nletter-size-maxx = 3\n");
     let output = posthouse().arg("serve").arg("--config").arg(site.config()).output().unwrap();
     let complained = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(78), "{complained}");
-    assert!(complained.contains("posthouse.toml:") && complained.contains("size-maxx"), "{complained}");
+    assert!(complained.contains("posthouse.toml:") && complained.contains("letter-size-maxx"), "{complained}");
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn a_hang_up_takes_new_certificates_limits_and_level_without_a_restart() {
     let limit = |smtp: &mut Smtp| smtp.command("EHLO again").unwrap().into_iter().find(|line| line.contains("SIZE")).unwrap();
     let mut before = Smtp::open(server.address("mx")).unwrap();
     certify("new.example.test");
-    site.configure(&["mx", "pop3s"], &format!("{tls}[intake]\nmessage-size-max = \"1 MiB\"\n[log]\nlevel = \"debug\"\n"));
+    site.configure(&["mx", "pop3s"], &format!("{tls}[intake]\nletter-size-max = \"1 MiB\"\n[log]\nlevel = \"debug\"\n"));
     server.signal(Signal::HUP);
     server.wait_for_log("was reloaded");
     shown("new.example.test").unwrap();

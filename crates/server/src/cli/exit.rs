@@ -74,6 +74,21 @@ impl Failure {
 
     /// The words, sources included; `None` when there is nothing left to say.
     pub(crate) fn words(&self) -> Option<String> {
-        self.cause.as_ref().map(|cause| format!("{cause:#}"))
+        self.cause.as_ref().map(|_| self.to_string())
+    }
+}
+
+/// The words, and those of the sources that have not been said by what stands before them.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut said = String::new();
+        for cause in self.cause.iter().flat_map(anyhow::Error::chain) {
+            let words = cause.to_string();
+            if !said.contains(&words) {
+                said.push_str(if said.is_empty() { "" } else { ": " });
+                said.push_str(&words);
+            }
+        }
+        f.write_str(&said)
     }
 }

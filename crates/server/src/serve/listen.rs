@@ -1,0 +1,109 @@
+//! Listening: binds the addresses, and hands each connection to what speaks its protocol.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tracing::error;
+
+use posthouse_access::Pop3;
+use posthouse_intake::ListenerKind;
+use posthouse_runtime::net::{Listener, Stream};
+use posthouse_runtime::select;
+use posthouse_runtime::shutdown::Shutdown;
+use posthouse_runtime::sync::{mpsc, watch};
+use posthouse_runtime::task;
+use posthouse_runtime::workers::Workers;
+
+use crate::cli::{Exit, Failure};
+use crate::config::{self, Kind};
+
+/// What connections work with; replaced as a whole by a reload, for the connections that come after it.
+pub(super) struct Contexts {
+    pub(super) smtp: posthouse_intake::Context,
+    pub(super) pop3: Pop3,
+}
+
+/// What an accept loop needs; each connection holds a clone of `open` until it ends.
+#[derive(Clone)]
+pub(super) struct Accepting {
+    pub(super) contexts: watch::Receiver<Arc<Contexts>>,
+    pub(super) shutdown: Shutdown,
+    pub(super) open: mpsc::Sender<()>,
+}
+
+/// Binds every address, or none.
+pub(super) fn bind(listeners: &[config::Listener]) -> Result<Vec<(Kind, Listener)>, Failure> {
+    let bound = listeners.iter().map(|listener| {
+        let socket = Listener::bind(listener.address).map_err(|error| refused(listener, &error))?;
+        Ok((listener.kind, socket))
+    });
+    bound.collect()
+}
+
+fn refused(listener: &config::Listener, error: &std::io::Error) -> Failure {
+    let config::Listener { kind, address } = listener;
+    let why = match error.kind() {
+        std::io::ErrorKind::AddrInUse => format!("port {} is in use by another program", address.port()),
+        std::io::ErrorKind::PermissionDenied if address.port() < 1024 => format!(
+            "ports below 1024 need the right to bind them: give the service CAP_NET_BIND_SERVICE \
+             (systemd: AmbientCapabilities=CAP_NET_BIND_SERVICE), or choose another port than {}",
+            address.port()
+        ),
+        std::io::ErrorKind::AddrNotAvailable => "this host does not have that address".to_owned(),
+        _ => error.to_string(),
+    };
+    Failure::say(Exit::Os, format_args!("cannot listen on {address} ({kind}): {why}"))
+}
+
+/// Starts taking connections on every worker.
+pub(super) fn start(workers: &Workers, bound: &[(Kind, Listener)], accepting: &Accepting) -> Result<(), Failure> {
+    for worker in 0..workers.len() {
+        for (kind, listener) in bound {
+            let listener = listener.try_clone().map_err(|error| Failure::new(Exit::Os, error))?;
+            let (kind, accepting) = (*kind, accepting.clone());
+            workers.spawn_on(worker, move || accept(kind, listener, accepting));
+        }
+    }
+    Ok(())
+}
+
+async fn accept(kind: Kind, listener: Listener, accepting: Accepting) {
+    loop {
+        let accepted = select! {
+            accepted = listener.accept() => accepted,
+            () = accepting.shutdown.requested() => return,
+        };
+        match accepted {
+            Ok(stream) => {
+                let contexts = Arc::clone(&accepting.contexts.borrow());
+                let (shutdown, open) = (accepting.shutdown.clone(), accepting.open.clone());
+                let _running = task::spawn("connection", async move {
+                    serve(kind, stream, &contexts, shutdown).await;
+                    drop(open);
+                });
+            }
+            Err(error) => {
+                error!(%kind, address = %listener.local_addr(), %error, "the listener is broken; restart the server");
+                return;
+            }
+        }
+    }
+}
+
+async fn serve(kind: Kind, stream: Stream, contexts: &Contexts, shutdown: Shutdown) {
+    let smtp = match kind {
+        Kind::Mx => ListenerKind::Mx,
+        Kind::Submission => ListenerKind::Submission,
+        Kind::Submissions => ListenerKind::Submissions,
+        Kind::Lmtp => ListenerKind::Lmtp,
+        Kind::Pop3 | Kind::Pop3s => {
+            return posthouse_access::serve_pop3(stream, &contexts.pop3, kind == Kind::Pop3s, &shutdown).await;
+        }
+    };
+    posthouse_intake::serve_smtp(stream, &contexts.smtp, smtp, shutdown).await;
+}
+
+/// The addresses as they are, with the ports that the system chose.
+pub(super) fn addresses(bound: &[(Kind, Listener)]) -> Vec<(Kind, SocketAddr)> {
+    bound.iter().map(|(kind, listener)| (*kind, listener.local_addr())).collect()
+}

@@ -1,0 +1,96 @@
+//! The parts that hold the server's state, opened once and shared by everything that runs.
+
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::Path;
+
+use posthouse_directory::Directory;
+use posthouse_dns::Resolver;
+use posthouse_journal::Journal;
+use posthouse_mailbox::Mailboxes;
+use posthouse_queue::{Queue, QueueError};
+use posthouse_runtime::tls::{Ca, ServerTls, TlsError};
+
+use crate::cli::{Exit, Failure};
+use crate::config::Config;
+
+/// What the parts of the server work with.
+#[derive(Clone)]
+pub(crate) struct Parts {
+    pub(crate) directory: Directory,
+    pub(crate) mailboxes: Mailboxes,
+    pub(crate) queue: Queue,
+    pub(crate) journal: Journal,
+    pub(crate) resolver: Resolver,
+    pub(crate) tls: ServerTls,
+}
+
+impl Parts {
+    /// Opens everything under the data directory, which is made where there is none. `resolver` replaces the real one.
+    pub(crate) async fn open(config: &Config, resolver: Option<Resolver>) -> Result<Self, Failure> {
+        make_data(&config.data)?;
+        let tls = open_tls(config).map_err(tls_failure)?;
+        let resolver = match resolver {
+            Some(resolver) => resolver,
+            None => posthouse_dns::real(&config.dns).map_err(|error| Failure::new(Exit::Config, error))?,
+        };
+        let io = |error: anyhow::Error| Failure::new(Exit::Io, error);
+        let directory = Directory::open(&config.data.join("directory.sqlite")).map_err(|error| io(error.into()))?;
+        let mailboxes = Mailboxes::open(&config.data.join("accounts")).map_err(|error| io(error.into()))?;
+        let journal =
+            Journal::open_with(&config.data.join("journal.sqlite"), &config.journal).map_err(|error| io(error.into()))?;
+        let queue = open_queue(config).await?;
+        Ok(Self { directory, mailboxes, queue, journal, resolver, tls })
+    }
+}
+
+async fn open_queue(config: &Config) -> Result<Queue, Failure> {
+    let dir = config.data.join("queue");
+    let settings = config.queue.clone();
+    // A restart reads the whole spool.
+    let opened = posthouse_runtime::task::blocking(move || Queue::open(&settings, &dir)).await;
+    // What was recovered, and what could not be, the queue has logged itself.
+    opened.map(|(queue, _recovered)| queue).map_err(|error| {
+        let exit = if matches!(error, QueueError::Locked(_)) { Exit::TempFail } else { Exit::Io };
+        Failure::new(exit, error)
+    })
+}
+
+/// The directory is the server's alone: it holds letters, keys and password hashes.
+fn make_data(data: &Path) -> Result<(), Failure> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(data);
+    made.map_err(|error| Failure::say(Exit::CannotCreate, format_args!("cannot make the data directory {}: {error}", data.display())))
+}
+
+fn open_tls(config: &Config) -> Result<ServerTls, TlsError> {
+    if config.tls.certificate.is_empty() {
+        ServerTls::from_ca(&own_ca(config)?, &own_names(config))
+    } else {
+        ServerTls::from_files(&config.tls.certificate)
+    }
+}
+
+/// Reads or issues the certificates again; connections that stand are not touched.
+pub(super) fn renew_tls(tls: &ServerTls, config: &Config) -> Result<(), TlsError> {
+    if config.tls.certificate.is_empty() {
+        tls.reload_from_ca(&own_ca(config)?, &own_names(config))
+    } else {
+        tls.reload(&config.tls.certificate)
+    }
+}
+
+/// A certificate that cannot be used is a fault of the configuration, or of the files it names.
+pub(super) fn tls_failure(error: TlsError) -> Failure {
+    let exit = if matches!(error, TlsError::Write { .. }) { Exit::CannotCreate } else { Exit::Config };
+    Failure::new(exit, error)
+}
+
+/// The authority that stands in when no certificate is configured.
+pub(crate) fn own_ca(config: &Config) -> Result<Ca, TlsError> {
+    Ca::load_or_create(&config.data.join("ca"))
+}
+
+/// Our name, and those under which programs on this host reach us.
+fn own_names(config: &Config) -> Vec<String> {
+    [config.hostname.as_str(), "localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec()
+}

@@ -1,0 +1,185 @@
+//! The server as a whole: started, reloaded, stopped.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tracing::{info, warn};
+
+use posthouse_access::Pop3;
+use posthouse_delivery::Way;
+use posthouse_dns::Resolver;
+use posthouse_mail::Domain;
+use posthouse_runtime::gate::Gate;
+use posthouse_runtime::shutdown::{self, Shutdown, Trigger};
+use posthouse_runtime::sync::{mpsc, watch};
+use posthouse_runtime::tls::{ServerTls, TlsError};
+use posthouse_runtime::workers::Workers;
+use posthouse_runtime::task::{self, Task};
+use posthouse_runtime::clock;
+
+use super::listen::{self, Accepting, Contexts};
+use super::parts::{self, Parts};
+use crate::cli::{Exit, Failure};
+use crate::config::{Config, Kind};
+
+/// A running server.
+pub(crate) struct Server {
+    config: Config,
+    parts: Parts,
+    smtp_tls: ServerTls,
+    contexts: watch::Sender<Arc<Contexts>>,
+    listening: Vec<(Kind, SocketAddr)>,
+    workers: Workers,
+    delivery: Task,
+    trigger: Trigger,
+    /// Ends when the last connection has ended.
+    connections: mpsc::Receiver<()>,
+}
+
+impl Server {
+    /// Binds the addresses, opens the parts, and starts to take connections and to deliver.
+    pub(crate) async fn start(config: Config, resolver: Option<Resolver>) -> Result<Self, Failure> {
+        // First what another process may hold: a second server on the same host ends here, before it touches any data.
+        let bound = listen::bind(&config.listener)?;
+        let parts = Parts::open(&config, resolver).await?;
+        // The names that clients use for SMTP in ALPN are not registered; these two are what others accept.
+        let smtp_tls = parts.tls.for_service(&["smtp", "esmtp"]).map_err(parts::tls_failure)?;
+        let (trigger, shutdown) = shutdown::channel();
+        let first = contexts(&config, &parts, &smtp_tls, None)?;
+        let (contexts, current) = watch::channel(Arc::new(first));
+        let count = if config.workers == 0 { task::processors() } else { config.workers };
+        let workers = Workers::start(count).map_err(|error| Failure::new(Exit::Os, error))?;
+        let delivery = start_delivery(&config, &parts, shutdown.clone())?;
+        let (open, connections) = mpsc::channel(1);
+        listen::start(&workers, &bound, &Accepting { contexts: current, shutdown, open })?;
+        let listening = listen::addresses(&bound);
+        for (kind, address) in &listening {
+            info!(%kind, %address, "listening");
+        }
+        Ok(Self { config, parts, smtp_tls, contexts, listening, workers, delivery, trigger, connections })
+    }
+
+    /// The addresses where it takes connections.
+    pub(crate) fn listening(&self) -> &[(Kind, SocketAddr)] {
+        &self.listening
+    }
+
+    /// What it works with.
+    pub(crate) fn parts(&self) -> &Parts {
+        &self.parts
+    }
+
+    /// Takes from a new configuration what can change while connections stand: certificates and limits. All of it or, with an error,
+    /// nothing.
+    pub(crate) fn reload(&mut self, config: Config) -> Result<(), Failure> {
+        let next = contexts(&config, &self.parts, &self.smtp_tls, Some((&self.config, &self.contexts.borrow())))?;
+        parts::renew_tls(&self.parts.tls, &config).map_err(parts::tls_failure)?;
+        self.contexts.send_replace(Arc::new(next));
+        for section in needing_restart(&self.config, &config) {
+            warn!(section, "this change takes effect only when the server is started again");
+        }
+        self.config = Config { tls: config.tls, intake: config.intake, pop3: config.pop3, log: config.log, ..self.config.clone() };
+        Ok(())
+    }
+
+    /// Reads the certificates again, or issues a new one.
+    pub(crate) fn renew(&self) -> Result<(), TlsError> {
+        parts::renew_tls(&self.parts.tls, &self.config)
+    }
+
+    /// Stops in order: takes no more connections, lets those that are open and the deliveries under way come to a good place, and cuts
+    /// off at the deadline what has not. Nothing that was accepted is lost by that: the queue holds it.
+    pub(crate) async fn stop(mut self) {
+        info!("stopping");
+        self.trigger.fire();
+        let deadline = clock::now() + self.config.stop_deadline.duration();
+        let ended = clock::timeout_at(deadline, async {
+            while self.connections.recv().await.is_some() {}
+        });
+        if ended.await.is_err() {
+            warn!("connections were still open at the deadline and are cut off");
+        }
+        if clock::timeout_at(deadline, self.delivery.join()).await.is_err() {
+            warn!("deliveries were still under way at the deadline; they are tried again after the next start");
+        }
+        self.workers.stop();
+        self.parts.journal.flush().await;
+        info!("stopped");
+    }
+}
+
+/// What connections work with under a configuration. Limits that do not change go on counting the connections that are open.
+fn contexts(config: &Config, parts: &Parts, smtp_tls: &ServerTls, before: Option<(&Config, &Contexts)>) -> Result<Contexts, Failure> {
+    let (intake, pop3) = (&config.intake, &config.pop3);
+    let same_gate = before.filter(|(old, _)| {
+        old.intake.connections_max == intake.connections_max
+            && old.intake.connections_per_address_max == intake.connections_per_address_max
+    });
+    let gate = same_gate.map_or_else(
+        || Gate::new(intake.connections_max, intake.connections_per_address_max),
+        |(_, contexts)| contexts.smtp.gate.clone(),
+    );
+    let smtp = posthouse_intake::Context {
+        hostname: hostname(config)?,
+        directory: parts.directory.clone(),
+        queue: parts.queue.clone(),
+        journal: parts.journal.clone(),
+        resolver: Arc::clone(&parts.resolver),
+        tls: Some(smtp_tls.clone()),
+        gate,
+        settings: Arc::new(intake.clone()),
+    };
+    // The settings of POP3 hold no secret, so their texts tell whether they differ.
+    let same_pop3 = before.filter(|(old, _)| format!("{:?}", old.pop3) == format!("{pop3:?}"));
+    let pop3 = match same_pop3 {
+        Some((_, contexts)) => contexts.pop3.clone(),
+        None => Pop3::new(posthouse_access::Parts {
+            hostname: config.hostname.clone(),
+            directory: parts.directory.clone(),
+            mailboxes: parts.mailboxes.clone(),
+            journal: parts.journal.clone(),
+            tls: Some(parts.tls.clone()),
+            settings: pop3.clone(),
+        })
+        .map_err(parts::tls_failure)?,
+    };
+    Ok(Contexts { smtp, pop3 })
+}
+
+fn start_delivery(config: &Config, parts: &Parts, shutdown: Shutdown) -> Result<Task, Failure> {
+    let context = posthouse_delivery::Context {
+        hostname: hostname(config)?,
+        directory: parts.directory.clone(),
+        mailboxes: parts.mailboxes.clone(),
+        queue: parts.queue.clone(),
+        schedule: config.queue.clone(),
+        journal: parts.journal.clone(),
+        resolver: Arc::clone(&parts.resolver),
+        settings: Arc::new(config.delivery.clone()),
+    };
+    let way = Way::new(&context.settings).map_err(|error| Failure::new(Exit::Config, error))?;
+    Ok(task::spawn("delivery", posthouse_delivery::run(context, way, shutdown)))
+}
+
+fn hostname(config: &Config) -> Result<Domain, Failure> {
+    config.hostname.parse().map_err(|error| Failure::new(Exit::Config, anyhow::Error::new(error).context("hostname")))
+}
+
+/// The sections that differ and are only read at the start. Secrets show alike, so a changed one is not seen here.
+fn needing_restart(old: &Config, new: &Config) -> Vec<&'static str> {
+    let shown = |config: &Config| {
+        [
+            ("hostname", config.hostname.clone()),
+            ("data", config.data.display().to_string()),
+            ("workers", config.workers.to_string()),
+            ("listener", format!("{:?}", config.listener)),
+            ("queue", format!("{:?}", config.queue)),
+            ("delivery", format!("{:?}", config.delivery)),
+            ("dns", format!("{:?}", config.dns)),
+            ("journal", format!("{:?}", config.journal)),
+            ("log.format", format!("{:?}", config.log.format)),
+        ]
+    };
+    let pairs = shown(old).into_iter().zip(shown(new));
+    pairs.filter(|((_, was), (_, is))| was != is).map(|((section, _), _)| section).collect()
+}
