@@ -1,6 +1,6 @@
 //! `cargo xtask docs`: the reference, written by the binary from its own declarations.
 //!
-//! `posthouse reference DIR` writes the pages; here they are put in their place, or compared with what is there.
+//! `posthouse reference PART` prints a page; here each is put in its place, or compared with what is there.
 
 use crate::process;
 use anyhow::{Context, bail};
@@ -9,6 +9,9 @@ use std::path::Path;
 
 const REFERENCE: &str = "docs/book/reference";
 
+/// What `posthouse reference` is asked for, and the page it becomes.
+const PARTS: [(&str, &str); 3] = [("cli", "cli.md"), ("config", "config.md"), ("schema", "config.schema.json")];
+
 /// Regenerates the reference; with `check`, only says what differs.
 pub(crate) fn run(check: bool) -> anyhow::Result<()> {
     let fresh = process::target().join("reference");
@@ -16,7 +19,11 @@ pub(crate) fn run(check: bool) -> anyhow::Result<()> {
         std::fs::remove_dir_all(&fresh)?;
     }
     std::fs::create_dir_all(&fresh)?;
-    process::run(process::cargo().args(["run", "--quiet", "--package", "posthouse", "--", "reference"]).arg(&fresh))?;
+    for (part, name) in PARTS {
+        let mut write = process::cargo();
+        write.args(["run", "--quiet", "--package", "posthouse", "--", "reference", part]);
+        std::fs::write(fresh.join(name), process::output(&mut write)?)?;
+    }
     let (new, old) = (pages(&fresh)?, pages(Path::new(REFERENCE))?);
     if check {
         return compare(&old, &new);

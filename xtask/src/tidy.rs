@@ -3,6 +3,7 @@
 //! Reads what git knows; changes nothing but the ratchet, and that only with `--shrink`. Every breach is listed
 //! at once.
 
+mod claims;
 mod edges;
 mod ratchet;
 mod text;
@@ -61,6 +62,7 @@ pub(crate) fn run(shrink: bool) -> anyhow::Result<()> {
     let mut wrong = edges::check(&metadata::read()?)?;
     wrong.extend(ratchet::check(&rules, &sources, shrink)?);
     wrong.extend(text::check(&rules, &sources, &place()));
+    wrong.extend(claims::check(&sources)?);
     if !wrong.is_empty() {
         bail!("{} to tidy:\n  {}", wrong.len(), wrong.join("\n  "));
     }
