@@ -59,7 +59,7 @@ impl Draft {
     /// useless as well.
     pub async fn write(&mut self, bytes: Bytes) -> Result<(), QueueError> {
         self.usable()?;
-        let before = std::mem::replace(&mut self.broken, Some(QueueError::Failed("a write was given up half-way".to_owned())));
+        let before = self.broken.replace(QueueError::Failed("a write was given up half-way".to_owned()));
         let result = self.add(bytes).await;
         self.broken = result.as_ref().err().cloned().or(before);
         result

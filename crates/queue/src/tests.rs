@@ -1,1 +1,7 @@
-use super::*;
+//! The spool as a whole, over files in memory and on disk.
+
+mod cut;
+mod faults;
+mod story;
+mod stress;
+mod use_;

@@ -38,7 +38,8 @@ impl Writer {
     pub(super) fn upkeep(&mut self) -> Result<bool, Broken> {
         self.collect();
         let more = self.step()?;
-        self.shared.set_room(self.usable_hot() >= 2);
+        // While steps make room there is some: a letter that comes now waits for them.
+        self.shared.set_room(more || self.usable_hot() >= 2);
         Ok(more)
     }
 
@@ -103,8 +104,11 @@ impl Writer {
         let (kept, used) = cold.fold((0u64, 0u64), |(kept, used), segment| (kept + segment.kept(floor), used + segment.used()));
         let Some(oldest) = self.logs.cold.segments.front().filter(|_| sealed > 0) else { return Ok(false) };
         let empty = oldest.kept(floor) == 0;
-        // Half of what is written counts no more: freeing a segment then costs no more than another one's worth of copying.
-        if !empty && (sealed < 2 || kept.saturating_mul(2) >= used) {
+        // While there is room, only when half of what is written counts no more: what is freed then costs no more than as much
+        // copying. Near the limit an eighth is worth it.
+        let near_limit = self.logs.cold.files() + 1 >= self.shared.sizes.cold_max;
+        let worth = if near_limit { kept.saturating_mul(8) < used.saturating_mul(7) } else { kept.saturating_mul(2) < used };
+        if !empty && (sealed < 2 || !worth) {
             return Ok(false);
         }
         // What counts as overwritten must be so on the disk before a Done is let go for it.

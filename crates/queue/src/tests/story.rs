@@ -1,0 +1,295 @@
+//! A script that uses the queue, and remembers what it was promised at which step.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use posthouse_mail::{Envelope, LetterId, Recipient, Reply, ReversePath, Status, UnixMillis};
+use posthouse_runtime::block_on;
+
+use crate::body::fetch;
+use crate::index::{Shared, Sizes, Which};
+use crate::layout;
+use crate::lease::{Told, tell};
+use crate::recover::recover;
+use crate::storage::fault::World;
+use crate::{Draft, Lease, Letter, Origin, Queue, QueueError, RecipientEnd, RecipientState};
+
+/// Later than any letter is due.
+pub(super) const FAR: UnixMillis = UnixMillis(u64::MAX);
+
+/// Segments of a few letters, so that a short script turns the ring over many times.
+pub(super) const TINY: Sizes = Sizes { segment: 8192, hot_max: 4, cold_max: 12, chunk: 700, batch: 2500 };
+
+/// Numbers that look random and are the same in every run.
+#[derive(Debug, Clone)]
+pub(super) struct Dice(pub(super) u64);
+
+impl Dice {
+    pub(super) fn roll(&mut self, sides: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % u64::try_from(sides).unwrap()).unwrap()
+    }
+
+    pub(super) fn octets(&mut self, len: usize) -> Vec<u8> {
+        (0..len).map(|_| u8::try_from(self.roll(256)).unwrap()).collect()
+    }
+}
+
+pub(super) fn letter(recipients: usize, mark: u64) -> Letter {
+    let to = |n| Recipient::from(format!("r{n}@example.org").parse::<posthouse_mail::Address>().unwrap());
+    let from: ReversePath = format!("sender-{mark}@example.net").parse().unwrap();
+    Letter {
+        envelope: Envelope::new(from, (0..recipients).map(to).collect()),
+        arrived: UnixMillis(1_800_000_000_000 + mark),
+        origin: Origin { peer: Some([192, 0, 2, 7].into()), listener: "mx".to_owned(), ..Origin::default() },
+    }
+}
+
+pub(super) fn retry(at: u64) -> RecipientEnd {
+    let last = Reply::new(451, Status::temporary(4, 1), &format!("not now, said at {at}"));
+    RecipientEnd::Retry { at: UnixMillis(at), last }
+}
+
+pub(super) async fn accept(queue: &Queue, letter: Letter, body: &[u8]) -> Result<LetterId, QueueError> {
+    let mut draft = queue.begin()?;
+    for part in body.chunks(333) {
+        draft.write(Bytes::copy_from_slice(part)).await?;
+    }
+    draft.commit(letter).await
+}
+
+/// From the step an act was begun at to the step its success was seen at.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Span {
+    /// `None`: in an earlier life.
+    begun: Option<usize>,
+    acked: Option<usize>,
+}
+
+impl Span {
+    fn is_begun(self, cut: usize) -> bool {
+        self.begun.is_none_or(|begun| begun < cut)
+    }
+
+    fn is_acked(self, cut: usize) -> bool {
+        self.acked.is_some_and(|acked| acked <= cut)
+    }
+}
+
+/// What happened to one letter.
+#[derive(Debug, Clone)]
+pub(super) struct Story {
+    letter: Letter,
+    body: Vec<u8>,
+    commit: Span,
+    states: Vec<(Span, Vec<RecipientState>)>,
+    done: Option<Span>,
+}
+
+/// All letters of a run.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Stories(pub(super) BTreeMap<LetterId, Story>);
+
+/// A queue in use.
+pub(super) struct Run {
+    pub(super) world: World,
+    pub(super) queue: Queue,
+    pub(super) stories: Stories,
+    pub(super) dice: Dice,
+    drafts: Vec<(Draft, Vec<u8>)>,
+    mark: u64,
+}
+
+impl Run {
+    pub(super) fn new(world: World, stories: Stories, seed: u64) -> Self {
+        let (queue, _) = Queue::open_on(Arc::new(world.clone()), TINY).unwrap();
+        Self { world, queue, stories, dice: Dice(seed), drafts: Vec::new(), mark: seed * 1000 }
+    }
+
+    /// Does `acts` acts: letters come small and large, some slowly; most leave soon, some stay; states change.
+    pub(super) fn act(&mut self, acts: usize) {
+        for _ in 0..acts {
+            // A queue that only grows would be full in the end.
+            let act = if self.queue.len() > 30 { 15 } else { self.dice.roll(16) };
+            block_on(async {
+                match act {
+                    0..4 => self.take_in(150).await,
+                    4..6 => self.take_in(2600).await,
+                    6 => self.take_in_slowly().await,
+                    7 => self.go_on_slowly().await,
+                    8 => drop(self.drafts.pop()),
+                    9..11 => self.defer().await,
+                    _ => self.finish().await,
+                }
+            })
+            .unwrap();
+        }
+    }
+
+    /// Waits until the writer has done what it does between batches: an answer to an op that comes behind it.
+    pub(super) fn settle(&mut self) {
+        self.drafts.clear();
+        block_on(self.take_in(100)).unwrap();
+        block_on(self.finish()).unwrap();
+    }
+
+    fn next_letter(&mut self) -> Letter {
+        self.mark += 1;
+        let recipients = 1 + self.dice.roll(3);
+        letter(recipients, self.mark)
+    }
+
+    async fn take_in(&mut self, size: usize) {
+        let letter = self.next_letter();
+        let size = self.dice.roll(size);
+        let body = self.dice.octets(size);
+        let mut draft = self.queue.begin().unwrap();
+        for part in body.chunks(333) {
+            draft.write(Bytes::copy_from_slice(part)).await.unwrap();
+        }
+        self.commit(draft, letter, body).await;
+    }
+
+    async fn take_in_slowly(&mut self) {
+        let body = self.dice.octets(1500);
+        let mut draft = self.queue.begin().unwrap();
+        draft.write(Bytes::copy_from_slice(&body)).await.unwrap();
+        self.drafts.push((draft, body));
+    }
+
+    async fn go_on_slowly(&mut self) {
+        if self.drafts.is_empty() {
+            return;
+        }
+        let (mut draft, mut body) = self.drafts.remove(0);
+        let more = self.dice.octets(900);
+        draft.write(Bytes::copy_from_slice(&more)).await.unwrap();
+        body.extend_from_slice(&more);
+        let letter = self.next_letter();
+        self.commit(draft, letter, body).await;
+    }
+
+    async fn commit(&mut self, draft: Draft, letter: Letter, body: Vec<u8>) {
+        let begun = Some(self.world.steps());
+        let id = draft.commit(letter.clone()).await.unwrap();
+        let commit = Span { begun, acked: Some(self.world.steps()) };
+        self.stories.0.insert(id, Story { letter, body, commit, states: Vec::new(), done: None });
+    }
+
+    /// Some letter that is due; the others are given back unharmed.
+    fn some_lease(&mut self) -> Option<Lease> {
+        let mut leases = self.queue.lease_due(FAR, 1000);
+        leases.sort_by_key(Lease::id);
+        // The oldest few stay for long, to be copied about.
+        let stay = 6.min(leases.len().saturating_sub(1));
+        (!leases.is_empty()).then(|| leases.remove(stay + self.dice.roll(leases.len() - stay)))
+    }
+
+    async fn defer(&mut self) {
+        let Some(lease) = self.some_lease() else { return };
+        let (id, at) = (lease.id(), self.mark);
+        let ends: Vec<_> = (0..lease.recipients().len())
+            .map(|index| (index, if index == 0 { retry(at) } else { RecipientEnd::Delivered }))
+            .collect();
+        let mut states = lease.recipients().to_vec();
+        crate::letter::apply(&mut states, ends.clone());
+        let begun = Some(self.world.steps());
+        lease.finish(ends).await.unwrap();
+        let span = Span { begun, acked: Some(self.world.steps()) };
+        self.stories.0.get_mut(&id).unwrap().states.push((span, states));
+    }
+
+    async fn finish(&mut self) {
+        let Some(lease) = self.some_lease() else { return };
+        let id = lease.id();
+        let ends = (0..lease.recipients().len()).map(|index| (index, RecipientEnd::Delivered)).collect();
+        let begun = Some(self.world.steps());
+        lease.finish(ends).await.unwrap();
+        let span = Span { begun, acked: Some(self.world.steps()) };
+        self.stories.0.get_mut(&id).unwrap().done = Some(span);
+    }
+}
+
+/// What a spool holds after recovery: letters with their bodies.
+pub(super) fn contents(world: &World) -> HashMap<LetterId, (Told, Vec<u8>)> {
+    let recovery = recover(world, TINY).unwrap();
+    let ids: Vec<_> = recovery.index.entries().map(|entry| entry.id).collect();
+    let shared = Shared::new(recovery.index, TINY);
+    let read = |id: LetterId| {
+        let key = shared.index().key(id).unwrap();
+        let told = tell(&shared, id, key).unwrap();
+        let mut body = Vec::new();
+        for number in 0..told.chunks {
+            body.extend_from_slice(&fetch(&shared, id, key, Which::Chunk(number)).unwrap().unwrap().body);
+        }
+        let record = fetch(&shared, id, key, Which::Letter).unwrap().unwrap();
+        body.extend_from_slice(&layout::decode_letter(&record.body).unwrap().tail);
+        (told, body)
+    };
+    ids.into_iter().map(|id| (id, read(id))).collect()
+}
+
+impl Stories {
+    /// Compares what a spool holds with what was promised when the power went after `cut` steps.
+    pub(super) fn check(&self, held: &HashMap<LetterId, (Told, Vec<u8>)>, cut: usize, when: &str) {
+        for (id, story) in &self.0 {
+            let ended = story.done.is_some_and(|done| done.is_acked(cut));
+            let ending = story.done.is_some_and(|done| done.is_begun(cut));
+            match held.get(id) {
+                None => {
+                    assert!(!story.commit.is_acked(cut) || ending, "{when}: letter {id} was acknowledged and is lost: {story:?}")
+                }
+                Some((told, body)) => {
+                    assert!(story.commit.is_begun(cut), "{when}: letter {id} is there before it was committed");
+                    assert!(!ended, "{when}: letter {id} was done and is back: {story:?}");
+                    assert_eq!(*body, story.body, "{when}: the body of {id}");
+                    assert_eq!(told.letter, story.letter, "{when}: the envelope of {id}");
+                    story.check_states(&told.recipients, cut, &format!("{when}: {id}"));
+                }
+            }
+        }
+        for id in held.keys() {
+            assert!(self.0.contains_key(id), "{when}: letter {id} was never committed");
+        }
+    }
+
+    /// The stories as the world after the cut tells them: what was open is settled, and the steps count anew.
+    pub(super) fn after(&self, held: &HashMap<LetterId, (Told, Vec<u8>)>) -> Self {
+        let past = Span { begun: None, acked: Some(0) };
+        let after = self.0.iter().map(|(id, story)| {
+            let mut story = Story { commit: past, ..story.clone() };
+            story.states = held.get(id).map(|(told, _)| (past, told.recipients.clone())).into_iter().collect();
+            story.done = (!held.contains_key(id)).then_some(past);
+            (*id, story)
+        });
+        Self(after.collect())
+    }
+}
+
+impl Story {
+    fn check_states(&self, found: &[RecipientState], cut: usize, when: &str) {
+        let fresh = self.letter.envelope.recipients.iter().cloned();
+        let first: Vec<_> = fresh.map(|recipient| RecipientState::new(recipient, self.letter.arrived)).collect();
+        let acked = self.states.iter().rposition(|(span, _)| span.is_acked(cut));
+        let mut allowed: Vec<&[RecipientState]> = match acked {
+            None => vec![&first],
+            Some(index) => vec![&self.states[index].1],
+        };
+        let later = self.states.iter().skip(acked.map_or(0, |index| index + 1));
+        allowed.extend(later.filter(|(span, _)| span.is_begun(cut)).map(|(_, states)| states.as_slice()));
+        assert!(allowed.contains(&found), "{when}: states {found:?}, not one of {allowed:?}");
+    }
+}
+
+/// A pause that ends by itself: for what other threads must do, without a guess how long it takes.
+pub(super) fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = posthouse_runtime::clock::now() + Duration::from_secs(20);
+    while !holds() {
+        assert!(posthouse_runtime::clock::now() < deadline, "still not so: {what}");
+        std::thread::yield_now();
+    }
+}
