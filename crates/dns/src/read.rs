@@ -112,9 +112,9 @@ fn follow(name: &Name, kind: RecordType, answers: &[Record]) -> Result<(Name, u3
         if answers.iter().any(|record| record.name == last && record.record_type() == kind) {
             return Ok((last, seconds));
         }
-        let alias = answers.iter().find_map(|record| match &record.data {
-            RData::CNAME(target) if record.name == last => Some((target.0.clone(), record.ttl)),
-            _ => None,
+        let alias = answers.iter().filter(|record| record.name == last).find_map(|record| {
+            let RData::CNAME(target) = &record.data else { return None };
+            Some((target.0.clone(), record.ttl))
         });
         let Some((target, ttl)) = alias else { return Ok((last, seconds)) };
         (last, seconds) = (target, seconds.min(ttl));
@@ -151,17 +151,13 @@ fn mail_hosts(records: &[&Record]) -> MxAnswer {
 }
 
 fn text(record: &Record) -> Option<Vec<u8>> {
-    match &record.data {
-        RData::TXT(text) => Some(text.txt_data.concat()),
-        _ => None,
-    }
+    let RData::TXT(text) = &record.data else { return None };
+    Some(text.txt_data.concat())
 }
 
 fn pointer(record: &Record) -> Option<Domain> {
-    match &record.data {
-        RData::PTR(pointer) => domain(&pointer.0),
-        _ => None,
-    }
+    let RData::PTR(pointer) = &record.data else { return None };
+    domain(&pointer.0)
 }
 
 /// A name of the DNS as a host's name; none if it cannot be one.

@@ -103,20 +103,22 @@ impl Report {
         bytes
     }
 
-    /// Whether only SMTPUTF8 servers can carry it: it names an address that is not ASCII.
+    /// Whether only SMTPUTF8 servers can carry it: it is for, or about, an address that is not ASCII. What a server said never makes
+    /// it so: a report must not get lost for the words of a stranger.
     #[must_use]
     pub fn needs_smtputf8(&self) -> bool {
-        self.to.needs_smtputf8() || self.names_utf8()
+        self.to.needs_smtputf8() || self.recipients.iter().any(|one| one.address.needs_smtputf8())
     }
 
     /// Whether anything in it is not ASCII, so that it travels as 8BITMIME.
     #[must_use]
     pub fn is_eight_bit(&self) -> bool {
         let (Returned::Message(bytes) | Returned::Header(bytes)) = &self.returned;
-        self.needs_smtputf8() || !bytes.is_ascii()
+        self.needs_smtputf8() || self.explains_in_utf8() || !bytes.is_ascii()
     }
 
-    fn names_utf8(&self) -> bool {
+    /// Whether the part for people holds more than ASCII.
+    fn explains_in_utf8(&self) -> bool {
         self.recipients.iter().any(|one| one.address.needs_smtputf8() || !one.reply.text().is_ascii())
     }
 
@@ -161,8 +163,7 @@ impl Report {
 
     /// The part for people: what happened, to whom, why, and what they can do.
     fn write_explanation(&self, out: &mut String, boundary: &str) {
-        let charset = if self.names_utf8() { "utf-8" } else { "us-ascii" };
-        let encoding = if self.names_utf8() { "8bit" } else { "7bit" };
+        let (charset, encoding) = if self.explains_in_utf8() { ("utf-8", "8bit") } else { ("us-ascii", "7bit") };
         out.push_str(&format!(
             "--{boundary}\r\nContent-Type: text/plain; charset={charset}\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n\
              This is the mail server {reporter}.\r\n\r\nYour message of {date} (id {letter})\r\n",
@@ -215,7 +216,9 @@ impl Report {
 
     fn write_recipient(&self, out: &mut String, one: &ReportedRecipient) {
         if let Some(original) = &one.original {
-            out.push_str(&format!("Original-Recipient: {}; {}\r\n", clean(&original.kind), clean(&original.address)));
+            let address = clean(&original.address);
+            let address = if self.needs_smtputf8() { address } else { in_ascii(&address) };
+            out.push_str(&format!("Original-Recipient: {}; {address}\r\n", in_ascii(&clean(&original.kind))));
         }
         // RFC 6533 §3: the address type of an address that is not ASCII.
         let kind = if one.address.needs_smtputf8() { "utf-8" } else { "rfc822" };
@@ -223,7 +226,7 @@ impl Report {
         out.push_str(&format!("Action: {}\r\n", one.action.as_str()));
         out.push_str(&format!("Status: {}\r\n", status_for(one)));
         if let Some(host) = &one.remote {
-            out.push_str(&format!("Remote-MTA: dns; {}\r\n", clean(host)));
+            out.push_str(&format!("Remote-MTA: dns; {}\r\n", in_ascii(&clean(host))));
         }
         let mut diagnostic = self.prefixed(&one.reply, &one.reply.text());
         if !self.needs_smtputf8() {
@@ -298,6 +301,17 @@ fn folded(name: &str, value: &str) -> String {
     }
     out.push_str("\r\n");
     out
+}
+
+/// `utf-8-addr-xtext` (RFC 6533 §3): how an address that is not ASCII stands in a field that must be.
+fn in_ascii(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
+        match c {
+            ' '..='~' => out.push(c),
+            _ => out.push_str(&format!("\\x{{{:X}}}", u32::from(c))),
+        }
+        out
+    })
 }
 
 /// A text from outside in one line, without what could end the line or drive a terminal.

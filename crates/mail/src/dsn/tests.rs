@@ -98,3 +98,15 @@ fn an_address_that_is_not_ascii_makes_a_global_report() {
         assert!(said.contains(part), "{part}");
     }
 }
+
+#[test]
+fn the_words_of_a_stranger_do_not_keep_a_report_from_old_servers() {
+    let mut foreign = report(Reply::bare(550, "неизвестный адрес"), Returned::Header(Vec::new()));
+    foreign.recipients[0].original = Some(OriginalRecipient { kind: "utf-8".into(), address: "иван@x.test".into() });
+    assert!(!foreign.needs_smtputf8() && foreign.is_eight_bit());
+    let said = text(&foreign);
+    let machine = said.split("Content-Type: message/delivery-status\r\n").nth(1).unwrap();
+    assert!(machine.is_ascii(), "{machine}");
+    assert!(machine.contains("Original-Recipient: utf-8; \\x{438}\\x{432}\\x{430}\\x{43D}@x.test\r\n"), "{machine}");
+    assert!(said.contains("    550 неизвестный адрес\r\n"), "people read it as it was said");
+}

@@ -44,7 +44,11 @@ pub fn address_list(value: &str) -> Result<Vec<Address>, AddressListError> {
     let mut chars = value.chars();
     while let Some(c) = chars.next() {
         match c {
-            '(' => skip_comment(&mut chars)?,
+            '(' => {
+                skip_comment(&mut chars)?;
+                // A comment parts words: `evil(x)@a.test` must not be put together to something that nobody wrote.
+                reader.target().push(' ');
+            }
             '"' => quoted(&mut chars, reader.target())?,
             '<' => reader.open()?,
             '>' => reader.close()?,

@@ -35,7 +35,9 @@ fn every_address_is_seen_where_software_differs() {
     for value in ["<a@x.test", "a@x.test>", "<<a@x.test>>", "<a@x.test><b@y.test>", "\"a@x.test", "(a@x.test", "a)@x.test"] {
         assert_eq!(address_list(value), Err(AddressListError::Unbalanced), "{value}");
     }
-    assert!(matches!(address_list("Alice"), Err(AddressListError::Address { .. })));
+    for value in ["Alice", "a(x)b@x.test", "a@x(y).test", "a@evil.test(x)b@x.test", "a@x.test b@y.test", "a @x.test"] {
+        assert!(matches!(address_list(value), Err(AddressListError::Address { .. })), "{value}");
+    }
 }
 
 #[test]
