@@ -112,17 +112,29 @@ impl Config {
     /// What only shows when values are looked at together.
     fn check(&self, source: &Source) -> Result<(), ConfigError> {
         if let Err(error) = self.hostname.parse::<Domain>() {
-            return Err(source.mistake("hostname", &error.to_string(), "the full name of this host, such as \"mail.example.org\""));
+            return Err(source.mistake(
+                "hostname",
+                &error.to_string(),
+                "the full name of this host, such as \"mail.example.org\"",
+            ));
         }
         if self.listener.is_empty() {
-            return Err(source.mistake("listener", "there is no listener", "give at least one [[listener]] with `kind` and `address`"));
+            return Err(source.mistake(
+                "listener",
+                "there is no listener",
+                "give at least one [[listener]] with `kind` and `address`",
+            ));
         }
         let mut taken = HashSet::new();
         for (place, listener) in self.listener.iter().enumerate() {
             // Port 0 is a different one each time.
             if listener.address.port() != 0 && !taken.insert(listener.address) {
                 let message = format!("two listeners have the address {}", listener.address);
-                return Err(source.mistake(&format!("listener.{place}.address"), &message, "give each listener an address of its own"));
+                return Err(source.mistake(
+                    &format!("listener.{place}.address"),
+                    &message,
+                    "give each listener an address of its own",
+                ));
             }
         }
         Ok(())

@@ -15,6 +15,7 @@ use posthouse_runtime::select;
 use posthouse_runtime::signals::{Signal, Signals};
 
 use crate::cli::{Exit, Failure, Printer};
+use journey::Dialogue;
 use world::World;
 
 /// What was asked for.
@@ -58,11 +59,19 @@ pub(crate) fn run(options: Options, printer: &Printer) -> Result<(), Failure> {
 /// Sends the letter, reads it, and says how it went.
 async fn letter(world: &World, once: bool, printer: &Printer) -> Result<(), Failure> {
     show::started(world, printer)?;
-    let sent = journey::send(world).await?;
-    show::sent(world, &sent, printer)?;
+    let dialogue = Dialogue::default();
+    let sent = match journey::send(world, &dialogue).await {
+        Ok(sent) => sent,
+        Err(failure) => {
+            // What was said up to there is the best hint at why.
+            show::dialogue(&dialogue, printer)?;
+            return Err(failure);
+        }
+    };
+    show::sent(world, &sent, &dialogue, printer)?;
     let read = journey::read(world, &sent).await?;
     show::read(&read, printer)?;
-    show::report(world, &sent, &read, printer)?;
+    show::report(world, &sent, &dialogue, &read, printer)?;
     if once { Ok(()) } else { show::settings(world, printer) }
 }
 

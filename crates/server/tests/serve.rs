@@ -5,9 +5,9 @@ mod common;
 use std::fs;
 
 use common::{Site, Smtp, letter, posthouse};
+use posthouse_runtime::block_on;
 use posthouse_runtime::net::Stream;
 use posthouse_runtime::tls::{Ca, ClientTls, Roots, TlsError};
-use posthouse_runtime::block_on;
 use rustix::process::Signal;
 
 #[test]
@@ -64,7 +64,8 @@ fn a_hang_up_with_a_bad_file_keeps_the_good_one_and_says_so() {
     server.signal(Signal::HUP);
     let said = server.wait_for_log("was not reloaded");
     assert!(said.contains("loud") && said.contains("posthouse.toml"), "{said}");
-    let id = Smtp::open(server.address("mx")).unwrap().send("a@elsewhere.test", "bob@example.test", &letter("still", 10)).unwrap();
+    let id =
+        Smtp::open(server.address("mx")).unwrap().send("a@elsewhere.test", "bob@example.test", &letter("still", 10)).unwrap();
     site.wait_for("bob", id);
     assert_eq!(server.stop().code(), Some(0));
 }

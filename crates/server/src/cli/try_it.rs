@@ -10,7 +10,9 @@ use crate::try_it::Options;
 /// Needs no rights, no configuration and no network. Starts a server for `example.test` with the accounts alice and bob on loopback,
 /// sends a letter from alice to bob, reads it back over POP3, prints what a mail client needs to join in, and stays up until Ctrl-C.
 #[derive(clap::Args, Debug)]
-#[command(after_help = "Examples:\n  posthouse try\n  posthouse try --once && echo it works\n  posthouse try --data ./mail --password secret --port-offset 10000")]
+#[command(
+    after_help = "Examples:\n  posthouse try\n  posthouse try --once && echo it works\n  posthouse try --data ./mail --password secret --port-offset 10000"
+)]
 pub(crate) struct Args {
     /// Stop after the letter was read: exit code 0 if it was.
     #[arg(long)]

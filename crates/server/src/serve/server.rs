@@ -9,13 +9,13 @@ use posthouse_access::Pop3;
 use posthouse_delivery::Way;
 use posthouse_dns::Resolver;
 use posthouse_mail::Domain;
+use posthouse_runtime::clock;
 use posthouse_runtime::gate::Gate;
 use posthouse_runtime::shutdown::{self, Shutdown, Trigger};
 use posthouse_runtime::sync::{mpsc, watch};
+use posthouse_runtime::task::{self, Task};
 use posthouse_runtime::tls::{ServerTls, TlsError};
 use posthouse_runtime::workers::Workers;
-use posthouse_runtime::task::{self, Task};
-use posthouse_runtime::clock;
 
 use super::listen::{self, Accepting, Contexts};
 use super::parts::{self, Parts};
@@ -78,7 +78,8 @@ impl Server {
         for section in needing_restart(&self.config, &config) {
             warn!(section, "this change takes effect only when the server is started again");
         }
-        self.config = Config { tls: config.tls, intake: config.intake, pop3: config.pop3, log: config.log, ..self.config.clone() };
+        self.config =
+            Config { tls: config.tls, intake: config.intake, pop3: config.pop3, log: config.log, ..self.config.clone() };
         Ok(())
     }
 
@@ -93,9 +94,7 @@ impl Server {
         info!("stopping");
         self.trigger.fire();
         let deadline = clock::now() + self.config.stop_deadline.duration();
-        let ended = clock::timeout_at(deadline, async {
-            while self.connections.recv().await.is_some() {}
-        });
+        let ended = clock::timeout_at(deadline, async { while self.connections.recv().await.is_some() {} });
         if ended.await.is_err() {
             warn!("connections were still open at the deadline and are cut off");
         }
@@ -109,7 +108,12 @@ impl Server {
 }
 
 /// What connections work with under a configuration. Limits that do not change go on counting the connections that are open.
-fn contexts(config: &Config, parts: &Parts, smtp_tls: &ServerTls, before: Option<(&Config, &Contexts)>) -> Result<Contexts, Failure> {
+fn contexts(
+    config: &Config,
+    parts: &Parts,
+    smtp_tls: &ServerTls,
+    before: Option<(&Config, &Contexts)>,
+) -> Result<Contexts, Failure> {
     let (intake, pop3) = (&config.intake, &config.pop3);
     let same_gate = before.filter(|(old, _)| {
         old.intake.connections_max == intake.connections_max

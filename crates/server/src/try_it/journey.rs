@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use posthouse_client::{Connection, Credentials, Line, RecipientResult, Security, Target, Timeouts};
+use posthouse_client::{ClientError, Connection, Credentials, Line, RecipientResult, Security, Target, Timeouts};
 use posthouse_journal::{Event, Query};
 use posthouse_mail::{BodyKind, Envelope, LetterId, Recipient, ReversePath, UnixMillis};
 use posthouse_mailbox::MailboxError;
@@ -22,12 +22,14 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// How long each step of the dialogue may take: the server is this very process.
 const STEP_MAX: Duration = Duration::from_secs(10);
 
+/// What was said, line by line, without secrets.
+#[derive(Clone, Default)]
+pub(super) struct Dialogue(Arc<Mutex<Vec<Line>>>);
+
 /// A letter that was accepted.
 pub(super) struct Sent {
     /// Its id in the server's reply.
     pub(super) letter: Option<LetterId>,
-    /// The dialogue, without its secrets.
-    pub(super) dialogue: Vec<Line>,
     /// What TLS agreed on.
     pub(super) tls: Option<String>,
     /// A word that no other letter has.
@@ -43,13 +45,23 @@ pub(super) struct Read {
     pub(super) delivered_after: Duration,
 }
 
+impl Dialogue {
+    fn push(&self, line: &Line) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(line.clone());
+    }
+
+    /// The lines so far.
+    pub(super) fn lines(&self) -> Vec<Line> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 /// Sends the letter as any program would: port 587, STARTTLS with a verified certificate, login.
-pub(super) async fn send(world: &World) -> Result<Sent, Failure> {
+pub(super) async fn send(world: &World, dialogue: &Dialogue) -> Result<Sent, Failure> {
     let token = format!("{:016x}", random::u64());
     let tls = ClientTls::verified(&Roots::PemFile(world.ca.clone())).map_err(|error| Failure::new(Exit::Software, error))?;
-    let heard = Arc::new(Mutex::new(Vec::new()));
-    let target = target(world, tls, Arc::clone(&heard))?;
-    let told = |error: posthouse_client::ClientError| Failure::new(Exit::Unavailable, anyhow::Error::new(error).context("not sent"));
+    let target = target(world, tls, dialogue)?;
+    let told = |error: ClientError| Failure::new(Exit::Unavailable, anyhow::Error::new(error).context("not sent"));
     let mut connection = Connection::open(&target).await.map_err(told)?;
     let tls = connection.tls().map(ToString::to_string);
     let (alice, bob) = (&world.alice.account.address, &world.bob.account.address);
@@ -70,8 +82,7 @@ pub(super) async fn send(world: &World) -> Result<Sent, Failure> {
         None => return Err(Failure::say(Exit::Software, "the letter had no recipient")),
     };
     let letter = reply.text().split(|c: char| !c.is_ascii_alphanumeric()).find_map(|word| word.parse().ok());
-    let dialogue = std::mem::take(&mut *heard.lock().unwrap_or_else(PoisonError::into_inner));
-    Ok(Sent { letter, dialogue, tls, token, at })
+    Ok(Sent { letter, tls, token, at })
 }
 
 /// Waits until the letter is in bob's inbox, and reads it from there.
@@ -80,24 +91,30 @@ pub(super) async fn read(world: &World, sent: &Sent) -> Result<Read, Failure> {
         return Err(Failure::say(Exit::Software, "the server accepted the letter without telling its id"));
     };
     let Ok(place) = clock::timeout(DELIVERY_MAX, arrival(world, id)).await else {
-        return Err(Failure::say(Exit::TempFail, format_args!("{id} was accepted but is not in the inbox: {}", last_word(world, id).await)));
+        return Err(Failure::say(
+            Exit::TempFail,
+            format_args!("{id} was accepted but is not in the inbox: {}", last_word(world, id).await),
+        ));
     };
     let place = place.map_err(|error| Failure::new(Exit::Io, error))?;
     let delivered_after = since(sent.at);
-    let letter = fetch(world, place).await.map_err(|error| Failure::new(Exit::Protocol, anyhow::Error::new(error).context("not read")))?;
+    let letter =
+        fetch(world, place).await.map_err(|error| Failure::new(Exit::Protocol, anyhow::Error::new(error).context("not read")))?;
     if !String::from_utf8_lossy(&letter).contains(&sent.token) {
         return Err(Failure::say(Exit::Software, "the letter in the inbox is not the one that was sent"));
     }
     Ok(Read { letter, delivered_after })
 }
 
-fn target(world: &World, tls: ClientTls, heard: Arc<Mutex<Vec<Line>>>) -> Result<Target, Failure> {
+fn target(world: &World, tls: ClientTls, dialogue: &Dialogue) -> Result<Target, Failure> {
     let login = world.alice.account.address.to_string();
     let credentials = Credentials::new(&login, &world.alice.password).map_err(|error| Failure::new(Exit::Usage, error))?;
-    let mut target = Target::new(NAME, vec![world.address(Kind::Submission)], Security::StartTls(tls), format!("client.{DOMAIN}"));
+    let mut target =
+        Target::new(NAME, vec![world.address(Kind::Submission)], Security::StartTls(tls), format!("client.{DOMAIN}"));
     target.credentials = Some(credentials);
     target.timeouts = Timeouts { connect: STEP_MAX, greeting: STEP_MAX, command: STEP_MAX, ..Timeouts::default() };
-    target.transcript = Some(Arc::new(move |line| heard.lock().unwrap_or_else(PoisonError::into_inner).push(line.clone())));
+    let dialogue = dialogue.clone();
+    target.transcript = Some(Arc::new(move |line| dialogue.push(line)));
     Ok(target)
 }
 
@@ -151,6 +168,9 @@ async fn last_word(world: &World, id: LetterId) -> String {
     let journal = &world.server.parts().journal;
     journal.flush().await;
     let entries = journal.query(Query::Letter(id)).await.unwrap_or_default();
-    let word = entries.iter().rev().find_map(|entry| if let Event::Attempt { reply, .. } = &entry.event { Some(reply.clone()) } else { None });
+    let word = entries
+        .iter()
+        .rev()
+        .find_map(|entry| if let Event::Attempt { reply, .. } = &entry.event { Some(reply.clone()) } else { None });
     word.unwrap_or_else(|| "no attempt was made to deliver it".to_owned())
 }

@@ -54,7 +54,13 @@ pub(super) struct Pop3 {
 
 impl Pop3 {
     /// Connects to a port with TLS from the start (RFC 8314 §3.2) and logs in.
-    pub(super) async fn open(address: SocketAddr, tls: &ClientTls, name: &str, login: &str, password: &str) -> Result<Self, Pop3Error> {
+    pub(super) async fn open(
+        address: SocketAddr,
+        tls: &ClientTls,
+        name: &str,
+        login: &str,
+        password: &str,
+    ) -> Result<Self, Pop3Error> {
         let stream = within("connect", Stream::connect(address, None)).await??;
         let stream = stream.into_tls_client(tls, name).await?;
         let mut session = Self { stream, unread: BytesMut::new() };
@@ -63,7 +69,6 @@ impl Pop3 {
         session.command("PASS", &format!("PASS {password}")).await?;
         Ok(session)
     }
-
 
     /// Reads letter `number` (from 1): its octets as they were stored.
     pub(super) async fn retrieve(&mut self, number: usize) -> Result<Vec<u8>, Pop3Error> {

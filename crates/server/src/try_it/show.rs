@@ -8,7 +8,7 @@ use serde_json::json;
 use posthouse_client::Line;
 use posthouse_runtime::log::one_line;
 
-use super::journey::{Read, Sent};
+use super::journey::{Dialogue, Read, Sent};
 use super::world::{DOMAIN, NAME, World};
 use crate::cli::{Failure, Printer};
 use crate::config::Kind;
@@ -21,25 +21,39 @@ const COLUMNS_SHOWN: usize = 110;
 pub(super) fn started(world: &World, printer: &Printer) -> Result<(), Failure> {
     printer.line(printer.bold(&format!("A mail system for {DOMAIN}, on this machine alone. Nothing leaves it.")))?;
     printer.line("")?;
-    step(printer, "started", format_args!("two accounts, an authority for certificates, five ports, in {}", short(world.started_in)))
+    step(
+        printer,
+        "started",
+        format_args!("two accounts, an authority for certificates, five ports, in {}", short(world.started_in)),
+    )
 }
 
 /// The letter was accepted.
-pub(super) fn sent(world: &World, sent: &Sent, printer: &Printer) -> Result<(), Failure> {
+pub(super) fn sent(world: &World, sent: &Sent, said: &Dialogue, printer: &Printer) -> Result<(), Failure> {
     let (alice, bob) = (&world.alice.account.address, &world.bob.account.address);
     step(printer, "sent", format_args!("{alice} → {bob}, through port {}", world.port(Kind::Submission)))?;
-    for line in &sent.dialogue {
-        printer.line(format_args!("              {}", printer.dim(&spoken(line))))?;
-    }
+    dialogue(said, printer)?;
     match &sent.tls {
         Some(tls) => printer.line(format_args!("              {tls}, certificate of {NAME} verified")),
         None => Ok(()),
     }
 }
 
+/// What was said.
+pub(super) fn dialogue(said: &Dialogue, printer: &Printer) -> Result<(), Failure> {
+    for line in said.lines() {
+        printer.line(format_args!("              {}", printer.dim(&spoken(&line))))?;
+    }
+    Ok(())
+}
+
 /// One line of the dialogue; of a reply of many lines the first and how many more there were.
 fn spoken(line: &Line) -> String {
     let Line::Server(reply) = line else { return cut(&line.to_string()) };
+    // RFC 4954 §4: a challenge, which only says something to the two programs.
+    if reply.code() == 334 {
+        return "S: 334 …".to_owned();
+    }
     let lines = reply.lines();
     let status = reply.status().map_or_else(String::new, |status| format!("{status} "));
     let more = if lines.len() > 1 { format!(" (and {} lines more)", lines.len() - 1) } else { String::new() };
@@ -47,7 +61,7 @@ fn spoken(line: &Line) -> String {
 }
 
 fn cut(text: &str) -> String {
-    one_line(text).chars().take(COLUMNS_SHOWN).collect()
+    one_line(&text.replace('\t', "    ")).chars().take(COLUMNS_SHOWN).collect()
 }
 
 /// The letter was read.
@@ -62,7 +76,7 @@ pub(super) fn read(read: &Read, printer: &Printer) -> Result<(), Failure> {
 }
 
 /// The whole as JSON.
-pub(super) fn report(world: &World, sent: &Sent, read: &Read, printer: &Printer) -> Result<(), Failure> {
+pub(super) fn report(world: &World, sent: &Sent, said: &Dialogue, read: &Read, printer: &Printer) -> Result<(), Failure> {
     #[derive(Serialize)]
     struct Login<'a> {
         address: String,
@@ -80,7 +94,7 @@ pub(super) fn report(world: &World, sent: &Sent, read: &Read, printer: &Printer)
         "accounts": accounts,
         "ca": world.ca,
         "data": world.home.path(),
-        "dialogue": sent.dialogue.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "dialogue": said.lines().iter().map(ToString::to_string).collect::<Vec<_>>(),
         "tls": sent.tls,
         "letter": sent.letter.map(|id| id.to_string()),
         "delivered_ms": u64::try_from(read.delivered_after.as_millis()).unwrap_or(u64::MAX),
@@ -94,7 +108,11 @@ pub(super) fn settings(world: &World, printer: &Printer) -> Result<(), Failure> 
     let ca = world.ca.display();
     printer.line("")?;
     printer.line(printer.bold("Settings for any mail client"))?;
-    printer.line(format_args!("  outgoing   SMTP {NAME} {} (STARTTLS) or {} (TLS)", port(Kind::Submission), port(Kind::Submissions)))?;
+    printer.line(format_args!(
+        "  outgoing   SMTP {NAME} {} (STARTTLS) or {} (TLS)",
+        port(Kind::Submission),
+        port(Kind::Submissions)
+    ))?;
     printer.line(format_args!("  incoming   POP3 {NAME} {} (TLS) or {} (STLS)", port(Kind::Pop3s), port(Kind::Pop3)))?;
     for person in [&world.alice, &world.bob] {
         printer.line(format_args!("  account    {}  password {}", person.account.address, one_line(&person.password)))?;

@@ -93,7 +93,10 @@ impl Home {
             None => {
                 let made = tempfile::Builder::new().prefix("posthouse-try-").tempdir();
                 made.map(Self::Fresh).map_err(|error| {
-                    Failure::say(Exit::CannotCreate, format_args!("cannot make a temporary directory: {error}; name one with --data"))
+                    Failure::say(
+                        Exit::CannotCreate,
+                        format_args!("cannot make a temporary directory: {error}; name one with --data"),
+                    )
                 })
             }
         }

@@ -122,14 +122,8 @@ impl Site {
 
 impl Running {
     pub fn start(config: &Path) -> Self {
-        let mut child = posthouse()
-            .arg("serve")
-            .arg("--config")
-            .arg(config)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child =
+            posthouse().arg("serve").arg("--config").arg(config).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let log = follow(child.stderr.take().unwrap());
         let expected = fs::read_to_string(config).unwrap().matches("[[listener]]").count();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();

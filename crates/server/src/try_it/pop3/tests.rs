@@ -39,7 +39,8 @@ fn visit(said: &[&str]) -> Result<Vec<u8>, Pop3Error> {
 
 #[test]
 fn dots_that_were_doubled_are_single_again_and_a_lone_dot_ends_the_letter() {
-    let letter = visit(&["+OK hello\r\n", "+OK\r\n", "+OK\r\n", "+OK\r\nSubject: x\r\n\r\n..\r\n...a\r\nb.\r\n.\r\n", "+OK\r\n"]).unwrap();
+    let letter =
+        visit(&["+OK hello\r\n", "+OK\r\n", "+OK\r\n", "+OK\r\nSubject: x\r\n\r\n..\r\n...a\r\nb.\r\n.\r\n", "+OK\r\n"]).unwrap();
     assert_eq!(letter, b"Subject: x\r\n\r\n.\r\n..a\r\nb.\r\n");
 }
 
