@@ -10,6 +10,7 @@
     reason = "a failure here is a failed test"
 )]
 
+pub mod dialog;
 pub mod guard;
 pub mod letters;
 pub mod name_server;

@@ -27,6 +27,8 @@ pub struct Session {
     input: BytesMut,
     scanner: LineScanner,
     eof: bool,
+    /// An answer led to this further question.
+    asks: Option<Output>,
 }
 
 impl Session {
@@ -35,7 +37,7 @@ impl Session {
     pub fn new(profile: Profile, tls: Option<Tls>, now: Instant) -> Self {
         let core = Core::new(profile, tls, now);
         let state = State::Greeting(Greeting { at: None });
-        Self { core, state, input: BytesMut::new(), scanner: LineScanner::default(), eof: false }
+        Self { core, state, input: BytesMut::new(), scanner: LineScanner::default(), eof: false, asks: None }
     }
 
     /// Takes what the peer sent. Read at most 64 KiB at a time, and only if [`Self::wants_read`] says so: that bounds what waits here.
@@ -77,6 +79,9 @@ impl Session {
             {
                 return Output::Send(replies);
             }
+            if let Some(question) = self.asks.take() {
+                return question;
+            }
             match self.step() {
                 Step::Again => {}
                 Step::Out(output) => return output,
@@ -97,7 +102,9 @@ impl Session {
         }
         if let State::Asked(asked) = self.take_state() {
             let turn = self.answered(asked, answer);
-            self.settle(turn);
+            if let Step::Out(question) = self.settle(turn) {
+                self.asks = Some(question);
+            }
         }
     }
 
