@@ -15,7 +15,9 @@ use posthouse_runtime::stream::ByteSource;
 use posthouse_runtime::tls::{ClientTls, TlsError, TlsInfo};
 use posthouse_runtime::{clock, random};
 use posthouse_sasl::{ChannelBinding, Nonce};
-use posthouse_smtp::client::{Capabilities, ClientSession, Output, RecipientResult, Secured, SessionError, Settings, StartTls};
+use posthouse_smtp::client::{
+    Capabilities, ClientSession, Output, RecipientResult, Secured, SessionError, Settings, Stage, StartTls,
+};
 
 use crate::error::ClientError;
 use crate::target::{Security, Target, Transcript};
@@ -56,11 +58,14 @@ impl Connection {
     /// # Errors
     /// [`ClientError`]; of several addresses, that of the last with which there was a dialogue.
     pub async fn open(target: &Target) -> Result<Self, ClientError> {
-        let helo: Domain = target.helo.parse().map_err(|_| ClientError::Helo(target.helo.clone()))?;
+        let helo = match target.helo.as_str() {
+            "" => None,
+            name => Some(name.parse::<Domain>().map_err(|_| ClientError::Helo(name.to_owned()))?),
+        };
         let mut failures = Vec::new();
         let mut last = None;
         for address in target.in_order() {
-            let missed = match Self::open_at(target, &helo, address).await {
+            let missed = match Self::open_at(target, helo.as_ref(), address).await {
                 Ok(connection) => return Ok(connection),
                 Err(missed) => missed,
             };
@@ -86,7 +91,7 @@ impl Connection {
         })
     }
 
-    async fn open_at(target: &Target, helo: &Domain, address: SocketAddr) -> Result<Self, Missed> {
+    async fn open_at(target: &Target, helo: Option<&Domain>, address: SocketAddr) -> Result<Self, Missed> {
         let (tls, start_tls) = match &target.security {
             Security::Plain | Security::Implicit(_) => (None, StartTls::Never),
             Security::Opportunistic(tls) => (Some(tls), StartTls::IfOffered),
@@ -105,7 +110,7 @@ impl Connection {
 
     async fn attempt(
         target: &Target,
-        helo: &Domain,
+        helo: Option<&Domain>,
         address: SocketAddr,
         start_tls: StartTls,
         tls: Option<&ClientTls>,
@@ -121,7 +126,8 @@ impl Connection {
         random::fill(&mut nonce);
         let settings = Settings {
             protocol: target.protocol,
-            helo: helo.clone(),
+            // RFC 5321 §4.1.4: one without a name gives its address.
+            helo: helo.cloned().unwrap_or_else(|| Domain::from_ip(stream.local_addr().ip().to_canonical())),
             start_tls,
             credentials: target.credentials.clone(),
             danger_credentials_unprotected: target.danger_credentials_unprotected || is_loopback(address),
@@ -323,13 +329,19 @@ impl Wire {
 
 /// Whether another address of the same server may do better: it is another machine as often as not.
 fn may_differ_elsewhere(error: &SessionError) -> bool {
-    use posthouse_smtp::client::Stage;
     match error {
-        SessionError::Refused { stage, .. } => !matches!(stage, Stage::Login),
+        SessionError::Refused { stage, .. } => *stage != Stage::Login,
         SessionError::Timeout(_) | SessionError::Lost(_) | SessionError::Protocol { .. } | SessionError::Unreadable { .. } => {
             true
         }
-        _ => false,
+        SessionError::Injected
+        | SessionError::NoStartTls
+        | SessionError::UnprotectedLogin
+        | SessionError::NoMechanism { .. }
+        | SessionError::Login(_)
+        | SessionError::BodyLength { .. }
+        | SessionError::BodyUnreadable
+        | SessionError::Misuse(_) => false,
     }
 }
 

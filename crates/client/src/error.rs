@@ -29,6 +29,14 @@ pub enum ClientError {
         /// The server.
         name: String,
     },
+    /// The server's name could not be looked up.
+    #[error("cannot find {name}: {why}")]
+    Resolve {
+        /// The server.
+        name: String,
+        /// The resolver's words.
+        why: String,
+    },
     /// No address could be reached.
     #[error("cannot connect to {name}: {}", list(failures))]
     Connect {
@@ -60,6 +68,9 @@ pub enum ClientError {
     /// The letter could not be read while it was sent; it was not ended, so the server has none of it.
     #[error("the letter could not be read: {0}")]
     Read(io::Error),
+    /// This system gives us no event queue; only with [`crate::blocking`].
+    #[error("cannot start: {0}")]
+    Runtime(io::Error),
     /// The name for EHLO is neither a host name nor an address literal.
     #[error("`{0}` cannot be our name in EHLO: it must be a host name or an address literal such as [192.0.2.1]")]
     Helo(String),
@@ -70,7 +81,12 @@ impl ClientError {
     #[must_use]
     pub fn is_temporary(&self) -> bool {
         match self {
-            Self::NoAddress { .. } | Self::Connect { .. } | Self::Tls { .. } | Self::Read(_) => true,
+            Self::NoAddress { .. }
+            | Self::Resolve { .. }
+            | Self::Connect { .. }
+            | Self::Tls { .. }
+            | Self::Read(_)
+            | Self::Runtime(_) => true,
             Self::Session { source, .. } => source.is_temporary(),
             Self::Helo(_) => false,
         }
@@ -82,7 +98,7 @@ impl ClientError {
         match self {
             Self::Connect { .. } => Fault::Network,
             Self::Tls { .. } => Fault::Server,
-            Self::NoAddress { .. } | Self::Read(_) | Self::Helo(_) => Fault::Yours,
+            Self::NoAddress { .. } | Self::Resolve { .. } | Self::Read(_) | Self::Runtime(_) | Self::Helo(_) => Fault::Yours,
             Self::Session { source, .. } => match source {
                 SessionError::Timeout(_) | SessionError::Lost(_) => Fault::Network,
                 SessionError::Refused { stage: Stage::Login, .. }
@@ -91,7 +107,12 @@ impl ClientError {
                 | SessionError::BodyLength { .. }
                 | SessionError::BodyUnreadable
                 | SessionError::Misuse(_) => Fault::Yours,
-                _ => Fault::Server,
+                SessionError::Refused { .. }
+                | SessionError::Protocol { .. }
+                | SessionError::Unreadable { .. }
+                | SessionError::Injected
+                | SessionError::NoStartTls
+                | SessionError::NoMechanism { .. } => Fault::Server,
             },
         }
     }
@@ -100,11 +121,12 @@ impl ClientError {
     #[must_use]
     pub fn advice(&self) -> &'static str {
         match self {
-            Self::NoAddress { .. } => "Check the server's name and its DNS records.",
+            Self::NoAddress { .. } | Self::Resolve { .. } => "Check the server's name and its DNS records.",
             Self::Connect { .. } => "Check the server's name and port, and whether a firewall or the provider blocks the port.",
             Self::Tls { .. } => {
                 "Check that the name is the one in the server's certificate; a private CA has to be given as a file of trusted roots."
             }
+            Self::Runtime(_) => "Close some files or programs and try again.",
             Self::Read(_) => "Check the file the letter is read from.",
             Self::Helo(_) => "Give a host name such as mail.example.org.",
             Self::Session { source, .. } => match source {
@@ -123,7 +145,12 @@ impl ClientError {
                 SessionError::Refused { .. } if self.is_temporary() => "Try again later.",
                 SessionError::Refused { .. } => "Read the server's words: it does not want mail from here.",
                 SessionError::Timeout(_) | SessionError::Lost(_) => "Try again later.",
-                _ => "Tell the server's operator: the server does not behave as it must.",
+                SessionError::Protocol { .. } | SessionError::Unreadable { .. } => {
+                    "Tell the server's operator: the server does not behave as it must."
+                }
+                SessionError::BodyLength { .. } | SessionError::BodyUnreadable | SessionError::Misuse(_) => {
+                    "Report this: the program that uses this library, or the library itself, is at fault."
+                }
             },
         }
     }

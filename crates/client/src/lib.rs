@@ -1,15 +1,59 @@
 //! The mail client library: build a letter, send it, know what happened to each recipient.
+//!
+//! ```no_run
+//! use posthouse_client::{Mailer, Message, blocking};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mailer = Mailer::builder("smtp+starttls://alice@mail.example.org")?.password("secret").build()?;
+//! let message = Message::builder()
+//!     .from("Alice <alice@example.org>")
+//!     .to("bob@example.net")
+//!     .bcc("archive@example.org")
+//!     .subject("The report")
+//!     .text("Dear Bob,\n\nhere it is.\n")
+//!     .attach_file("report.pdf")
+//!     .build()?;
+//!
+//! // In asynchronous code: `mailer.send(&message).await`.
+//! let report = blocking::Mailer::from(mailer).send(&message)?;
+//! for recipient in &report.recipients {
+//!     println!("{recipient}"); // bob@example.net: accepted: 250 2.0.0 01K… stored
+//! }
+//! for failed in report.failed() {
+//!     println!("{}", failed.advice());
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What this library sees to:
+//! * Certificates are verified, and a password travels only over verified TLS or to this very machine. Whatever is weaker has `danger_` in its name.
+//! * A letter is never sent half as if it were whole, and what became of it is told for each recipient: accepted, refused, not sent, not tried, or unknown
+//!   because the connection broke between the letter's last octet and the server's reply.
+//! * Nothing that is given to it can add a header field, a recipient or a command.
+//! * It retries nothing by itself, and every wait has an end ([`Timeouts`]).
+//!
+//! [`Mailer`] and [`Message`] are for programs; [`Target`] and [`Connection`] are what they are made of, for those who choose addresses, connections and
+//! retries themselves.
 
+pub mod blocking;
 mod connection;
 mod error;
+mod mailer;
+mod message;
+mod report;
 mod target;
 mod url;
 
 pub use connection::Connection;
 pub use error::{ClientError, Fault};
+pub use mailer::{Mailer, MailerBuilder, MailerError};
+pub use message::{Message, MessageBuilder, MessageError};
 pub use posthouse_mail as mail;
+pub use posthouse_runtime::tls::{ClientTls, Roots};
 pub use posthouse_smtp::client::{
     Capabilities, Credentials, Limits, Line, Protocol, RecipientResult, SessionError, Stage, Timeouts,
 };
+pub use report::{RecipientReport, SendReport};
 pub use target::{Security, Target, Transcript};
 pub use url::{ServerUrl, UrlError};

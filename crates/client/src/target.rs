@@ -38,7 +38,7 @@ pub struct Target {
     pub credentials: Option<Credentials>,
     /// Logs in even without verified TLS: whoever is on the way can read the password.
     pub danger_credentials_unprotected: bool,
-    /// Our name in EHLO: a host name or an address literal.
+    /// Our name in EHLO: a host name or an address literal; if empty, the literal of the address we connect from.
     pub helo: String,
     /// The address to connect from.
     pub source: Option<IpAddr>,

@@ -218,7 +218,7 @@ fn check_all(composition: &Composition) -> Result<(), ComposeError> {
     check("the subject", &composition.subject)?;
     let message_id = &composition.message_id;
     let whole = message_id.split_once('@').is_some_and(|(left, right)| !left.is_empty() && !right.is_empty());
-    if !whole || message_id.len() > 250 || !message_id.bytes().all(|b| b.is_ascii_graphic() && !b"<>()\"\\,;:".contains(&b)) {
+    if !whole || message_id.len() > 250 || !message_id.bytes().all(|b| b.is_ascii_graphic() && !b"<>()\"\\,;".contains(&b)) {
         return Err(ComposeError::MessageId(message_id.clone()));
     }
     let lists = [("To", &composition.to), ("Cc", &composition.cc), ("Reply-To", &composition.reply_to)];

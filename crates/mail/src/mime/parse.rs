@@ -144,8 +144,12 @@ fn content_type(part: &MessagePart<'_>) -> String {
 
 fn mailboxes(list: Option<&AddressList<'_>>, items_max: usize) -> Vec<ParsedMailbox> {
     let each = |mailbox: &mail_parser::Addr<'_>| {
-        let address = mailbox.address.as_deref()?.to_owned();
-        Some(ParsedMailbox { name: mailbox.name.as_deref().map(str::to_owned), address })
+        // What has no `@` is taken for a name by the library; here it stands where an address should.
+        Some(match (mailbox.name.as_deref(), mailbox.address.as_deref()) {
+            (name, Some(address)) => ParsedMailbox { name: name.map(str::to_owned), address: address.to_owned() },
+            (Some(word), None) => ParsedMailbox { name: None, address: word.to_owned() },
+            (None, None) => return None,
+        })
     };
     list.into_iter().flat_map(AddressList::iter).filter_map(each).take(items_max).collect()
 }

@@ -10,7 +10,6 @@ use crate::syntax::ReplyError;
 
 /// Where in the dialogue something happened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[non_exhaustive]
 pub enum Stage {
     /// Before the greeting was complete.
     Greeting,
@@ -34,7 +33,6 @@ pub enum Stage {
 
 /// Why a session ended. None of these says that a letter was delivered, and but for what [`RecipientResult`](super::RecipientResult) says none was.
 #[derive(Clone, Debug, PartialEq, Error)]
-#[non_exhaustive]
 pub enum SessionError {
     /// The server refused the connection, the hello, TLS or the login, or announced that it closes. Its reply says for how long.
     #[error("the server refused at {stage}: {reply}")]

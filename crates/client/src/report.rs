@@ -1,0 +1,112 @@
+//! What became of a letter, recipient by recipient.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use posthouse_mail::Address;
+use posthouse_smtp::client::RecipientResult;
+
+use crate::error::Fault;
+
+/// The end of one [`Mailer::send`](crate::Mailer::send).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SendReport {
+    /// One for each recipient, in the order of the envelope.
+    pub recipients: Vec<RecipientReport>,
+    /// The server's name.
+    pub server: String,
+    /// The address it was reached at.
+    pub peer: SocketAddr,
+    /// Protocol and cipher; `None` in clear.
+    pub tls: Option<String>,
+    /// The letter's `Message-ID`.
+    pub message_id: Option<String>,
+}
+
+/// What became of one recipient.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct RecipientReport {
+    /// Who.
+    pub address: Address,
+    /// What.
+    pub result: RecipientResult,
+}
+
+impl SendReport {
+    /// Whether the server has the letter for everybody.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.recipients.iter().all(RecipientReport::is_accepted)
+    }
+
+    /// Those for whom the server does not have it, or is not known to.
+    pub fn failed(&self) -> impl Iterator<Item = &RecipientReport> {
+        self.recipients.iter().filter(|recipient| !recipient.is_accepted())
+    }
+}
+
+impl RecipientReport {
+    /// Whether the server has the letter for this recipient.
+    #[must_use]
+    pub fn is_accepted(&self) -> bool {
+        matches!(self.result, RecipientResult::Accepted(_))
+    }
+
+    /// Whether trying again later can help.
+    #[must_use]
+    pub fn is_temporary(&self) -> bool {
+        match &self.result {
+            RecipientResult::Refused(reply) => !reply.is_permanent(),
+            RecipientResult::Unknown(_) | RecipientResult::NotTried(_) => true,
+            RecipientResult::Accepted(_) | RecipientResult::Unsendable(_) => false,
+        }
+    }
+
+    /// Whose fault it is, if it failed.
+    #[must_use]
+    pub fn fault(&self) -> Option<Fault> {
+        match &self.result {
+            RecipientResult::Accepted(_) => None,
+            // RFC 3463 §3.2: X.1 is about addresses, X.6 about the letter itself.
+            RecipientResult::Refused(reply) if matches!(reply.status_or_default().subject, 1 | 6) => Some(Fault::Yours),
+            RecipientResult::Refused(_) => Some(Fault::Server),
+            RecipientResult::Unsendable(_) => Some(Fault::Yours),
+            RecipientResult::Unknown(_) | RecipientResult::NotTried(_) => Some(Fault::Network),
+        }
+    }
+
+    /// What to do about it, in one sentence; nothing where nothing is to be done.
+    #[must_use]
+    pub fn advice(&self) -> &'static str {
+        match &self.result {
+            RecipientResult::Accepted(_) => "",
+            RecipientResult::Refused(reply) if !reply.is_permanent() => "Try again later.",
+            RecipientResult::Refused(reply) => match (reply.status_or_default().subject, reply.code()) {
+                (1, _) => "Check the address.",
+                (3, _) | (_, 552) => "Send a smaller letter.",
+                (7, _) | (_, 530) => "The server does not allow it: log in, or send from an address that is yours.",
+                _ => "Read the server's words: trying again will not help.",
+            },
+            RecipientResult::Unsendable(_) => "Use another server, or a letter that this one can take.",
+            RecipientResult::Unknown(_) => "Ask the recipient before sending it again: it may have arrived.",
+            RecipientResult::NotTried(_) => "Send it again to this recipient.",
+        }
+    }
+}
+
+/// One line: address, outcome, the server's words.
+impl fmt::Display for RecipientReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let address = &self.address;
+        match &self.result {
+            RecipientResult::Accepted(reply) => write!(f, "{address}: accepted: {reply}"),
+            RecipientResult::Refused(reply) if reply.is_permanent() => write!(f, "{address}: refused: {reply}"),
+            RecipientResult::Refused(reply) => write!(f, "{address}: refused for now: {reply}"),
+            RecipientResult::Unsendable(reply) => write!(f, "{address}: not sent: {reply}"),
+            RecipientResult::Unknown(why) => write!(f, "{address}: unknown: {why}"),
+            RecipientResult::NotTried(why) => write!(f, "{address}: not tried: {why}"),
+        }
+    }
+}
