@@ -8,9 +8,19 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod account;
+mod alias;
+mod check_config;
+mod data;
+mod domain;
 mod exit;
+mod mail;
+mod password;
 mod print;
+mod reference;
+mod send;
 mod serve;
+mod trace;
 mod try_it;
 
 pub(crate) use exit::{Exit, Failure};
@@ -29,15 +39,32 @@ pub(crate) struct Cli {
 
 #[derive(Subcommand, Debug)]
 enum Command {
-    Serve(serve::Args),
+    Send(send::Args),
     Try(try_it::Args),
+    Serve(serve::Args),
+    CheckConfig(check_config::Args),
+    Domain(domain::Args),
+    Account(account::Args),
+    Alias(alias::Args),
+    Mail(mail::Args),
+    Trace(trace::Args),
+    #[command(hide = true)]
+    Reference(reference::Args),
 }
 
 impl Command {
     fn run(self, printer: &Printer) -> Result<(), Failure> {
         match self {
             Self::Serve(args) => serve::run(args, printer),
+            Self::Send(args) => send::run(args, printer),
             Self::Try(args) => try_it::run(args, printer),
+            Self::CheckConfig(args) => check_config::run(args, printer),
+            Self::Domain(args) => domain::run(args, printer),
+            Self::Account(args) => account::run(args, printer),
+            Self::Alias(args) => alias::run(args, printer),
+            Self::Mail(args) => mail::run(args, printer),
+            Self::Trace(args) => trace::run(args, printer),
+            Self::Reference(args) => reference::run(args, printer),
         }
     }
 }

@@ -1,0 +1,220 @@
+//! `send`, against servers that do what the test says, and against our own.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Stdio;
+
+use posthouse_testkit::peer::{Peer, Talk};
+
+use super::*;
+use crate::common::{PATIENCE, Site};
+
+/// Plays the beginning of a session.
+fn greet(talk: &mut Talk) {
+    talk.say("220 peer.test");
+    assert!(talk.hear().unwrap().starts_with("EHLO "));
+    talk.say("250-peer.test");
+    talk.say("250 8BITMIME");
+}
+
+/// Answers each RCPT with what `answer` says, and the end of the letter with 250.
+fn take(talk: &mut Talk, answer: fn(&str) -> &'static str) -> Vec<u8> {
+    greet(talk);
+    assert!(talk.hear().unwrap().starts_with("MAIL FROM:<alice@x.test>"));
+    talk.say("250 2.1.0 ok");
+    loop {
+        let line = talk.hear().unwrap();
+        match line.as_str() {
+            "DATA" => break,
+            line => talk.say(answer(line)),
+        }
+    }
+    talk.say("354 go on");
+    let body = talk.body();
+    talk.say("250 2.6.0 queued as 7");
+    assert_eq!(talk.hear().as_deref(), Some("QUIT"));
+    talk.say("221 bye");
+    body
+}
+
+fn by_name(line: &str) -> &'static str {
+    match line {
+        "RCPT TO:<bob@x.test>" => "250 2.1.5 ok",
+        "RCPT TO:<carol@x.test>" => "550 5.1.1 no such user \x1b[31m",
+        "RCPT TO:<dave@x.test>" => "450 4.2.0 later",
+        other => panic!("{other}"),
+    }
+}
+
+fn send(peer: &Peer, arguments: &[&str]) -> Done {
+    let server = format!("smtp://{}", peer.address());
+    run(Path::new("/"), &[&["send", "--server", &server, "--from", "alice@x.test"], arguments].concat())
+}
+
+#[test]
+fn each_recipient_has_a_line_and_the_worst_decides() {
+    let peer = Peer::listen(2, |talk| {
+        take(talk, by_name);
+    });
+    let everybody = ["--to", "bob@x.test", "--cc", "carol@x.test", "--bcc", "dave@x.test", "--text", "Hi"];
+    let sent = send(&peer, &everybody);
+    assert_eq!(sent.exit, 67, "{}", sent.err);
+    let expected = "\
+accepted  bob@x.test: 250 2.6.0 queued as 7
+refused  carol@x.test: 550 5.1.1 no such user  [31m
+deferred  dave@x.test: 450 4.2.0 later
+";
+    assert_eq!(sent.out, expected);
+    let sent = send(&peer, &[&everybody[..], &["--json"]].concat());
+    assert_eq!(sent.exit, 67);
+    let told = sent.json();
+    let outcomes: Vec<_> = told["recipients"].as_array().unwrap().iter().map(|row| row["outcome"].as_str().unwrap()).collect();
+    assert_eq!(outcomes, ["accepted", "refused", "deferred"]);
+    assert_eq!((&told["recipients"][1]["code"], &told["recipients"][1]["status"]), (&550.into(), &"5.1.1".into()));
+    peer.finish();
+}
+
+#[test]
+fn all_accepted_is_0_and_later_is_75() {
+    let peer = Peer::listen(2, |talk| {
+        take(talk, by_name);
+    });
+    assert_eq!(send(&peer, &["--to", "bob@x.test", "--text", "Hi"]).ok(), "accepted  bob@x.test: 250 2.6.0 queued as 7\n");
+    assert_eq!(send(&peer, &["--to", "bob@x.test", "--to", "dave@x.test", "--text", "Hi"]).exit, 75);
+    peer.finish();
+}
+
+#[test]
+fn a_letter_on_standard_input_arrives_as_it_is() {
+    let peer = Peer::listen(1, |talk| {
+        let body = take(talk, by_name);
+        assert_eq!(body, b"From: alice@x.test\r\nTo: bob@x.test\r\n\r\n..dots\r\n...\r\nF\xc3\xb6\r\n");
+    });
+    let mut child = posthouse()
+        .args(["send", "--eml", "-"])
+        .env("POSTHOUSE_SERVER", format!("smtp://{}", peer.address()))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(b"From: alice@x.test\nTo: bob@x.test\n\n.dots\n..\nF\xc3\xb6\n").unwrap();
+    assert!(child.wait().unwrap().success());
+    peer.finish();
+}
+
+#[test]
+fn a_piped_text_is_the_body() {
+    let peer = Peer::listen(1, |talk| {
+        let body = String::from_utf8(take(talk, by_name)).unwrap();
+        assert!(body.contains("Subject: Disks\r\n") && body.contains("\r\n\r\nall full\r\n"), "{body}");
+    });
+    let mut child = posthouse()
+        .args(["send", "--server", &format!("smtp://{}", peer.address())])
+        .args(["--from", "alice@x.test", "--to", "bob@x.test", "--subject", "Disks"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(b"all full\n").unwrap();
+    assert!(child.wait().unwrap().success());
+    peer.finish();
+}
+
+#[test]
+fn a_refused_login_is_77_and_the_password_stays_with_us() {
+    let peer = Peer::listen(1, |talk| {
+        talk.say("220 peer.test");
+        talk.hear();
+        talk.say("250-peer.test");
+        talk.say("250 AUTH PLAIN");
+        // "\0alice\0hunter2"
+        assert_eq!(talk.hear().as_deref(), Some("AUTH PLAIN AGFsaWNlAGh1bnRlcjI="));
+        talk.say("535 5.7.8 wrong");
+        talk.rest();
+    });
+    let server = format!("smtp://alice@{}", peer.address());
+    let mut command = posthouse();
+    command.args(["send", "--server", &server, "--transcript", "--password-env", "SECRET"]).env("SECRET", "hunter2");
+    let sent = done(command.args(["--from", "alice@x.test", "--to", "bob@x.test", "--text", "Hi"]));
+    sent.fails(77, "Check the user name and the password");
+    assert!(sent.err.contains("S: 535 5.7.8 wrong") && sent.err.contains("C: AUTH PLAIN"), "{}", sent.err);
+    for secret in ["hunter2", "AGFsaWNlAGh1bnRlcjI="] {
+        assert!(!sent.err.contains(secret) && !sent.out.contains(secret), "{}", sent.err);
+    }
+    peer.finish();
+}
+
+#[test]
+fn a_password_in_the_url_is_refused_without_showing_it() {
+    let sent = run(Path::new("/"), &["send", "--server", "smtps://alice:hunter2@localhost", "--to", "b@x.test", "--text", "Hi"]);
+    sent.fails(64, "a password does not belong into the URL");
+    assert!(!sent.err.contains("hunter2"), "{}", sent.err);
+    let mut command = posthouse();
+    command.env("POSTHOUSE_SERVER", "smtps://alice:hunter2@localhost").args(["send", "--help"]);
+    assert!(!done(&mut command).ok().contains("hunter2"));
+}
+
+#[test]
+fn a_server_that_is_not_there_is_75() {
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let server = format!("smtp://{gone}");
+    let sent = run(Path::new("/"), &["send", "--server", &server, "--from", "a@x.test", "--to", "b@x.test", "--text", "Hi"]);
+    sent.fails(75, "cannot connect");
+}
+
+#[test]
+fn a_server_that_breaks_off_is_75_and_one_that_speaks_nonsense_76() {
+    let peer = Peer::listen(1, |talk| {
+        greet(talk);
+        talk.hear();
+        talk.hang_up();
+    });
+    assert_eq!(send(&peer, &["--to", "bob@x.test", "--text", "Hi"]).exit, 75);
+    let peer = Peer::listen(1, |talk| {
+        talk.say("HTTP/1.1 400 Bad Request");
+        talk.rest();
+    });
+    assert_eq!(send(&peer, &["--to", "bob@x.test", "--text", "Hi"]).exit, 76);
+}
+
+#[test]
+fn our_own_server_takes_it_over_tls_and_the_story_is_told() {
+    let site = Site::new(&["submission"], "");
+    let server = site.start();
+    let address = server.address("submission");
+    let url = format!("smtp+starttls://alice%40example.test@localhost:{}", address.port());
+    let ca = site.data().join("ca/ca.pem");
+    let mut command = posthouse();
+    command.args(["send", "--server", &url, "--ca", ca.to_str().unwrap(), "--password-env", "SECRET", "--json"]);
+    command.env("SECRET", "secret").args(["--to", "bob@example.test", "--subject", "Grüße", "--text", "Hallo"]);
+    let told = done(&mut command).json();
+    assert_eq!(told["recipients"][0]["outcome"], "accepted", "{told}");
+    assert!(told["tls"].as_str().unwrap().starts_with("TLSv1.3"), "{told}");
+
+    // The reply carries the id, and the id leads to the story.
+    let reply = told["recipients"][0]["text"].as_str().unwrap().to_owned();
+    let id = reply.split_whitespace().find_map(|word| word.parse::<posthouse_mail::LetterId>().ok()).expect(&reply);
+    site.wait_for("bob", id);
+    let began = std::time::Instant::now();
+    let story = loop {
+        let story = run(site.dir.path(), &["trace", &id.to_string()]);
+        if story.out.contains("stored for bob@example.test") {
+            break story.ok();
+        }
+        assert!(began.elapsed() < PATIENCE, "{}{}", story.out, story.err);
+    };
+    assert!(story.contains("over TLSv1.3") && story.contains("as alice@example.test"), "{story}");
+    assert!(run(site.dir.path(), &["mail", "list", "bob@example.test"]).ok().contains("Grüße"));
+
+    // Without the authority the certificate is worth nothing, and the password is not sent.
+    let mut command = posthouse();
+    command.args(["send", "--server", &url, "--password-env", "SECRET"]).env("SECRET", "secret");
+    let refused = done(command.args(["--to", "bob@example.test", "--text", "Hallo"]));
+    refused.fails(76, "certificate");
+    let mut command = posthouse();
+    command
+        .args(["send", "--server", &url, "--password-env", "SECRET"])
+        .env("SECRET", "wrong")
+        .arg("--danger-accept-any-certificate");
+    done(command.args(["--to", "bob@example.test", "--text", "Hallo"])).fails(77, "password");
+}
