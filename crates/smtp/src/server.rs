@@ -33,6 +33,3 @@ pub use question::{
 };
 pub use session::Session;
 pub use verdict::{Reason, Verdict};
-
-#[cfg(test)]
-mod tests;
