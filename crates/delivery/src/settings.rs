@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use posthouse_config::{Period, Secret};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The way out: where letters go that are not for us, and how.
 #[derive(Deserialize, JsonSchema, Debug, Clone)]
@@ -38,7 +38,7 @@ pub struct Settings {
 }
 
 /// Whether TLS is asked of an MX host. Its certificate is not verified: MX records alone do not say which name to expect (RFC 7435).
-#[derive(Deserialize, JsonSchema, Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Deserialize, Serialize, JsonSchema, Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[serde(rename_all = "kebab-case")]
 pub enum TlsPolicy {
     /// When it is offered; else in clear.
