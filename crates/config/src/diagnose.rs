@@ -108,8 +108,10 @@ impl Place<'_> {
             }
         }
         let mut help = Vec::new();
-        if let Some(example) = node.and_then(|node| node.example()) {
-            help.push(format!("add `{key} = {example}`"));
+        match node {
+            Some(node) if node.table_in_list().is_some() => help.push(format!("add at least one `[[{key}]]`")),
+            Some(node) => help.extend(node.example().map(|example| format!("add `{key} = {example}`"))),
+            None => {}
         }
         help.extend(node.and_then(|node| node.description()).map(|text| format!("{key}: {}", first_sentence(text))));
         match self.name().as_str() {
@@ -158,6 +160,9 @@ impl Place<'_> {
         let in_list = self.path.last().is_some_and(|step| step.parse::<usize>().is_ok());
         let key = self.path.iter().rev().find(|step| step.parse::<usize>().is_err());
         let mut help = Vec::new();
+        if node.table_in_list().is_some() {
+            help.push(format!("write `[[{}]]`, once for each", self.name()));
+        }
         match (key, self.mended(node).or_else(|| node.example())) {
             (Some(_), Some(value)) if in_list => help.push(format!("an entry is written {value}")),
             (Some(key), Some(value)) => help.push(format!("write `{key} = {value}`")),
@@ -172,7 +177,7 @@ impl Place<'_> {
         let there = self.source.short(&self.span)?;
         let inside = there.trim_matches('"');
         match node.json_type()? {
-            "array" if !there.starts_with(['[', '{']) => Some(format!("[{there}]")),
+            "array" if node.table_in_list().is_none() && !there.starts_with(['[', '{']) => Some(format!("[{there}]")),
             "integer" if inside != there => inside.parse::<u64>().ok().map(|number| number.to_string()),
             "boolean" => match inside.to_ascii_lowercase().as_str() {
                 "yes" | "on" | "1" | "true" => Some("true".to_owned()),
@@ -193,7 +198,8 @@ impl Place<'_> {
 fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     let plain = |text: &str| text.to_lowercase().replace('_', "-");
     let word = plain(word);
-    let strokes_max = 1 + word.chars().count() / 4;
+    // More than every third letter wrong is another word.
+    let strokes_max = (word.chars().count() / 3).max(1);
     let scored = known.iter().map(|&known| (strsim::osa_distance(&word, &plain(known)), known));
     scored.filter(|&(strokes, _)| strokes <= strokes_max).min_by_key(|&(strokes, _)| strokes).map(|(_, known)| known)
 }
