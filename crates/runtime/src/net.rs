@@ -345,7 +345,12 @@ async fn read_some<S: AsyncRead + Unpin>(source: &mut S, buffer: &mut BytesMut, 
     poll_fn(|context| poll_read_some(source, buffer, room, context)).await
 }
 
-fn poll_read_some<S: AsyncRead + Unpin>(source: &mut S, buffer: &mut BytesMut, room: usize, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+fn poll_read_some<S: AsyncRead + Unpin>(
+    source: &mut S,
+    buffer: &mut BytesMut,
+    room: usize,
+    context: &mut Context<'_>,
+) -> Poll<io::Result<usize>> {
     buffer.reserve(room);
     let polled = {
         let mut limited = (&mut *buffer).limit(room);

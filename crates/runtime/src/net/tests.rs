@@ -156,3 +156,34 @@ fn an_ipv6_listener_takes_no_ipv4_connection() {
     })
     .unwrap();
 }
+
+/// Sends `count` octets and takes as many, whichever can go on.
+async fn exchange(stream: &mut Stream, count: usize) {
+    let (mut rest, mut taken, mut buffer) = (&vec![b'x'; count][..], 0, BytesMut::new());
+    while !rest.is_empty() || taken < count {
+        match stream.write_or_read(rest, &mut buffer).await.unwrap() {
+            Moved::Written(written) => rest = &rest[written..],
+            Moved::Read(read) => {
+                assert!(read > 0, "the end came early");
+                taken += read;
+                buffer.clear();
+            }
+        }
+        if rest.is_empty() && taken < count {
+            taken += stream.read(&mut buffer).await.unwrap();
+            buffer.clear();
+        }
+    }
+}
+
+#[test]
+fn two_peers_that_both_write_first_do_not_wait_for_each_other() {
+    // Far more than the sockets' buffers hold: with plain writes both would wait for ever.
+    const COUNT: usize = 32 * 1024 * 1024;
+    block_on(async {
+        let (mut client, mut server) = pair().await;
+        let both = async { join!(exchange(&mut client, COUNT), exchange(&mut server, COUNT)) };
+        clock::timeout(Duration::from_secs(30), both).await.unwrap();
+    })
+    .unwrap();
+}
