@@ -6,9 +6,9 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use posthouse_mail::LetterId;
-use posthouse_runtime::random;
+use posthouse_mail::{LetterId, UnixMillis};
 use posthouse_runtime::sync::oneshot;
+use posthouse_runtime::{clock, random};
 
 use crate::error::QueueError;
 use crate::layout;
@@ -119,7 +119,8 @@ impl Draft {
             meta: meta.into(),
             tail: self.buffer.split().freeze(),
             size: self.size,
-            due: letter.arrived,
+            // Due at once, whatever the letter's own time says.
+            due: letter.arrived.min(UnixMillis(clock::unix_millis())),
             answer,
         };
         self.handle.send(Op::Commit(Box::new(commit)));

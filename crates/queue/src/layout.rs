@@ -117,7 +117,8 @@ impl SegmentHeader {
         match (Self::decode_one(first), Self::decode_one(copy)) {
             (Ok(a), Ok(b)) => Ok(Some(if a.seq >= b.seq { a } else { b })),
             (Ok(one), Err(_)) | (Err(_), Ok(one)) => Ok(Some(one)),
-            (Err(why), Err(_)) => Err(why),
+            // A later format must be named, not taken for rot.
+            (_, Err(why @ LayoutError::Version(_))) | (Err(why), Err(_)) => Err(why),
         }
     }
 

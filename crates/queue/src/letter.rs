@@ -82,10 +82,10 @@ impl RecipientState {
         Self { recipient, attempts: 0, state: DeliveryState::Pending { next: arrived }, last: None }
     }
 
-    /// Whether an attempt is due at `now`.
+    /// Whether an attempt is due at `now`. The first one always is, also when the clock was set back since the letter came.
     #[must_use]
     pub fn is_due(&self, now: UnixMillis) -> bool {
-        matches!(self.state, DeliveryState::Pending { next } if next <= now)
+        matches!(self.state, DeliveryState::Pending { next } if next <= now || self.attempts == 0)
     }
 
     /// Whether it has not come to its end.

@@ -6,7 +6,8 @@
 use std::collections::HashSet;
 use std::io::IoSlice;
 
-use posthouse_mail::LetterId;
+use posthouse_mail::{LetterId, UnixMillis};
+use posthouse_runtime::clock;
 
 use crate::error::QueueError;
 use crate::index::{Entry, Index, Sizes};
@@ -148,6 +149,8 @@ fn fill(index: &mut Index, logs: &mut Logs, mut survey: Survey) -> Recovered {
 
 fn admit(index: &mut Index, logs: &mut Logs, alive: &Alive) {
     let header = alive.letter.header;
+    // One that was never tried is due at once, also when the clock was set back meanwhile.
+    let first_due = alive.letter.arrived.min(UnixMillis(clock::unix_millis()));
     let entry = Entry {
         id: header.id,
         lsn: header.lsn,
@@ -155,7 +158,7 @@ fn admit(index: &mut Index, logs: &mut Logs, alive: &Alive) {
         progress: alive.progress.map(|fact| fact.piece),
         chunks: alive.chunks.clone().into(),
         size: alive.letter.size,
-        due: alive.progress.map_or(alive.letter.arrived, |fact| posthouse_mail::UnixMillis(fact.header.word)),
+        due: alive.progress.map_or(first_due, |fact| UnixMillis(fact.header.word)),
         leased: false,
         derived: header.derived,
     };

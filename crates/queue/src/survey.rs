@@ -199,7 +199,8 @@ impl Survey {
     }
 
     fn incomplete(&mut self, letter: &Fact, tails: &[u32]) {
-        if tails.contains(&letter.piece.seq) {
+        let known_damage = self.damages.iter().any(|damage| damage.letter == Some(letter.header.id));
+        if tails.contains(&letter.piece.seq) && !known_damage {
             self.torn += 1;
             return;
         }

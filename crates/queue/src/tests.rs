@@ -2,6 +2,6 @@
 
 mod cut;
 mod faults;
-mod story;
+pub(crate) mod story;
 mod stress;
 mod use_;

@@ -1,1 +1,163 @@
+use std::net::IpAddr;
+
 use super::*;
+
+fn letter() -> Letter {
+    let recipient = |address: &str| Recipient::from(address.parse::<Address>().unwrap());
+    let mut envelope = Envelope::new(
+        "\"odd one\"@xn--mnchen-3ya.example".parse().unwrap(),
+        vec![recipient("a@example.org"), recipient("grüße@example.org")],
+    );
+    envelope.body = BodyKind::BinaryMime;
+    envelope.smtputf8 = true;
+    envelope.ret = Some(Ret::Headers);
+    envelope.envid = Some("QQ314159".to_owned());
+    envelope.recipients[0].notify = Some(Notify { success: true, failure: false, delay: true });
+    envelope.recipients[1].notify = Some(Notify::default());
+    envelope.recipients[1].orcpt =
+        Some(OriginalRecipient { kind: "utf-8".to_owned(), address: "line\nbreak@example.org".to_owned() });
+    let origin = Origin {
+        peer: Some("2001:db8::25".parse::<IpAddr>().unwrap()),
+        helo: Some("mx.example.net".to_owned()),
+        account: Some(String::new()),
+        listener: "submission".to_owned(),
+    };
+    Letter { envelope, arrived: UnixMillis(1_795_494_723_123), origin }
+}
+
+fn states() -> Vec<RecipientState> {
+    let recipients = letter().envelope.recipients;
+    let reply = Reply::new(451, Status::temporary(4, 1), "first line\nsecond line");
+    let mut states: Vec<_> = (0..40).map(|n| RecipientState::new(recipients[n % 2].clone(), UnixMillis(5))).collect();
+    states[0].last = Some(reply.clone());
+    states[1] =
+        RecipientState { state: DeliveryState::Failed, attempts: 9, last: Some(Reply::bare(550, "no")), ..states[1].clone() };
+    states[2].state = DeliveryState::Delivered;
+    states[3].state = DeliveryState::Removed;
+    states[39] =
+        RecipientState { state: DeliveryState::Pending { next: UnixMillis(77) }, last: Some(reply), ..states[39].clone() };
+    states
+}
+
+fn record() -> RecordHeader {
+    RecordHeader {
+        kind: Kind::Chunk,
+        derived: true,
+        lsn: 7,
+        id: LetterId::new(UnixMillis(1), 2),
+        len: 100,
+        number: 3,
+        word: 4,
+        body_crc: 5,
+    }
+}
+
+#[test]
+fn a_letter_comes_back_as_it_went() {
+    let mut body = encode_letter(&letter(), 3);
+    assert_eq!(decode_letter_brief(&body), Ok((3, letter().arrived)));
+    body.extend_from_slice(b"end");
+    let back = decode_letter(&body.into()).unwrap();
+    assert_eq!((back.letter, back.size, back.tail), (letter(), 3, Bytes::from_static(b"end")));
+}
+
+#[test]
+fn progress_comes_back_as_it_went() {
+    let octets = encode_progress(&states());
+    let back = decode_progress(&octets).unwrap();
+    for (standing, state) in back.iter().zip(states()) {
+        assert_eq!(*standing, Standing { attempts: state.attempts, state: state.state, last: state.last });
+    }
+    assert_eq!(back.len(), states().len());
+}
+
+#[test]
+fn a_reply_that_many_share_is_written_once() {
+    let mut states = states();
+    let one = encode_progress(&states).len();
+    for state in &mut states {
+        state.last = Some(Reply::new(451, Status::temporary(4, 1), &"long ".repeat(90)));
+    }
+    assert!(encode_progress(&states).len() < one + 500);
+}
+
+#[test]
+fn cut_octets_are_an_error_at_every_length() {
+    let letter = encode_letter(&letter(), 3);
+    let progress = encode_progress(&states());
+    for len in 0..letter.len() {
+        assert!(decode_letter(&Bytes::copy_from_slice(&letter[..len])).is_err(), "a letter of {len} octets");
+    }
+    for len in 0..progress.len() {
+        assert!(decode_progress(&progress[..len]).is_err(), "a progress of {len} octets");
+    }
+}
+
+#[test]
+fn a_length_that_lies_allocates_nothing() {
+    let mut octets = u32::MAX.to_le_bytes().to_vec();
+    octets.extend_from_slice(&[0; 8]);
+    assert_eq!(decode_progress(&octets), Err(LayoutError::Short));
+}
+
+#[test]
+fn a_record_header_is_known_by_its_salt_and_checksum() {
+    let mut octets = Vec::new();
+    record().encode(0x5a17, &mut octets);
+    assert_eq!(octets.len(), usize_of(RECORD_HEADER));
+    assert_eq!(RecordHeader::decode(&octets, 0x5a17), Ok(record()));
+    assert_eq!(RecordHeader::decode_any(&octets), Ok(record()));
+    assert_eq!(RecordHeader::decode(&octets, 0x5a18), Err(LayoutError::Foreign));
+    for bit in 0..octets.len() * 8 {
+        let mut rotten = octets.clone();
+        rotten[bit / 8] ^= 1 << (bit % 8);
+        assert!(RecordHeader::decode(&rotten, 0x5a17).is_err(), "bit {bit}");
+    }
+}
+
+#[test]
+fn a_segment_header_survives_the_loss_of_either_copy() {
+    let header = SegmentHeader { log: LogKind::Cold, seq: 9, salt: 1, first_lsn: 2, capacity: 3 };
+    let region = header.encode();
+    assert_eq!(SegmentHeader::decode(&region), Ok(Some(header)));
+    for at in [0, HEADER_COPY_AT] {
+        let mut torn = region.clone();
+        torn[at..at + HEADER_COPY_AT].fill(0xee);
+        assert_eq!(SegmentHeader::decode(&torn), Ok(Some(header)), "the copy at {at} is lost");
+    }
+    let older = SegmentHeader { seq: 8, ..header }.encode();
+    let mut torn = older.clone();
+    torn[HEADER_COPY_AT..].copy_from_slice(&region[HEADER_COPY_AT..]);
+    assert_eq!(SegmentHeader::decode(&torn), Ok(Some(header)), "an opening was torn");
+}
+
+#[test]
+fn a_blank_segment_and_a_strange_one_are_told_apart() {
+    let mut region = vec![0; usize_of(SEGMENT_HEADER)];
+    assert_eq!(SegmentHeader::decode(&region), Ok(None));
+    region[700] = 1;
+    assert_eq!(SegmentHeader::decode(&region), Err(LayoutError::Foreign));
+    assert_eq!(SegmentHeader::decode(&region[..1000]), Err(LayoutError::Short));
+}
+
+#[test]
+fn a_later_format_is_named() {
+    let mut one = SegmentHeader { log: LogKind::Hot, seq: 1, salt: 1, first_lsn: 1, capacity: 1 }.encode();
+    one[8] = 2;
+    let crc = crc32fast::hash(&one[..HEADER_BYTES - 4]);
+    one[HEADER_BYTES - 4..HEADER_BYTES].copy_from_slice(&crc.to_le_bytes());
+    one.copy_within(..HEADER_COPY_AT, HEADER_COPY_AT);
+    for (lost, what) in
+        [(usize_of(SEGMENT_HEADER)..usize_of(SEGMENT_HEADER), "none"), (0..40, "the first"), (512..552, "the copy")]
+    {
+        let mut torn = one.clone();
+        torn[lost].fill(0);
+        assert_eq!(SegmentHeader::decode(&torn), Err(LayoutError::Version(2)), "{what} is lost");
+    }
+}
+
+#[test]
+fn strides_are_aligned_and_do_not_wrap() {
+    assert_eq!((stride(0), stride(1), stride(64), stride(65)), (64, 128, 128, 192));
+    assert_eq!(stride(u32::MAX), u32::MAX);
+}

@@ -1,1 +1,96 @@
+use std::sync::Arc;
+
+use posthouse_runtime::block_on;
+
 use super::*;
+use crate::storage::fault::{Loss, World};
+use crate::tests::story::{FAR, TINY, accept, contents, letter};
+use crate::{Queue, RecipientEnd};
+
+fn filled(bodies: &[&[u8]]) -> World {
+    let world = World::default();
+    let (queue, _) = Queue::open_on(Arc::new(world.clone()), TINY).unwrap();
+    for (mark, body) in (0..).zip(bodies) {
+        block_on(accept(&queue, letter(1, mark), body)).unwrap().unwrap();
+    }
+    world
+}
+
+fn place(world: &World, needle: &[u8]) -> (String, usize) {
+    let places = world.list().unwrap().into_iter().filter_map(|name| {
+        let octets = world.octets(&name);
+        let at = octets.windows(needle.len()).position(|window| window == needle)?;
+        Some((name, at))
+    });
+    places.last().unwrap()
+}
+
+#[test]
+fn rot_in_one_letter_does_not_hide_the_rest() {
+    let world = filled(&[b"first letter", b"second letter", b"third letter"]);
+    let (name, at) = place(&world, b"second letter");
+    world.rot(&name, at);
+    let recovery = recover(&world, TINY).unwrap();
+    assert_eq!(recovery.recovered.letters, 2);
+    let [damage] = recovery.recovered.damages.as_slice() else { panic!("{:?}", recovery.recovered) };
+    assert!(damage.letter.is_some() && damage.segment == name);
+    let bodies: Vec<_> = contents(&world).into_values().map(|(_, body)| body).collect();
+    assert!(bodies.contains(&b"first letter".to_vec()) && bodies.contains(&b"third letter".to_vec()));
+}
+
+#[test]
+fn rot_in_a_chunk_takes_its_letter_and_says_so() {
+    let big = [b'x'; 2000];
+    let world = filled(&[b"first letter", &big, b"third letter", b"fourth", b"fifth"]);
+    let recovery = recover(&world, TINY).unwrap();
+    let chunk = recovery.index.entries().find_map(|entry| entry.chunks.first().copied()).unwrap();
+    let mut logs = recovery.logs;
+    let name = logs.find(chunk.seq).unwrap().name.clone();
+    world.rot(&name, crate::layout::usize_of(chunk.offset) + 100);
+    let recovered = recover(&world, TINY).unwrap().recovered;
+    assert_eq!(recovered.letters, 4);
+    assert!(recovered.damages.iter().all(|damage| damage.letter.is_some()) && recovered.damages.len() == 2, "{recovered:?}");
+}
+
+#[test]
+fn a_segment_without_a_readable_header_is_left_alone() {
+    let world = filled(&[b"a letter"]);
+    let (name, _) = place(&world, b"a letter");
+    world.rot(&name, 3);
+    world.rot(&name, 515);
+    let before = world.octets(&name);
+    let (queue, recovered) = Queue::open_on(Arc::new(world.clone()), TINY).unwrap();
+    assert_eq!((recovered.letters, recovered.damages.len()), (0, 1));
+    for mark in 0..60 {
+        let id = block_on(accept(&queue, letter(1, mark), &[1; 600])).unwrap().unwrap();
+        let lease = queue.lease_letter(id).unwrap();
+        block_on(lease.finish(vec![(0, RecipientEnd::Delivered)])).unwrap().unwrap();
+    }
+    assert_eq!(world.octets(&name), before);
+}
+
+#[test]
+fn what_only_the_page_cache_held_is_made_durable_before_it_is_served() {
+    let world = filled(&[b"a letter"]);
+    // The process is killed before its sync: the letter is in the page cache alone.
+    let killed = (0..world.steps()).rev().map(|cut| world.after_cut(cut, Loss::Nothing)).collect::<Vec<_>>();
+    let mut seen = 0;
+    for world in killed {
+        let held = contents(&world).len();
+        seen += held;
+        let after = world.after_cut(world.steps(), Loss::Everything);
+        assert_eq!(contents(&after).len(), held);
+    }
+    assert!(seen > 0, "no cut left the letter in the page cache");
+}
+
+#[test]
+fn nothing_is_appended_behind_an_earlier_run() {
+    let world = filled(&[b"a letter"]);
+    let (name, _) = place(&world, b"a letter");
+    let before = world.octets(&name);
+    let (queue, _) = Queue::open_on(Arc::new(world.clone()), TINY).unwrap();
+    block_on(accept(&queue, letter(1, 9), b"another")).unwrap().unwrap();
+    assert_eq!(queue.lease_due(FAR, 9).len(), 2);
+    assert_eq!(world.octets(&name), before);
+}

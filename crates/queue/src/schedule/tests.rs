@@ -1,1 +1,89 @@
 use super::*;
+
+const MINUTE: u64 = 60_000;
+const HOUR: u64 = 60 * MINUTE;
+const ARRIVED: UnixMillis = UnixMillis(1_000_000_000);
+
+/// The wait after the n-th attempt without jitter: random bits in the middle of their span.
+fn wait(attempts: u32) -> u64 {
+    let settings = Settings::default();
+    let shortest = at(&settings, attempts, 0) - ARRIVED.0;
+    shortest * 100 / (100 - JITTER_PERCENT)
+}
+
+fn at(settings: &Settings, attempts: u32, random: u64) -> u64 {
+    match next_attempt(settings, ARRIVED, attempts, ARRIVED, random) {
+        Next::Retry { at } => at.0,
+        Next::Expired => panic!("expired at once"),
+    }
+}
+
+#[test]
+fn waits_double_up_to_the_longest() {
+    let expected = [
+        (0, 5 * MINUTE),
+        (1, 5 * MINUTE),
+        (2, 10 * MINUTE),
+        (3, 20 * MINUTE),
+        (6, 160 * MINUTE),
+        (7, 4 * HOUR),
+        (u32::MAX, 4 * HOUR),
+    ];
+    for (attempts, expected) in expected {
+        assert_eq!(wait(attempts), expected, "after attempt {attempts}");
+    }
+}
+
+#[test]
+fn letters_deferred_together_do_not_come_back_together() {
+    let settings = Settings::default();
+    let waits: Vec<u64> = (0..1000).map(|n: u64| at(&settings, 1, n.wrapping_mul(0x9e37_79b9_7f4a_7c15)) - ARRIVED.0).collect();
+    let (least, most) = (*waits.iter().min().unwrap(), *waits.iter().max().unwrap());
+    assert!(least >= 4 * MINUTE && most <= 6 * MINUTE, "{least}..{most}");
+    assert!(most - least > MINUTE, "{least}..{most}");
+}
+
+#[test]
+fn the_last_attempt_is_made_at_the_end_and_none_behind_it() {
+    let settings = Settings::default();
+    let end = ARRIVED.plus(settings.expire.duration());
+    let just_before = UnixMillis(end.0 - MINUTE);
+    assert_eq!(next_attempt(&settings, ARRIVED, 40, just_before, 0), Next::Retry { at: end });
+    assert_eq!(next_attempt(&settings, ARRIVED, 41, end, 0), Next::Expired);
+}
+
+#[test]
+fn no_setting_makes_it_spin() {
+    let zero = posthouse_config::Period::seconds(0);
+    let settings = Settings { retry_first: zero, retry_max: zero, ..Settings::default() };
+    assert!(at(&settings, 1, 0) >= ARRIVED.0 + 800);
+}
+
+fn due(at: u64, order: u64) -> Due {
+    Due { at: UnixMillis(at), order, slot: 0 }
+}
+
+fn drain(queue: &mut DueQueue, now: u64) -> Vec<u64> {
+    std::iter::from_fn(|| queue.pop(UnixMillis(now))).map(|due| due.order).collect()
+}
+
+#[test]
+fn the_earliest_is_first_and_none_comes_early() {
+    let mut queue = DueQueue::default();
+    for (at, order) in [(30, 3), (10, 1), (20, 4), (20, 2), (41, 5)] {
+        queue.push(due(at, order), true);
+    }
+    assert_eq!(queue.next(), Some(UnixMillis(10)));
+    assert_eq!(drain(&mut queue, 40), [1, 2, 4, 3]);
+    assert_eq!(queue.next(), Some(UnixMillis(41)));
+}
+
+#[test]
+fn deferred_mail_does_not_hold_up_new_mail_nor_new_mail_deferred() {
+    let mut queue = DueQueue::default();
+    for order in 0..3 {
+        queue.push(due(1, order), false);
+        queue.push(due(5, 100 + order), true);
+    }
+    assert_eq!(drain(&mut queue, 9), [100, 0, 101, 1, 102, 2]);
+}

@@ -17,10 +17,10 @@ use crate::storage::fault::World;
 use crate::{Draft, Lease, Letter, Origin, Queue, QueueError, RecipientEnd, RecipientState};
 
 /// Later than any letter is due.
-pub(super) const FAR: UnixMillis = UnixMillis(u64::MAX);
+pub(crate) const FAR: UnixMillis = UnixMillis(u64::MAX);
 
 /// Segments of a few letters, so that a short script turns the ring over many times.
-pub(super) const TINY: Sizes = Sizes { segment: 8192, hot_max: 4, cold_max: 12, chunk: 700, batch: 2500 };
+pub(crate) const TINY: Sizes = Sizes { segment: 8192, hot_max: 4, cold_max: 12, chunk: 700, batch: 2500 };
 
 /// Numbers that look random and are the same in every run.
 #[derive(Debug, Clone)]
@@ -39,7 +39,7 @@ impl Dice {
     }
 }
 
-pub(super) fn letter(recipients: usize, mark: u64) -> Letter {
+pub(crate) fn letter(recipients: usize, mark: u64) -> Letter {
     let to = |n| Recipient::from(format!("r{n}@example.org").parse::<posthouse_mail::Address>().unwrap());
     let from: ReversePath = format!("sender-{mark}@example.net").parse().unwrap();
     Letter {
@@ -54,7 +54,7 @@ pub(super) fn retry(at: u64) -> RecipientEnd {
     RecipientEnd::Retry { at: UnixMillis(at), last }
 }
 
-pub(super) async fn accept(queue: &Queue, letter: Letter, body: &[u8]) -> Result<LetterId, QueueError> {
+pub(crate) async fn accept(queue: &Queue, letter: Letter, body: &[u8]) -> Result<LetterId, QueueError> {
     let mut draft = queue.begin()?;
     for part in body.chunks(333) {
         draft.write(Bytes::copy_from_slice(part)).await?;
@@ -130,13 +130,6 @@ impl Run {
         }
     }
 
-    /// Waits until the writer has done what it does between batches: an answer to an op that comes behind it.
-    pub(super) fn settle(&mut self) {
-        self.drafts.clear();
-        block_on(self.take_in(100)).unwrap();
-        block_on(self.finish()).unwrap();
-    }
-
     fn next_letter(&mut self) -> Letter {
         self.mark += 1;
         let recipients = 1 + self.dice.roll(3);
@@ -175,9 +168,11 @@ impl Run {
 
     async fn commit(&mut self, draft: Draft, letter: Letter, body: Vec<u8>) {
         let begun = Some(self.world.steps());
-        let id = draft.commit(letter.clone()).await.unwrap();
-        let commit = Span { begun, acked: Some(self.world.steps()) };
-        self.stories.0.insert(id, Story { letter, body, commit, states: Vec::new(), done: None });
+        let commit = Span { begun, acked: None };
+        self.stories.0.insert(draft.id(), Story { letter: letter.clone(), body, commit, states: Vec::new(), done: None });
+        let id = draft.commit(letter).await.unwrap();
+        let acked = Some(self.world.steps());
+        self.story(id).commit.acked = acked;
     }
 
     /// Some letter that is due; the others are given back unharmed.
@@ -198,9 +193,10 @@ impl Run {
         let mut states = lease.recipients().to_vec();
         crate::letter::apply(&mut states, ends.clone());
         let begun = Some(self.world.steps());
+        self.story(id).states.push((Span { begun, acked: None }, states));
         lease.finish(ends).await.unwrap();
-        let span = Span { begun, acked: Some(self.world.steps()) };
-        self.stories.0.get_mut(&id).unwrap().states.push((span, states));
+        let acked = Some(self.world.steps());
+        self.story(id).states.last_mut().unwrap().0.acked = acked;
     }
 
     async fn finish(&mut self) {
@@ -208,14 +204,19 @@ impl Run {
         let id = lease.id();
         let ends = (0..lease.recipients().len()).map(|index| (index, RecipientEnd::Delivered)).collect();
         let begun = Some(self.world.steps());
+        self.story(id).done = Some(Span { begun, acked: None });
         lease.finish(ends).await.unwrap();
-        let span = Span { begun, acked: Some(self.world.steps()) };
-        self.stories.0.get_mut(&id).unwrap().done = Some(span);
+        let acked = Some(self.world.steps());
+        self.story(id).done = Some(Span { begun, acked });
+    }
+
+    fn story(&mut self, id: LetterId) -> &mut Story {
+        self.stories.0.get_mut(&id).unwrap()
     }
 }
 
 /// What a spool holds after recovery: letters with their bodies.
-pub(super) fn contents(world: &World) -> HashMap<LetterId, (Told, Vec<u8>)> {
+pub(crate) fn contents(world: &World) -> HashMap<LetterId, (Told, Vec<u8>)> {
     let recovery = recover(world, TINY).unwrap();
     let ids: Vec<_> = recovery.index.entries().map(|entry| entry.id).collect();
     let shared = Shared::new(recovery.index, TINY);
