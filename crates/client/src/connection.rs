@@ -361,6 +361,3 @@ fn tls_name(name: &str) -> String {
 fn is_loopback(address: SocketAddr) -> bool {
     address.ip().to_canonical().is_loopback()
 }
-
-#[cfg(test)]
-mod tests;
