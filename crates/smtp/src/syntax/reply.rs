@@ -121,8 +121,9 @@ fn parse_line(line: &[u8]) -> Result<(u16, bool, String), ReplyError> {
         Some((b'-', text)) => (false, text),
         Some(_) => return Err(not_a_reply()),
     };
-    // Old servers write Latin-1; the text is for people only.
-    Ok((code, is_last, String::from_utf8_lossy(text).into_owned()))
+    // Old servers write Latin-1; the text is for people only. Controls go before anything is read from it, as `Reply` would take them out after.
+    let text = String::from_utf8_lossy(text).replace(|c: char| c.is_control(), " ");
+    Ok((code, is_last, text))
 }
 
 /// Takes the status off the lines (RFC 2034 §4: it stands on each).

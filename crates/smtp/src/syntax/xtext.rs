@@ -70,7 +70,9 @@ pub fn decode_orcpt(value: &str, smtputf8: bool) -> Option<OriginalRecipient> {
         return None;
     }
     let address = if is_utf8_kind(kind) { decode_utf8_address(address)? } else { decode(address)? };
-    Some(OriginalRecipient { kind: kind.to_owned(), address })
+    let orcpt = OriginalRecipient { kind: kind.to_owned(), address };
+    // It must fit in the form in which it is passed on, too.
+    (encode_orcpt(&orcpt).len() <= ORCPT_BYTES_MAX).then_some(orcpt)
 }
 
 fn is_utf8_kind(kind: &str) -> bool {
