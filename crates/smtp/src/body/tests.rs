@@ -4,8 +4,11 @@ use super::bdat::{ChunkDecoder, TextCheck};
 use super::dot::{Decoded, DotDecoder, DotEncoder};
 use crate::syntax::LineError;
 
-/// Decodes octets that come in pieces of `size`; gives the letter and what is left, `None` while the end has not come.
-fn decode(wire: &[u8], size: usize) -> Result<Option<(Vec<u8>, Vec<u8>)>, LineError> {
+/// The letter and what is left; `None` while the end has not come.
+type Outcome = Result<Option<(Vec<u8>, Vec<u8>)>, LineError>;
+
+/// Decodes octets that come in pieces of `size`.
+fn decode(wire: &[u8], size: usize) -> Outcome {
     let (mut decoder, mut input, mut letter) = (DotDecoder::new(), BytesMut::new(), Vec::new());
     let mut pieces = wire.chunks(size);
     loop {
