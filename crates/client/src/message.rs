@@ -3,6 +3,8 @@
 //! A [`Message`] is complete: its octets, with CRLF line ends, and its envelope. Blind copies stand in the envelope alone. Nothing that is
 //! given to the builder can add a header field, a recipient or a command; what would is a [`MessageError`], and the caller's to mend.
 
+mod file;
+
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -247,10 +249,10 @@ impl MessageBuilder {
     #[must_use]
     pub fn attach_file(mut self, path: impl AsRef<Path>) -> Self {
         let path = path.as_ref();
-        match read_file(path) {
+        match file::read(path) {
             Ok(content) => {
                 let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                let content_type = content_type(path).to_owned();
+                let content_type = file::content_type(path).to_owned();
                 self.attachments.push(Attachment { name, content_type, content });
             }
             Err(why) => self.blame(MessageError::File { path: path.to_owned(), why }),
@@ -335,41 +337,6 @@ impl MessageBuilder {
 
 fn address(text: &str) -> Result<Address, MessageError> {
     text.parse().map_err(|source| MessageError::Address { text: text.to_owned(), source })
-}
-
-fn read_file(path: &Path) -> Result<Vec<u8>, String> {
-    let size = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
-    if size > MESSAGE_BYTES_MAX {
-        return Err(format!("it has {size} octets"));
-    }
-    std::fs::read(path).map_err(|error| error.to_string())
-}
-
-/// The media type by the file's ending, for what people attach most; everything else is octets.
-fn content_type(path: &Path) -> &'static str {
-    let ending = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
-    match ending.as_str() {
-        "txt" | "log" | "md" => "text/plain",
-        "csv" => "text/csv",
-        "htm" | "html" => "text/html",
-        "ics" => "text/calendar",
-        "pdf" => "application/pdf",
-        "json" => "application/json",
-        "xml" => "application/xml",
-        "zip" => "application/zip",
-        "gz" => "application/gzip",
-        "png" => "image/png",
-        "jpg" | "jpeg" => "image/jpeg",
-        "gif" => "image/gif",
-        "webp" => "image/webp",
-        "svg" => "image/svg+xml",
-        "mp3" => "audio/mpeg",
-        "mp4" => "video/mp4",
-        "docx" => "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-        "xlsx" => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-        "odt" => "application/vnd.oasis.opendocument.text",
-        _ => "application/octet-stream",
-    }
 }
 
 #[cfg(test)]
