@@ -58,10 +58,17 @@ pub(crate) fn run(path: &Path, printer: &Printer) -> Result<(), Failure> {
                 }
             }
         }
-        server.stop().await;
-        Ok(())
+        select! {
+            () = server.stop() => Ok(()),
+            () = terminated(&mut signals) => Err(Failure::say(Exit::TempFail, "stopped at once by a second signal")),
+        }
     });
     ran.map_err(|error| Failure::new(Exit::Os, error))?
+}
+
+/// Waits for another SIGTERM or SIGINT; what is accepted is stored, so there is no harm in not waiting for the deadline.
+async fn terminated(signals: &mut Signals) {
+    while signals.next().await != Signal::Terminate {}
 }
 
 /// SIGHUP: takes the new configuration whole or not at all.

@@ -1,4 +1,11 @@
 //! `posthouse serve` as a process: starts, reloads, stops.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test may fail loudly, and it stands outside: real processes, real sockets, real time"
+)]
 
 mod common;
 
@@ -107,4 +114,20 @@ fn a_hang_up_takes_new_certificates_limits_and_level_without_a_restart() {
     server.signal(Signal::HUP);
     assert!(server.wait_for_log("was not reloaded").contains("server.pem"));
     shown("new.example.test").unwrap();
+}
+
+#[test]
+fn a_second_signal_does_not_wait_for_the_deadline() {
+    let site = Site::new(&["mx"], "");
+    let text = fs::read_to_string(site.config()).unwrap().replace("stop-deadline = \"5s\"", "stop-deadline = \"1h\"");
+    fs::write(site.config(), text).unwrap();
+    let server = site.start();
+    // A letter that never ends keeps the connection, and with it the server, busy.
+    let mut endless = Smtp::open(server.address("mx")).unwrap();
+    for line in ["MAIL FROM:<a@elsewhere.test>", "RCPT TO:<bob@example.test>", "DATA"] {
+        assert!(endless.command(line).unwrap()[0].starts_with(['2', '3']));
+    }
+    server.signal(Signal::TERM);
+    server.wait_for_log("stopping");
+    assert_eq!(server.stop().code(), Some(75));
 }

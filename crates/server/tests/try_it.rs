@@ -1,4 +1,11 @@
 //! `posthouse try` as a program.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test may fail loudly, and it stands outside: real processes, real sockets, real time"
+)]
 
 mod common;
 

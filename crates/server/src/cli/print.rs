@@ -88,8 +88,7 @@ fn write(text: fmt::Arguments<'_>) -> Result<(), Failure> {
 
 /// A reader that went away (`| head`) has seen enough: that ends the command, but is no failure.
 fn ended(written: io::Result<()>) -> Result<(), Failure> {
-    written.map_err(|error| match error.kind() {
-        io::ErrorKind::BrokenPipe => Failure::silent(Exit::Ok),
-        _ => Failure::new(Exit::Io, error),
+    written.map_err(|error| {
+        if error.kind() == io::ErrorKind::BrokenPipe { Failure::silent(Exit::Ok) } else { Failure::new(Exit::Io, error) }
     })
 }

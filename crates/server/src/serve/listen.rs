@@ -1,5 +1,6 @@
 //! Listening: binds the addresses, and hands each connection to what speaks its protocol.
 
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -40,17 +41,20 @@ pub(super) fn bind(listeners: &[config::Listener]) -> Result<Vec<(Kind, Listener
     bound.collect()
 }
 
-fn refused(listener: &config::Listener, error: &std::io::Error) -> Failure {
+fn refused(listener: &config::Listener, error: &io::Error) -> Failure {
     let config::Listener { kind, address } = listener;
-    let why = match error.kind() {
-        std::io::ErrorKind::AddrInUse => format!("port {} is in use by another program", address.port()),
-        std::io::ErrorKind::PermissionDenied if address.port() < 1024 => format!(
+    let (what, port) = (error.kind(), address.port());
+    let why = if what == ErrorKind::AddrInUse {
+        format!("port {port} is in use by another program")
+    } else if what == ErrorKind::PermissionDenied && port < 1024 {
+        format!(
             "ports below 1024 need the right to bind them: give the service CAP_NET_BIND_SERVICE \
-             (systemd: AmbientCapabilities=CAP_NET_BIND_SERVICE), or choose another port than {}",
-            address.port()
-        ),
-        std::io::ErrorKind::AddrNotAvailable => "this host does not have that address".to_owned(),
-        _ => error.to_string(),
+             (systemd: AmbientCapabilities=CAP_NET_BIND_SERVICE), or choose another port than {port}"
+        )
+    } else if what == ErrorKind::AddrNotAvailable {
+        "this host does not have that address".to_owned()
+    } else {
+        error.to_string()
     };
     Failure::say(Exit::Os, format_args!("cannot listen on {address} ({kind}): {why}"))
 }
@@ -107,3 +111,6 @@ async fn serve(kind: Kind, stream: Stream, contexts: &Contexts, shutdown: Shutdo
 pub(super) fn addresses(bound: &[(Kind, Listener)]) -> Vec<(Kind, SocketAddr)> {
     bound.iter().map(|(kind, listener)| (*kind, listener.local_addr())).collect()
 }
+
+#[cfg(test)]
+mod tests;

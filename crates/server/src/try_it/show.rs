@@ -136,12 +136,12 @@ fn examples(world: &World, printer: &Printer) -> Result<(), Failure> {
          --auth-user {alice} --auth-password {secret} --from {alice} --to {bob}\n"
     ))?;
     printer.line(format_args!(
-        "  printf 'Subject: hello\\r\\n\\r\\nHello from curl.\\r\\n' | curl --ssl-reqd --cacert {ca} smtp://{NAME}:{submission} \\\n    \
+        "  printf 'Subject: hello\\r\\n\\r\\nHello from curl.\\r\\n' | curl -sS --ssl-reqd --cacert {ca} smtp://{NAME}:{submission} \\\n    \
          --user {} --mail-from {alice} --mail-rcpt {bob} --upload-file -\n",
         quoted(&format!("{alice}:{}", world.alice.password))
     ))?;
     printer.line(format_args!(
-        "  curl --cacert {ca} --user {} pop3s://{NAME}:{pop3s}/1\n",
+        "  curl -sS --cacert {ca} --user {} pop3s://{NAME}:{pop3s}/1\n",
         quoted(&format!("{bob}:{}", world.bob.password))
     ))?;
     printer.line(format_args!(

@@ -1,5 +1,4 @@
 //! A server as its own process, in a directory of its own, and a small plain-text SMTP client.
-#![allow(clippy::disallowed_methods, reason = "the tests stand outside: real processes, real sockets, real time")]
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of this")]
 
 use std::fs;
