@@ -2,17 +2,17 @@
 //!
 //! A letter with the empty reverse-path is never answered (RFC 5321 §6.1): that is written into the journal instead.
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-
 use bytes::Bytes;
 use posthouse_journal::Event;
 use posthouse_mail::dsn::{Action, RETURNED_HEADER_BYTES_MAX, Report, ReportedRecipient, Returned};
 use posthouse_mail::header::end_of_header;
-use posthouse_mail::{BodyKind, Envelope, LetterId, Recipient, Reply, Ret, ReversePath, UnixMillis};
-use posthouse_queue::{Lease, Letter, Origin, QueueError};
+use posthouse_mail::{BodyKind, Envelope, Recipient, Reply, Ret, ReversePath, UnixMillis};
+use posthouse_queue::{Letter, Origin, QueueError};
 use posthouse_runtime::stream::ByteSource as _;
 
 use crate::context::Context;
+use crate::derive;
+use crate::parcel::Parcel;
 
 /// A letter up to this size goes back whole, unless only its header was asked for.
 const RETURNED_BYTES_MAX: u64 = 64 * 1024;
@@ -31,26 +31,27 @@ pub(crate) struct Told {
 }
 
 /// Queues one report for all of these. When it returns, the report is durable, or there is nobody to tell.
-pub(crate) async fn send(context: &Context, lease: &Lease, told: &[Told], now: UnixMillis) -> Result<(), QueueError> {
-    let Some(sender) = lease.letter().envelope.reverse_path.address() else {
+pub(crate) async fn send(context: &Context, parcel: &Parcel, told: &[Told], now: UnixMillis) -> Result<(), QueueError> {
+    let Some(sender) = parcel.letter().envelope.reverse_path.address() else {
         for one in told.iter().filter(|one| one.action == Action::Failed) {
             let why = format!("it cannot be returned, for it has no sender: {}", one.reply);
-            tracing::warn!(letter = %lease.id(), %why, "a letter is discarded");
-            context.note(lease.id(), Event::Discarded { to: address(lease, one.index), why });
+            tracing::warn!(letter = %parcel.id(), %why, "a letter is discarded");
+            context.note(parcel.id(), Event::Discarded { to: parcel.address(one.index), why });
         }
         return Ok(());
     };
-    let id = report_id(lease.id(), told);
+    let cause: Vec<_> = told.iter().map(|one| (one.index, one.action.as_str())).collect();
+    let id = derive::id(parcel.id(), &cause);
     let report = Report {
         reporter: context.hostname.clone(),
         to: sender.clone(),
         id,
         at: now,
-        letter: lease.id(),
-        arrived: lease.letter().arrived,
-        envid: lease.letter().envelope.envid.clone(),
-        recipients: told.iter().filter_map(|one| reported(lease, one, now)).collect(),
-        returned: returned(lease, told).await,
+        letter: parcel.id(),
+        arrived: parcel.letter().arrived,
+        envid: parcel.letter().envelope.envid.clone(),
+        recipients: told.iter().filter_map(|one| reported(parcel, one, now)).collect(),
+        returned: returned(parcel, told).await,
     };
     let mut envelope = Envelope::new(ReversePath::NULL, vec![Recipient::from(sender.clone())]);
     envelope.smtputf8 = report.needs_smtputf8();
@@ -60,27 +61,13 @@ pub(crate) async fn send(context: &Context, lease: &Lease, told: &[Told], now: U
     let origin = Origin { peer: None, helo: None, account: None, listener: "report".to_owned() };
     draft.commit(Letter { envelope, arrived: now, origin }).await?;
     for one in told {
-        context.note(lease.id(), Event::Bounced { to: address(lease, one.index), bounce: id });
+        context.note(parcel.id(), Event::Bounced { to: parcel.address(one.index), bounce: id });
     }
     Ok(())
 }
 
-/// The same report has the same id, so that a crash between it and the end of its letter does not make two.
-fn report_id(letter: LetterId, told: &[Told]) -> LetterId {
-    // Two halves with keys of their own: 64 bits of one hash would leave 16 of the id's 80 unused.
-    let half = |key: u8| {
-        let mut hasher = DefaultHasher::new();
-        (key, letter.to_bytes()).hash(&mut hasher);
-        for one in told {
-            (one.index, one.action.as_str()).hash(&mut hasher);
-        }
-        u128::from(hasher.finish())
-    };
-    LetterId::new(letter.time(), half(0) << 64 | half(1))
-}
-
-fn reported(lease: &Lease, told: &Told, now: UnixMillis) -> Option<ReportedRecipient> {
-    let state = lease.recipients().get(told.index)?;
+fn reported(parcel: &Parcel, told: &Told, now: UnixMillis) -> Option<ReportedRecipient> {
+    let state = parcel.recipients().get(told.index)?;
     Some(ReportedRecipient {
         address: state.recipient.address.clone(),
         original: state.recipient.orcpt.clone(),
@@ -93,10 +80,13 @@ fn reported(lease: &Lease, told: &Told, now: UnixMillis) -> Option<ReportedRecip
 }
 
 /// The letter, or its header: for good news, for large letters, and when no more was asked for (RFC 3461 §4.3).
-async fn returned(lease: &Lease, told: &[Told]) -> Returned {
+async fn returned(parcel: &Parcel, told: &[Told]) -> Returned {
     let failed = told.iter().any(|one| one.action == Action::Failed);
-    let whole = failed && lease.size() <= RETURNED_BYTES_MAX && lease.letter().envelope.ret != Some(Ret::Headers);
-    let mut body = lease.body();
+    let envelope = &parcel.letter().envelope;
+    // A binary letter cannot stand inside one that has lines (RFC 3030 §3).
+    let lines = envelope.body != BodyKind::BinaryMime;
+    let whole = failed && lines && parcel.size() <= RETURNED_BYTES_MAX && envelope.ret != Some(Ret::Headers);
+    let mut body = parcel.body().await;
     let mut bytes = Vec::new();
     loop {
         match body.next().await {
@@ -104,7 +94,7 @@ async fn returned(lease: &Lease, told: &[Told]) -> Returned {
             Ok(None) => break,
             Err(error) => {
                 // The sender is told all the same; what is damaged is not returned as if it were whole.
-                tracing::error!(letter = %lease.id(), %error, "a letter cannot be read for its report");
+                tracing::error!(letter = %parcel.id(), %error, "a letter cannot be read for its report");
                 return Returned::Header(Vec::new());
             }
         }
@@ -121,8 +111,4 @@ async fn returned(lease: &Lease, told: &[Told]) -> Returned {
     let line_end = memchr::memrchr(b'\n', &bytes).map_or(0, |at| at + 1);
     bytes.truncate(line_end);
     Returned::Header(bytes)
-}
-
-fn address(lease: &Lease, index: usize) -> String {
-    lease.recipients().get(index).map(|state| state.recipient.address.to_string()).unwrap_or_default()
 }

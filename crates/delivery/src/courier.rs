@@ -1,5 +1,6 @@
 //! Those who carry a letter: into a mailbox of ours, or to another host.
 
+pub(crate) mod alias;
 pub(crate) mod local;
 pub(crate) mod pool;
 pub(crate) mod remote;

@@ -7,7 +7,9 @@
 mod bounce;
 mod context;
 mod courier;
+mod derive;
 mod outcome;
+mod parcel;
 mod plan;
 mod run;
 mod settings;

@@ -40,6 +40,8 @@ pub(crate) struct Hop {
     pub(crate) tls: Option<String>,
     /// It takes DSN requests over (RFC 3461 §5.2.2); else we answer for it.
     pub(crate) takes_dsn: bool,
+    /// The reply is its own; else the words are ours.
+    pub(crate) speaks: bool,
 }
 
 /// What one recipient's result at one host leads to.

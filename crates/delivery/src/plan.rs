@@ -36,8 +36,8 @@ pub(crate) async fn hosts(domain: &Domain, own: &Domain, hosts_max: usize, resol
                 ranked(hosts, own, hosts_max)
             }
         },
-        // The implicit MX: a domain without MX records is its own host.
-        Err(DnsError::NoData) => Plan::Hosts(vec![domain.clone()]),
+        // The implicit MX: a domain without MX records is its own host, with preference 0 (RFC 5321 §5.1).
+        Err(DnsError::NoData) => ranked(vec![Mx { preference: 0, host: domain.clone() }], own, hosts_max),
         Err(DnsError::NoSuchDomain) => {
             Plan::Never(Reply::new(550, Status::permanent(1, 2), &format!("there is no domain {domain}")))
         }
@@ -50,6 +50,9 @@ pub(crate) async fn hosts(domain: &Domain, own: &Domain, hosts_max: usize, resol
 /// Sorts by preference and leaves out what lies behind ourselves: a backup MX that sent a letter to another backup, or to itself, would
 /// make it go round (RFC 5321 §5.1).
 pub(crate) fn ranked(mut hosts: Vec<Mx>, own: &Domain, hosts_max: usize) -> Plan {
+    if hosts.is_empty() {
+        return Plan::Never(Reply::new(550, Status::permanent(4, 4), "the MX records of the domain name no usable host"));
+    }
     hosts.sort_by_key(|mx| mx.preference);
     if let Some(ours) = hosts.iter().find(|mx| mx.host == *own).map(|mx| mx.preference) {
         hosts.retain(|mx| mx.preference < ours);
@@ -64,7 +67,7 @@ pub(crate) fn ranked(mut hosts: Vec<Mx>, own: &Domain, hosts_max: usize) -> Plan
             names.push(mx.host);
         }
     }
-    names.truncate(hosts_max);
+    names.truncate(hosts_max.max(1));
     Plan::Hosts(names)
 }
 

@@ -4,18 +4,20 @@
 
 use std::sync::Arc;
 
+use posthouse_mail::UnixMillis;
 use posthouse_queue::Lease;
 use posthouse_runtime::shutdown::Shutdown;
-use posthouse_runtime::sync::Semaphore;
+use posthouse_runtime::sync::{Semaphore, mpsc};
 use posthouse_runtime::task::{self, Task};
 use posthouse_runtime::{clock, select};
 
-use crate::context::Context;
-use crate::courier::{local, remote};
+use crate::context::{Context, now};
+use crate::courier::{alias, local, remote};
 use crate::outcome::Attempt;
-use crate::settle;
+use crate::parcel::Parcel;
+use crate::settle::Settlement;
 use crate::sort::{self, Sorted};
-use crate::way::Way;
+use crate::way::{Destination, Way};
 
 /// Delivers until `shutdown`, then waits for what is under way, within the time set.
 pub async fn run(context: Context, way: Way, shutdown: Shutdown) {
@@ -29,7 +31,7 @@ pub async fn run(context: Context, way: Way, shutdown: Shutdown) {
         let (context, way) = (context.clone(), way.clone());
         task::spawn("delivery", async move {
             let _place = place;
-            round(&context, &way, lease).await;
+            round(&context, &way, lease, now()).await;
         });
     }
     let all = u32::try_from(context.settings.concurrency_max).unwrap_or(u32::MAX);
@@ -38,46 +40,62 @@ pub async fn run(context: Context, way: Way, shutdown: Shutdown) {
     }
 }
 
-/// One round: each recipient that is due is tried once.
-pub async fn round(context: &Context, way: &Way, lease: Lease) {
-    let lease = Arc::new(lease);
-    let sorted = sort::sort(context, way, &lease).await;
-    let attempts = attempt(context, way, &lease, sorted).await;
-    // Each task has given its share back by now, or panicked with it.
-    let Some(lease) = Arc::into_inner(lease) else {
+/// One round: each recipient that is due at `now` is tried once.
+pub async fn round(context: &Context, way: &Way, lease: Lease, now: UnixMillis) {
+    let parcel = Arc::new(Parcel::new(lease));
+    let Sorted { local, aliases, remote, over } = sort::sort(context, way, &parcel, now).await;
+    let mut settlement = Settlement::new(context, now);
+    settlement.add(&parcel, over);
+    for (index, account) in local {
+        let attempt = local::deliver(context, &parcel, index, &account).await;
+        settlement.add(&parcel, vec![attempt]);
+    }
+    for (index, targets) in aliases {
+        let attempt = alias::forward(context, &parcel, index, targets, now).await;
+        settlement.add(&parcel, vec![attempt]);
+    }
+    let (tasks, mut results) = depart(context, way, &parcel, remote);
+    let mut left = tasks.len();
+    while let Some(attempts) = results.recv().await {
+        settlement.add(&parcel, attempts);
+        left = left.saturating_sub(1);
+        if left > 0 {
+            // What one host has taken must not be given to it again because another is slow and we are killed meanwhile.
+            settlement.record(&parcel).await;
+        }
+    }
+    for task in tasks {
+        task.join().await;
+    }
+    // Each task has given its share back by now, also by a panic.
+    let Some(parcel) = Arc::into_inner(parcel) else {
         tracing::error!("a delivery ended while its letter was still in use; the letter is tried again");
         return;
     };
-    settle::settle(context, lease, attempts).await;
+    settlement.finish(parcel).await;
 }
 
-async fn attempt(context: &Context, way: &Way, lease: &Arc<Lease>, sorted: Sorted) -> Vec<Attempt> {
-    let mut attempts = sorted.over;
-    for (index, account) in sorted.local {
-        attempts.push(local::deliver(context, lease, index, &account).await);
-    }
-    let mut groups = sorted.remote.into_iter();
-    // The last group needs no task of its own; most letters have one.
-    let Some((first, indexes)) = groups.next() else { return attempts };
-    let (sender, mut results) = posthouse_runtime::sync::mpsc::unbounded_channel();
-    let others: Vec<Task> = groups
+type Departure = (Destination, Vec<usize>);
+
+/// Starts a courier for each destination. The channel ends when the last of them has.
+fn depart(
+    context: &Context,
+    way: &Way,
+    parcel: &Arc<Parcel>,
+    groups: Vec<Departure>,
+) -> (Vec<Task>, mpsc::UnboundedReceiver<Vec<Attempt>>) {
+    let (sender, results) = mpsc::unbounded_channel();
+    let tasks = groups
+        .into_iter()
         .map(|(destination, indexes)| {
-            let (context, way, lease, sender) = (context.clone(), way.clone(), Arc::clone(lease), sender.clone());
+            let (context, way, parcel, sender) = (context.clone(), way.clone(), Arc::clone(parcel), sender.clone());
             task::spawn("courier", async move {
-                let attempts = remote::deliver(&context, &way, &lease, destination, indexes).await;
-                drop(lease);
+                let attempts = remote::deliver(&context, &way, &parcel, destination, indexes).await;
+                drop(parcel);
                 // The receiver waits for every sender.
                 let _received = sender.send(attempts);
             })
         })
         .collect();
-    drop(sender);
-    attempts.extend(remote::deliver(context, way, lease, first, indexes).await);
-    while let Some(more) = results.recv().await {
-        attempts.extend(more);
-    }
-    for task in others {
-        task.join().await;
-    }
-    attempts
+    (tasks, results)
 }

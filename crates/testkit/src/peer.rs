@@ -23,7 +23,15 @@ impl Peer {
     /// # Panics
     /// When no port is free.
     pub fn listen(connections: usize, script: impl Fn(&mut Talk) + Send + 'static) -> Peer {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        Peer::listen_on("127.0.0.1:0", connections, script)
+    }
+
+    /// The same at an address of one's own choice, such as another of loopback with the port of a first peer.
+    ///
+    /// # Panics
+    /// When the address is taken.
+    pub fn listen_on(address: &str, connections: usize, script: impl Fn(&mut Talk) + Send + 'static) -> Peer {
+        let listener = TcpListener::bind(address).unwrap_or_else(|why| panic!("{address}: {why}"));
         let address = listener.local_addr().expect("a bound address");
         let thread = std::thread::spawn(move || {
             for _ in 0..connections {

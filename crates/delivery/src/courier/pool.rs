@@ -11,6 +11,8 @@ use posthouse_client::Connection;
 use posthouse_runtime::sync::{OwnedSemaphorePermit, Semaphore};
 use posthouse_runtime::{clock, task};
 
+/// The connections that rest at a time, over all hosts.
+const AT_REST_MAX: usize = 100;
 /// The hosts whose places are remembered before those without connections are forgotten.
 const HOSTS_REMEMBERED_MAX: usize = 1000;
 
@@ -44,7 +46,8 @@ impl Pool {
         Self(Arc::new(Inner { places_per_host: places_per_host.max(1), letters_max, idle, state: Mutex::default() }))
     }
 
-    /// Waits for a place at a host; it is given back when dropped.
+    /// Waits for a place at a host; it is given back when dropped. `None` when as many letters wait for the host already as it has
+    /// places: one slow host must not hold up the letters for all others.
     pub(crate) async fn place(&self, host: &str) -> Option<OwnedSemaphorePermit> {
         let places = {
             let mut state = self.state();
@@ -54,6 +57,10 @@ impl Pool {
             let places = state.places.entry(host.to_owned());
             Arc::clone(places.or_insert_with(|| Arc::new(Semaphore::new(self.0.places_per_host))))
         };
+        // Each that waits or has a place holds the semaphore, and the table holds it once.
+        if Arc::strong_count(&places) > self.0.places_per_host * 2 + 1 {
+            return None;
+        }
         // The semaphore is never closed.
         places.acquire_owned().await.ok()
     }
@@ -71,9 +78,10 @@ impl Pool {
         kept
     }
 
-    /// Keeps a connection for the next letter, or closes it when it has served its time.
+    /// Keeps a connection for the next letter, or closes it when it has served its time or enough others rest.
     pub(crate) async fn put(&self, host: &str, connection: Connection, letters: u32) {
-        if letters >= self.0.letters_max || self.0.idle.is_zero() || !connection.is_reusable() {
+        let resting = self.state().at_rest.values().map(Vec::len).sum::<usize>();
+        if resting >= AT_REST_MAX || letters >= self.0.letters_max || self.0.idle.is_zero() || !connection.is_reusable() {
             return connection.quit().await;
         }
         let start = {

@@ -1,146 +1,222 @@
 //! To another host: the ones of a domain in turn, or the smarthost.
 //!
-//! Recipients with the same destination travel in one transaction. The next host is tried when one cannot be reached or turns us away
-//! as a whole; what it says of a recipient is the last word of this round. A letter whose fate is unknown is given to nobody else.
+//! Recipients with the same destination travel in one transaction. The next host is tried when one cannot be reached, or takes none of them
+//! for now; a permanent answer to a recipient, and any answer once the host took somebody, is the last word of this round. A letter whose fate is
+//! unknown is given to nobody else.
 
-use posthouse_client::{ClientError, Connection, Target, Timeouts};
+use std::collections::HashMap;
+
+use posthouse_client::{ClientError, Connection, RecipientResult, Target, Timeouts};
+use posthouse_journal::{Event, Outcome};
 use posthouse_mail::{Domain, Envelope, Reply};
-use posthouse_queue::Lease;
 use posthouse_runtime::tls::TlsInfo;
 
 use crate::context::Context;
 use crate::courier::pool::Kept;
-use crate::outcome::{self, Attempt, AttemptResult, Hop, Verdict, unreachable};
+use crate::outcome::{self, Attempt, Hop, Verdict, unreachable};
+use crate::parcel::Parcel;
 use crate::plan::{self, Plan};
 use crate::way::{Destination, Way};
 
-/// Why a host did not take the letter.
+/// Why a host took none of the recipients, so that the next may be tried.
 struct Miss {
     reply: Reply,
-    host: String,
+    hop: Hop,
+}
+
+/// How the visit to a host ended.
+enum Visit {
+    /// Every recipient has its result.
+    Over,
+    /// It was not made: too many letters are on their way to this host.
+    Crowded,
+    Missed(Miss),
+}
+
+/// How handing over ended.
+enum Handed {
+    /// Every recipient has its result, after so many transactions.
+    All(u32),
+    /// Some have; the connection takes no more.
+    Some,
+    /// The host takes none of them now.
+    Nobody(Miss),
 }
 
 /// One letter under way to one destination.
 struct Journey<'a> {
     context: &'a Context,
     way: &'a Way,
-    lease: &'a Lease,
+    parcel: &'a Parcel,
     /// The recipients that have no result yet.
     open: Vec<usize>,
+    /// What each of those was told by the last host that would not take it for now.
+    put_off: HashMap<usize, (Reply, Hop)>,
     attempts: Vec<Attempt>,
 }
 
-/// Carries the letter to a destination for these recipients: one attempt each.
+/// Carries the letter to a destination for these recipients: one attempt each, or none where the destination is crowded.
 pub(crate) async fn deliver(
     context: &Context,
     way: &Way,
-    lease: &Lease,
+    parcel: &Parcel,
     destination: Destination,
     indexes: Vec<usize>,
 ) -> Vec<Attempt> {
-    let mut journey = Journey { context, way, lease, open: indexes, attempts: Vec::new() };
+    let mut journey = Journey { context, way, parcel, open: indexes, put_off: HashMap::new(), attempts: Vec::new() };
     let hosts = match &destination {
         Destination::Smarthost(host) => vec![host.clone()],
         Destination::Domain(domain) => {
             match plan::hosts(domain, &context.hostname, context.settings.hosts_max, &context.resolver).await {
                 Plan::Hosts(hosts) => hosts,
-                Plan::Never(reply) => return journey.end(AttemptResult::Failed(reply), None),
-                Plan::Later(reply) => return journey.end(AttemptResult::Deferred(reply), None),
+                Plan::Never(reply) | Plan::Later(reply) => return journey.end(&Miss { reply, hop: Hop::default() }),
             }
         }
     };
     // If any host failed only for now, the letter waits; the last such answer is the one to tell.
     let mut last: Option<Miss> = None;
-    for host in hosts {
-        match journey.try_host(&host).await {
-            Ok(()) => break,
-            Err(miss) if last.as_ref().is_some_and(|last| last.reply.is_temporary()) && miss.reply.is_permanent() => {}
-            Err(miss) => last = Some(miss),
+    let mut hosts = hosts.into_iter().peekable();
+    while let Some(host) = hosts.next() {
+        let miss = match journey.visit(&host).await {
+            Visit::Over | Visit::Crowded => return journey.attempts,
+            Visit::Missed(miss) => miss,
+        };
+        let is_lesser = miss.reply.is_permanent() && last.as_ref().is_some_and(|last| last.reply.is_temporary());
+        if is_lesser || hosts.peek().is_some() {
+            journey.note(&miss);
+        }
+        if !is_lesser {
+            last = Some(miss);
         }
     }
-    let miss = last.unwrap_or_else(|| Miss { reply: unreachable(1, "no host could be tried"), host: String::new() });
-    journey.end(outcome::refused(miss.reply), Some(miss.host).filter(|host| !host.is_empty()))
+    let miss = last.unwrap_or_else(|| Miss { reply: unreachable(1, "no host could be tried"), hop: Hop::default() });
+    journey.end(&miss)
 }
 
 impl Journey<'_> {
-    /// Gives every recipient without a result this one.
-    fn end(mut self, result: AttemptResult, host: Option<String>) -> Vec<Attempt> {
-        let hop = Hop { host, ..Hop::default() };
-        let rest = std::mem::take(&mut self.open);
-        self.attempts.extend(rest.into_iter().map(|index| Attempt { index, result: result.clone(), hop: hop.clone() }));
+    /// Gives every recipient without a result its own last answer, or this one.
+    fn end(mut self, miss: &Miss) -> Vec<Attempt> {
+        for index in std::mem::take(&mut self.open) {
+            let own = self.put_off.remove(&index).filter(|(_, hop)| hop.host == miss.hop.host);
+            let (reply, hop) = own.unwrap_or_else(|| (miss.reply.clone(), miss.hop.clone()));
+            self.attempts.push(Attempt { index, result: outcome::refused(reply), hop });
+        }
         self.attempts
     }
 
-    async fn try_host(&mut self, host: &Domain) -> Result<(), Miss> {
-        let miss = |reply| Miss { reply, host: host.to_string() };
-        let _place = self.way.pool().place(host.as_str()).await;
+    /// Writes down a host that was passed over.
+    fn note(&self, miss: &Miss) {
+        let outcome = Outcome::Deferred;
+        for &index in &self.open {
+            let own = self.put_off.get(&index).filter(|(_, hop)| hop.host == miss.hop.host);
+            let (to, reply) = (self.parcel.address(index), own.map_or(&miss.reply, |(reply, _)| reply).to_string());
+            let Hop { host, address, tls, .. } = miss.hop.clone();
+            self.context.note(self.parcel.id(), Event::Attempt { to, host, address, tls, reply, outcome, next: None });
+        }
+    }
+
+    async fn visit(&mut self, host: &Domain) -> Visit {
+        let Some(_place) = self.way.pool().place(host.as_str()).await else { return Visit::Crowded };
         let mut kept = self.way.pool().take(host.as_str());
         loop {
             let (mut connection, letters, fresh) = match kept.take() {
                 Some(Kept { connection, letters, .. }) => (connection, letters, false),
-                None => (self.open(host).await?, 0, true),
+                None => match self.connect(host).await {
+                    Ok(connection) => (connection, 0, true),
+                    Err(miss) => return Visit::Missed(miss),
+                },
             };
             match self.hand_over(host, &mut connection).await {
-                Ok(sent) if self.open.is_empty() => {
+                Ok(Handed::All(sent)) => {
                     self.way.pool().put(host.as_str(), connection, letters + sent).await;
-                    return Ok(());
+                    return Visit::Over;
                 }
-                // It took some and closed; the rest goes over a new connection.
-                Ok(1..) => connection.quit().await,
-                Ok(_none) => {
+                // The rest goes over a new connection.
+                Ok(Handed::Some) => connection.quit().await,
+                Ok(Handed::Nobody(miss)) => {
                     connection.quit().await;
-                    return Err(miss(unreachable(2, "the host takes no recipient of this letter now")));
+                    return Visit::Missed(miss);
                 }
                 // A connection that rested may have been closed meanwhile: that says nothing of the host.
                 Err(_) if !fresh => {}
-                Err(error) => return Err(miss(reply_of(&error))),
+                Err(error) => return Visit::Missed(missed(host, &error)),
             }
         }
     }
 
-    async fn open(&self, host: &Domain) -> Result<Connection, Miss> {
-        let miss = |reply| Miss { reply, host: host.to_string() };
+    async fn connect(&self, host: &Domain) -> Result<Connection, Miss> {
         let port = self.way.port(&self.context.settings);
-        let addresses = plan::addresses(host, port, &self.context.resolver).await.map_err(miss)?;
+        let addresses = plan::addresses(host, port, &self.context.resolver);
+        let addresses = addresses.await.map_err(|reply| Miss { reply, hop: named(host) })?;
         let mut target = Target::new(host.as_str(), addresses, self.way.security(), self.context.hostname.as_str());
         target.timeouts = Timeouts { connect: self.context.settings.connect_timeout.0, ..Timeouts::default() };
         target.credentials = self.way.credentials();
-        let connection = Connection::open(&target).await.map_err(|error| miss(reply_of(&error)))?;
+        let connection = Connection::open(&target).await.map_err(|error| missed(host, &error))?;
         if let Some(why) = connection.tls_fallback() {
-            tracing::warn!(host = %host, why, "TLS was offered and did not work; the letter goes in clear");
+            tracing::warn!(%host, why, "TLS was offered and did not work; the letter goes in clear");
         }
         Ok(connection)
     }
 
-    /// Sends until no recipient is left, or the host takes no more over this connection. Gives the transactions that carried somebody.
-    async fn hand_over(&mut self, host: &Domain, connection: &mut Connection) -> Result<u32, ClientError> {
+    /// Sends until no recipient is left, or the host takes no more over this connection.
+    async fn hand_over(&mut self, host: &Domain, connection: &mut Connection) -> Result<Handed, ClientError> {
         let mut sent = 0;
-        while !self.open.is_empty() && connection.is_reusable() {
-            let envelope = self.envelope();
-            let results = connection.send(&envelope, &mut self.lease.body()).await?;
+        while !self.open.is_empty() {
+            if !connection.is_reusable() {
+                return Ok(Handed::Some);
+            }
+            let results = connection.send(&self.envelope(), &mut self.parcel.body().await).await?;
             let hop = hop(host, connection);
-            let mut rest = Vec::new();
+            if let Some(reply) = self.put_off_all(&results, &hop) {
+                return Ok(Handed::Nobody(Miss { reply, hop }));
+            }
+            let asked = self.open.len();
             for (index, result) in std::mem::take(&mut self.open).into_iter().zip(results) {
+                let speaks = matches!(result, RecipientResult::Accepted(_) | RecipientResult::Refused(_));
                 match outcome::of(result) {
-                    Verdict::Over(result) => self.attempts.push(Attempt { index, result, hop: hop.clone() }),
-                    Verdict::Again => rest.push(index),
+                    Verdict::Over(result) => self.attempts.push(Attempt { index, result, hop: Hop { speaks, ..hop.clone() } }),
+                    Verdict::Again => self.open.push(index),
                 }
             }
-            let progress = rest.len() < envelope.recipients.len();
-            self.open = rest;
-            if !progress {
-                break;
+            if self.open.len() == asked {
+                let reply = unreachable(2, "the host takes no recipient of this letter now");
+                return Ok(Handed::Nobody(Miss { reply, hop: Hop { speaks: false, ..hop } }));
             }
             sent += 1;
         }
-        Ok(sent)
+        Ok(Handed::All(sent))
+    }
+
+    /// Whether the host refused every recipient, each for now: then another may take them. Gives the first answer.
+    fn put_off_all(&mut self, results: &[RecipientResult], hop: &Hop) -> Option<Reply> {
+        let replies: Vec<&Reply> = results.iter().map_while(for_now).collect();
+        let first = replies.first().filter(|_| replies.len() == self.open.len())?;
+        let answers = self.open.iter().zip(&replies).map(|(&index, &reply)| (index, (reply.clone(), hop.clone())));
+        self.put_off.extend(answers);
+        Some((*first).clone())
     }
 
     fn envelope(&self) -> Envelope {
-        let states = self.lease.recipients();
+        let states = self.parcel.recipients();
         let recipients = self.open.iter().filter_map(|&index| states.get(index)).map(|state| state.recipient.clone()).collect();
-        Envelope { recipients, ..self.lease.letter().envelope.clone() }
+        Envelope { recipients, ..self.parcel.letter().envelope.clone() }
     }
+}
+
+fn for_now(result: &RecipientResult) -> Option<&Reply> {
+    match result {
+        RecipientResult::Refused(reply) if reply.is_temporary() => Some(reply),
+        RecipientResult::Refused(_)
+        | RecipientResult::Accepted(_)
+        | RecipientResult::Unsendable(_)
+        | RecipientResult::Unknown(_)
+        | RecipientResult::NotTried(_) => None,
+    }
+}
+
+/// A host that was never spoken to.
+fn named(host: &Domain) -> Hop {
+    Hop { host: Some(host.to_string()), ..Hop::default() }
 }
 
 fn hop(host: &Domain, connection: &Connection) -> Hop {
@@ -149,13 +225,18 @@ fn hop(host: &Domain, connection: &Connection) -> Hop {
         address: Some(connection.peer()),
         tls: connection.tls().map(TlsInfo::to_string),
         takes_dsn: connection.capabilities().dsn,
+        speaks: true,
     }
 }
 
-/// The server's words, or ours for what happened on the way (RFC 3463 §3.5: X.4.1 no answer, X.4.2 bad connection).
-fn reply_of(error: &ClientError) -> Reply {
-    match error.reply() {
-        Some(reply) => reply.clone(),
-        None => unreachable(if matches!(error, ClientError::Connect { .. }) { 1 } else { 2 }, &error.to_string()),
-    }
+/// A dialogue that came to nothing: in the server's words, or ours for what happened on the way (RFC 3463 §3.5: X.4.1 no answer, X.4.2 bad
+/// connection).
+fn missed(host: &Domain, error: &ClientError) -> Miss {
+    let address =
+        if let ClientError::Session { address, .. } | ClientError::Tls { address, .. } = error { Some(*address) } else { None };
+    let (reply, speaks) = match error.reply() {
+        Some(reply) => (reply.clone(), true),
+        None => (unreachable(if address.is_none() { 1 } else { 2 }, &error.to_string()), false),
+    };
+    Miss { reply, hop: Hop { address, speaks, ..named(host) } }
 }

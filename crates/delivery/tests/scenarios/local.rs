@@ -1,0 +1,75 @@
+//! Into mailboxes of ours.
+
+use posthouse_journal::{Event, Outcome};
+
+use crate::world::{ARRIVED, World, address, run};
+
+#[test]
+fn a_letter_lands_in_the_inbox_with_the_marks_of_its_last_server() {
+    run(async {
+        let world = World::new(1, "").await;
+        world.account("bob@ours.test").await;
+        let letter = world.submit("s@far.test", &["bob+lists@ours.test"], "Subject: x\r\n\r\nhello\r\n").await;
+        world.deliver_at(ARRIVED).await;
+        assert!(world.context.queue.is_empty());
+        assert_eq!(
+            world.inbox("bob@ours.test").await,
+            ["Return-Path: <s@far.test>\r\nDelivered-To: bob+lists@ours.test\r\nSubject: x\r\n\r\nhello\r\n"]
+        );
+        let timeline = world.timeline(letter).await;
+        assert!(matches!(&timeline[..], [Event::Stored { to, uid: 1, .. }] if to == "bob+lists@ours.test"), "{timeline:?}");
+    });
+}
+
+#[test]
+fn a_mailbox_that_is_gone_is_a_failure_that_is_reported() {
+    run(async {
+        let world = World::new(1, "").await;
+        world.account("alice@ours.test").await;
+        let letter = world.submit("alice@ours.test", &["gone@ours.test"], "Subject: x\r\n\r\n").await;
+        world.deliver_at(ARRIVED).await;
+        let attempts = world.attempts(letter).await;
+        assert!(matches!(&attempts[..], [(_, _, Outcome::Failed, reply)] if reply.starts_with("550 5.1.1 ")), "{attempts:?}");
+        assert_eq!(world.deliver_at(ARRIVED).await, 1);
+        assert_eq!(world.inbox("alice@ours.test").await.len(), 1);
+    });
+}
+
+#[test]
+fn a_recipient_that_has_become_an_alias_is_forwarded_once() {
+    run(async {
+        let world = World::new(1, "").await;
+        world.account("alice@ours.test").await;
+        world.account("bob@ours.test").await;
+        let letter = world.submit("s@far.test", &["team@ours.test"], "Subject: x\r\n\r\n").await;
+        let targets = [address("alice@ours.test"), address("bob@ours.test")];
+        world.context.directory.add_alias(&address("team@ours.test"), &targets).await.unwrap();
+        world.deliver_at(ARRIVED).await;
+        let timeline = world.timeline(letter).await;
+        assert!(matches!(&timeline[..], [Event::Expanded { targets, .. }] if targets.len() == 2), "{timeline:?}");
+        world.deliver_at(ARRIVED).await;
+        assert!(world.context.queue.is_empty());
+        for name in ["alice@ours.test", "bob@ours.test"] {
+            assert_eq!(world.inbox(name).await.len(), 1, "{name}");
+        }
+    });
+}
+
+#[test]
+fn a_letter_that_comes_round_is_stopped() {
+    run(async {
+        let world = World::new(1, "").await;
+        world.account("bob@ours.test").await;
+        let body = "Received: x\r\nDelivered-To: BOB@ours.test\r\nSubject: x\r\n\r\n";
+        let letter = world.submit("", &["bob@ours.test"], body).await;
+        world.deliver_at(ARRIVED).await;
+        assert!(world.context.queue.is_empty());
+        assert!(world.inbox("bob@ours.test").await.is_empty());
+        assert!(world.attempts(letter).await[0].3.starts_with("554 5.4.6 "));
+        // The mark of somebody else, or in the text, is no loop.
+        let body = "Delivered-To: alice@ours.test\r\n\r\nDelivered-To: bob@ours.test\r\n";
+        world.submit("", &["bob@ours.test"], body).await;
+        world.deliver_at(ARRIVED).await;
+        assert_eq!(world.inbox("bob@ours.test").await.len(), 1);
+    });
+}

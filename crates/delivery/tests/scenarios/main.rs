@@ -1,0 +1,11 @@
+//! Letters on their way out, over TCP to peers that do exactly what each test says.
+//!
+//! Queue, mailboxes, directory and journal are real, in a folder of their own. The time is what the test says it is: a letter is leased
+//! when it is due at that time, and nothing waits.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a failure here is a failed test")]
+
+mod local;
+mod plans;
+mod remote;
+mod reports;
+mod world;
