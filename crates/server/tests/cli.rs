@@ -1,4 +1,12 @@
 //! The command line as a program: what it prints, what it returns, what it keeps to itself.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a failure here is a failed test, and the tests stand outside: real processes, real sockets, real time"
+)]
 
 mod common;
 

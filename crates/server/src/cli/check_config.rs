@@ -55,7 +55,7 @@ pub(crate) fn run(args: Args, printer: &Printer) -> Result<(), Failure> {
                     help: &mistake.help,
                     ..checked
                 },
-                _ => Checked { ok: false, message: Some(error.to_string()), ..checked },
+                ConfigError::Read { .. } | _ => Checked { ok: false, message: Some(error.to_string()), ..checked },
             };
             printer.json(&checked)?;
             Err(Failure::silent(Exit::Config))

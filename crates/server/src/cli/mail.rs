@@ -123,3 +123,6 @@ async fn show_json(mut letter: Letter, printer: &Printer) -> Result<(), Failure>
     let lossy = matches!(raw, std::borrow::Cow::Owned(_));
     printer.json(&Shown { info: &letter.info, lossy, raw: &raw })
 }
+
+#[cfg(test)]
+mod tests;

@@ -29,6 +29,12 @@ pub(crate) use print::Printer;
 /// The whole of e-mail over SMTP in one binary.
 #[derive(Parser, Debug)]
 #[command(name = "posthouse", version, max_term_width = 110, arg_required_else_help = true, subcommand_required = true)]
+#[command(after_help = "\
+Examples:
+  posthouse try                                     (a whole mail system to play with, in seconds)
+  posthouse send --server smtps://alice@mail.example.org --to bob@example.net --text Hello
+  posthouse serve --config /etc/posthouse/posthouse.toml
+  posthouse trace bob@example.net")]
 pub(crate) struct Cli {
     /// Print JSON for programs instead of text for people.
     #[arg(long, global = true)]
@@ -39,7 +45,7 @@ pub(crate) struct Cli {
 
 #[derive(Subcommand, Debug)]
 enum Command {
-    Send(send::Args),
+    Send(Box<send::Args>),
     Try(try_it::Args),
     Serve(serve::Args),
     CheckConfig(check_config::Args),
@@ -56,7 +62,7 @@ impl Command {
     fn run(self, printer: &Printer) -> Result<(), Failure> {
         match self {
             Self::Serve(args) => serve::run(args, printer),
-            Self::Send(args) => send::run(args, printer),
+            Self::Send(args) => send::run(*args, printer),
             Self::Try(args) => try_it::run(args, printer),
             Self::CheckConfig(args) => check_config::run(args, printer),
             Self::Domain(args) => domain::run(args, printer),

@@ -57,7 +57,7 @@ fn refused(error: SecretError) -> Failure {
     let exit = match &error {
         SecretError::Read { .. } => Exit::NoInput,
         SecretError::WorldReadable { .. } => Exit::NoPermission,
-        _ => Exit::Data,
+        SecretError::NotText { .. } | SecretError::Empty | SecretError::Unset(_) | _ => Exit::Data,
     };
     Failure::new(exit, error)
 }

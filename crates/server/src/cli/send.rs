@@ -3,29 +3,17 @@
 mod letter;
 mod report;
 
-use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
 
-use posthouse_client::{
-    ClientError, Connection, Credentials, Line, RecipientResult, Security, ServerUrl, SessionError, Stage, Target,
-};
-use posthouse_mail::Envelope;
+use posthouse_client::{ClientError, Line, Mailer, MailerBuilder, MailerError, ServerUrl, SessionError, Stage, UrlError};
+use posthouse_config::Secret;
 use posthouse_runtime::log::one_line;
-use posthouse_runtime::stream::Buffered;
-use posthouse_runtime::tls::{ClientTls, Roots};
-use posthouse_runtime::{clock, task};
+use posthouse_runtime::tls::Roots;
 
 use super::password::{Ask, PasswordArgs};
 use super::{Exit, Failure, Printer};
-use letter::{Letter, LetterArgs};
+use letter::LetterArgs;
 use report::Report;
-
-/// How long the system's resolver may take.
-const LOOKUP_MAX: Duration = Duration::from_secs(30);
-/// How we call ourselves: an address literal needs no name and tells nobody ours (RFC 5321 §4.1.3).
-const HELO: &str = "[127.0.0.1]";
 
 /// Send a letter and see what becomes of it for each recipient.
 ///
@@ -59,9 +47,9 @@ pub(crate) struct Args {
     /// Accept any certificate: whoever is on the way can read and change everything, the password too.
     #[arg(long, conflicts_with = "ca")]
     danger_accept_any_certificate: bool,
-    /// Our name in EHLO: a host name or an address literal.
-    #[arg(long, value_name = "NAME", default_value = HELO)]
-    helo: String,
+    /// Our name in EHLO: a host name or an address literal [default: our address].
+    #[arg(long, value_name = "NAME")]
+    helo: Option<String>,
     /// Show the dialogue with the server on standard error, without its secrets.
     #[arg(long)]
     transcript: bool,
@@ -70,95 +58,65 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: Args, printer: &Printer) -> Result<(), Failure> {
-    let url: ServerUrl = args.server.parse().map_err(|error| Failure::say(Exit::Usage, format_args!("--server: {error}")))?;
+    // Before the password is asked for: a wrong URL should not cost one.
+    let url: ServerUrl = args.server.parse().map_err(|error: UrlError| unusable(error.into()))?;
     let user = args.user.as_deref().or(url.user());
     let letter = args.letter.read(user, args.password.uses_stdin())?;
-    let credentials = match user {
-        Some(user) => Some(credentials(user, &args.password)?),
-        None => None,
-    };
-    let target = Target { credentials, ..target(&args, &url)? };
-    let report = posthouse_runtime::block_on(send(target, &url, letter)).map_err(|error| Failure::new(Exit::Os, error))??;
+    let password = user.is_some().then(|| args.password.read(Ask::Once)).transpose()?;
+    let mailer = args.mailer(&url, user.zip(password.as_ref())).and_then(MailerBuilder::build).map_err(unusable)?;
+    let sent = posthouse_runtime::block_on(mailer.send(&letter)).map_err(|error| Failure::new(Exit::Os, error))?;
+    let report = Report::new(&mailer, &letter, &sent.map_err(|error| failure(&error))?);
     report.print(printer)?;
     report.exit().map_or(Ok(()), |exit| Err(Failure::silent(exit)))
 }
 
-fn credentials(user: &str, password: &PasswordArgs) -> Result<Credentials, Failure> {
-    let password = password.read(Ask::Once)?;
-    Credentials::new(user, password.expose()).map_err(|error| Failure::new(Exit::Data, error))
-}
-
-fn target(args: &Args, url: &ServerUrl) -> Result<Target, Failure> {
-    let config = |error| Failure::new(Exit::NoInput, error);
-    let security = if !url.is_protected() {
-        Security::Plain
-    } else if args.danger_accept_any_certificate {
-        url.security(&ClientTls::danger_unverified().map_err(config)?)
-    } else {
-        let roots = args.ca.clone().map_or(Roots::Platform, Roots::PemFile);
-        url.security(&ClientTls::verified(&roots).map_err(config)?)
-    };
-    // Certificates name hosts and addresses, not literals.
-    let name = url.domain().literal().map_or_else(|| url.host().to_owned(), |address| address.to_string());
-    let mut target = Target::new(name, Vec::new(), security, args.helo.as_str());
-    target.protocol = url.protocol();
-    // Asked for by name, and only where there is TLS at all: it keeps out who can only listen.
-    target.danger_credentials_unprotected = args.danger_accept_any_certificate && url.is_protected();
-    if args.transcript {
-        target.transcript = Some(Arc::new(|line: &Line| report::dialogue(&line.to_string())));
-    }
-    Ok(target)
-}
-
-async fn send(mut target: Target, url: &ServerUrl, letter: Letter) -> Result<Report, Failure> {
-    target.addresses = addresses(&target.name, url.port()).await?;
-    let mut connection = Connection::open(&target).await.map_err(|error| failure(&error))?;
-    let mut report = Report::new(url, &connection, &letter);
-    let mut envelope: Envelope = letter.envelope;
-    while !envelope.recipients.is_empty() {
-        let mut body = Buffered::new(letter.bytes.clone());
-        let results = connection.send(&envelope, &mut body).await.map_err(|error| failure(&error))?;
-        let mut again = Vec::new();
-        let asked = envelope.recipients.len();
-        for (recipient, result) in std::mem::take(&mut envelope.recipients).into_iter().zip(results) {
-            match result {
-                // The server takes only so many at a time; the others were taken, so this ends.
-                RecipientResult::NotTried(_) if connection.is_reusable() => again.push(recipient),
-                result => report.add(&recipient.address, &result),
+impl Args {
+    fn mailer(&self, url: &ServerUrl, credentials: Option<(&str, &Secret)>) -> Result<MailerBuilder, MailerError> {
+        let mut mailer = Mailer::builder(&self.server)?;
+        if let Some((user, password)) = credentials {
+            mailer = mailer.credentials(user, password.expose());
+        }
+        if let Some(ca) = &self.ca {
+            mailer = mailer.roots(Roots::PemFile(ca.clone()));
+        }
+        if let Some(helo) = &self.helo {
+            mailer = mailer.helo(helo);
+        }
+        if self.transcript {
+            mailer = mailer.transcript(|line: &Line| report::dialogue(&line.to_string()));
+        }
+        if self.danger_accept_any_certificate {
+            // Asked for by name. Without TLS a password still goes nowhere but to loopback.
+            mailer = mailer.danger_accept_any_certificate();
+            if url.is_protected() {
+                mailer = mailer.danger_send_password_unprotected();
             }
         }
-        if again.len() == asked {
-            return Err(Failure::say(Exit::Protocol, "the server takes none of the recipients and refuses none"));
-        }
-        envelope.recipients = again;
+        Ok(mailer)
     }
-    connection.quit().await;
-    Ok(report)
 }
 
-/// As every program of this machine finds a host: hosts file, search domains and all. A person types this name, not a mail server.
-async fn addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
-    let name = host.to_owned();
-    let lookup = task::blocking(move || (name.as_str(), port).to_socket_addrs().map(Iterator::collect::<Vec<_>>));
-    match clock::timeout(LOOKUP_MAX, lookup).await {
-        Ok(Ok(addresses)) if !addresses.is_empty() => Ok(addresses),
-        Ok(Ok(_)) => Err(Failure::say(Exit::NoHost, format_args!("{host} has no address"))),
-        Ok(Err(error)) => Err(Failure::say(Exit::NoHost, format_args!("{host} cannot be found: {error}"))),
-        Err(_) => Err(Failure::say(Exit::TempFail, format_args!("{host} was not found in time"))),
-    }
+/// The exit code for arguments that make no mailer.
+fn unusable(error: MailerError) -> Failure {
+    let exit = match &error {
+        MailerError::Tls(_) => Exit::NoInput,
+        MailerError::Credentials(_) => Exit::Data,
+        MailerError::Url(_) | MailerError::NoPassword(_) | MailerError::NoUser | MailerError::Helo(_) | _ => Exit::Usage,
+    };
+    Failure::new(exit, error)
 }
 
 /// The exit code for a letter that nobody got, with the reason and what to do about it.
 fn failure(error: &ClientError) -> Failure {
     let exit = match error {
-        ClientError::NoAddress { .. } => Exit::NoHost,
+        ClientError::NoAddress { .. } | ClientError::Resolve { .. } => Exit::NoHost,
         ClientError::Connect { .. } => Exit::TempFail,
         // Trying again does not mend a certificate.
         ClientError::Tls { .. } => Exit::Protocol,
         ClientError::Read(_) => Exit::Io,
         ClientError::Helo(_) => Exit::Usage,
         ClientError::Session { source, .. } => session_exit(source),
-        _ if error.is_temporary() => Exit::TempFail,
+        ClientError::Runtime(_) => Exit::Os,
         _ => Exit::Unavailable,
     };
     Failure::say(exit, format_args!("{}. {}", one_line(&error.to_string()), error.advice()))
@@ -173,6 +131,8 @@ fn session_exit(error: &SessionError) -> Exit {
         SessionError::NoMechanism { .. } => Exit::Unavailable,
         SessionError::Misuse(_) => Exit::Software,
         SessionError::BodyUnreadable | SessionError::BodyLength { .. } => Exit::Io,
-        _ => Exit::Protocol,
+        SessionError::Protocol { .. } | SessionError::Unreadable { .. } | SessionError::Injected | SessionError::NoStartTls => {
+            Exit::Protocol
+        }
     }
 }

@@ -4,11 +4,10 @@ use std::io::{self, Write as _};
 
 use serde::Serialize;
 
-use posthouse_client::{Connection, RecipientResult, ServerUrl};
+use posthouse_client::{Mailer, Message, RecipientResult, SendReport};
 use posthouse_mail::{Address, Reply};
 use posthouse_runtime::log::one_line;
 
-use super::letter::Letter;
 use crate::cli::{Exit, Failure, Printer};
 
 /// What is printed at the end. The names are an interface.
@@ -50,22 +49,24 @@ enum Outcome {
 }
 
 impl Report {
-    /// Nobody yet.
-    pub(super) fn new(url: &ServerUrl, connection: &Connection, letter: &Letter) -> Self {
-        Self {
-            server: url.to_string(),
-            peer: connection.peer().to_string(),
-            tls: connection.tls().map(|tls| format!("{} {}", tls.protocol, tls.cipher)),
-            from: letter.envelope.reverse_path.to_string(),
-            message_id: letter.message_id.clone(),
-            size: letter.bytes.len(),
+    /// Of everything that was answered.
+    pub(super) fn new(mailer: &Mailer, letter: &Message, sent: &SendReport) -> Self {
+        let mut report = Self {
+            server: mailer.url().to_string(),
+            peer: sent.peer.to_string(),
+            tls: sent.tls.clone(),
+            from: letter.envelope().reverse_path.to_string(),
+            message_id: sent.message_id.clone(),
+            size: letter.bytes().len(),
             recipients: Vec::new(),
             exit: None,
-        }
+        };
+        sent.recipients.iter().for_each(|recipient| report.add(&recipient.address, &recipient.result));
+        report
     }
 
     /// What became of one.
-    pub(super) fn add(&mut self, address: &Address, result: &RecipientResult) {
+    fn add(&mut self, address: &Address, result: &RecipientResult) {
         let row =
             |outcome, text: &str| Row { address: address.to_string(), outcome, code: None, status: None, text: text.to_owned() };
         let answered = |outcome, reply: &Reply| Row {

@@ -1,4 +1,5 @@
 use clap::Parser;
+use posthouse_mail::BodyKind;
 
 use super::*;
 
@@ -8,7 +9,7 @@ struct Only {
     args: LetterArgs,
 }
 
-fn read(arguments: &[&str], user: Option<&str>) -> Result<Letter, Failure> {
+fn read(arguments: &[&str], user: Option<&str>) -> Result<Message, Failure> {
     Only::try_parse_from([&["send"], arguments].concat()).unwrap().args.read(user, true)
 }
 
@@ -16,12 +17,12 @@ fn exit(arguments: &[&str]) -> Exit {
     read(arguments, None).map(|_| ()).unwrap_err().exit()
 }
 
-fn text(letter: &Letter) -> String {
-    String::from_utf8(letter.bytes.clone()).unwrap()
+fn text(letter: &Message) -> String {
+    String::from_utf8(letter.bytes().to_vec()).unwrap()
 }
 
-fn recipients(letter: &Letter) -> Vec<String> {
-    letter.envelope.recipients.iter().map(|recipient| recipient.address.to_string()).collect()
+fn recipients(letter: &Message) -> Vec<String> {
+    letter.envelope().recipients.iter().map(|recipient| recipient.address.to_string()).collect()
 }
 
 fn eml(octets: &[u8]) -> (tempfile::TempDir, String) {
@@ -50,7 +51,7 @@ fn recipients_that_are_named_replace_those_of_the_letter() {
     let (_folder, path) = eml(b"From: alice@x.test\r\nTo: bob@x.test\r\n\r\n");
     let letter = read(&["--eml", &path, "--to", "carol@x.test", "--from", "root@x.test"], None).unwrap();
     assert_eq!(
-        (recipients(&letter), letter.envelope.reverse_path.to_string()),
+        (recipients(&letter), letter.envelope().reverse_path.to_string()),
         (vec!["carol@x.test".to_owned()], "root@x.test".to_owned())
     );
 }
@@ -90,12 +91,12 @@ fn what_is_missing_is_told_before_anything_is_sent() {
 fn the_envelope_asks_for_what_the_letter_needs() {
     let (_folder, path) = eml("From: alice@x.test\nTo: bob@x.test\n\nFöö\n".as_bytes());
     let letter = read(&["--eml", &path], None).unwrap();
-    assert_eq!((letter.envelope.body, letter.envelope.smtputf8), (BodyKind::EightBitMime, false));
+    assert_eq!((letter.envelope().body, letter.envelope().smtputf8), (BodyKind::EightBitMime, false));
     let (_folder, path) = eml("From: alice@x.test\nTo: bob@x.test\nSubject: Föö\n\n".as_bytes());
-    assert!(read(&["--eml", &path], None).unwrap().envelope.smtputf8);
-    assert!(read(&["--to", "ä@x.test", "--from", "a@x.test", "--text", ""], None).unwrap().envelope.smtputf8);
+    assert!(read(&["--eml", &path], None).unwrap().envelope().smtputf8);
+    assert!(read(&["--to", "ä@x.test", "--from", "a@x.test", "--text", ""], None).unwrap().envelope().smtputf8);
     let letter = read(&["--to", "b@x.test", "--from", "a@x.test", "--text", "Föö", "--subject", "Föö"], None).unwrap();
-    assert_eq!((letter.envelope.body, letter.envelope.smtputf8), (BodyKind::SevenBit, false), "it is encoded");
+    assert_eq!((letter.envelope().body, letter.envelope().smtputf8), (BodyKind::SevenBit, false), "it is encoded");
 }
 
 #[test]
@@ -105,7 +106,7 @@ fn a_file_arrives_with_its_name_and_type() {
     std::fs::write(&path, b"%PDF\x00\xff").unwrap();
     let arguments = ["--to", "b@x.test", "--from", "a@x.test", "--text", "see", "--attach", path.to_str().unwrap()];
     let letter = read(&arguments, None).unwrap();
-    let parsed = mime::parse(&letter.bytes, &Limits::default()).unwrap();
+    let parsed = mime::parse(letter.bytes(), &Limits::default()).unwrap();
     let file = &parsed.attachments[0];
     assert_eq!(
         (file.name.as_deref(), file.content_type.as_str(), file.content.as_slice()),
