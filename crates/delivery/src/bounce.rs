@@ -40,8 +40,8 @@ pub(crate) async fn send(context: &Context, parcel: &Parcel, told: &[Told], now:
         }
         return Ok(());
     };
-    let cause: Vec<_> = told.iter().map(|one| (one.index, one.action.as_str())).collect();
-    let id = derive::id(parcel.id(), &cause);
+    let cause = told.iter().map(|one| format!(" {}:{}", one.index, one.action.as_str())).collect::<String>();
+    let id = derive::id(parcel.id(), &format!("report{cause}"));
     let report = Report {
         reporter: context.hostname.clone(),
         to: sender.clone(),

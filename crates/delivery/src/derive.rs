@@ -1,17 +1,16 @@
 //! The ids of letters that we make of other letters: the same cause gives the same id, so that a crash half-way makes no second letter.
-
-use std::hash::{DefaultHasher, Hash, Hasher as _};
+//!
+//! The ids are stored, and the next start may be another build's: the hash is one that never changes.
 
 use posthouse_mail::LetterId;
+use sha2::{Digest as _, Sha256};
 
-/// An id for the letter made of `letter` for this `cause`.
-pub(crate) fn id(letter: LetterId, cause: &impl Hash) -> LetterId {
-    // Two halves with keys of their own: 64 bits of one hash would leave 16 of the id's 80 unused.
-    let half = |key: u8| {
-        let mut hasher = DefaultHasher::new();
-        (key, letter.to_bytes()).hash(&mut hasher);
-        cause.hash(&mut hasher);
-        u128::from(hasher.finish())
-    };
-    LetterId::new(letter.time(), half(0) << 64 | half(1))
+/// An id for the letter made of `letter` for this `cause`. It sorts beside its letter.
+pub(crate) fn id(letter: LetterId, cause: &str) -> LetterId {
+    let digest = Sha256::new().chain_update(letter.to_bytes()).chain_update(cause).finalize();
+    let bits = digest.iter().take(16).fold(0, |bits: u128, &byte| bits << 8 | u128::from(byte));
+    LetterId::new(letter.time(), bits)
 }
+
+#[cfg(test)]
+mod tests;

@@ -37,7 +37,7 @@ async fn queue(
     targets: Vec<Address>,
     now: UnixMillis,
 ) -> Result<LetterId, QueueError> {
-    let mut draft = context.queue.begin_as(derive::id(parcel.id(), &("alias", index)))?;
+    let mut draft = context.queue.begin_as(derive::id(parcel.id(), &format!("alias {index}")))?;
     let mut body = parcel.body().await;
     loop {
         match body.next().await {

@@ -21,3 +21,9 @@ fn a_lost_last_reply_is_tried_again_and_says_that_a_copy_may_exist() {
 fn a_recipient_that_was_not_reached_is_asked_for_again() {
     assert_eq!(of(RecipientResult::NotTried("limit".into())), Verdict::Again);
 }
+
+#[test]
+fn what_a_host_cannot_carry_is_over_at_once() {
+    let Verdict::Over(AttemptResult::Failed(said)) = of(RecipientResult::Unsendable(reply(554))) else { panic!() };
+    assert_eq!(said, reply(554));
+}

@@ -45,3 +45,30 @@ fn both_families_are_tried_in_turn() {
     let mixed = interleaved(vec![ip("192.0.2.1"), ip("192.0.2.2"), ip("192.0.2.3"), ip("2001:db8::1")]);
     assert_eq!(mixed, [ip("2001:db8::1"), ip("192.0.2.1"), ip("192.0.2.2"), ip("192.0.2.3")]);
 }
+
+#[test]
+fn records_that_name_no_host_are_an_error_and_no_implicit_host_is_made_up() {
+    let Plan::Never(reply) = ranked(Vec::new(), &domain("us.test"), 5) else { panic!() };
+    assert_eq!(reply.status(), Some(Status::permanent(4, 4)));
+}
+
+#[test]
+fn hosts_of_one_preference_are_tried_in_any_order() {
+    let zone = "a.test MX 10 x.test\na.test MX 10 y.test\na.test MX 5 first.test";
+    let resolver: Resolver = std::sync::Arc::new(posthouse_dns::Zone::of(zone).unwrap());
+    let mut orders = std::collections::BTreeSet::new();
+    for _ in 0..200 {
+        let plan = posthouse_runtime::block_on(hosts(&domain("a.test"), &domain("us.test"), 5, &resolver)).unwrap();
+        orders.insert(names(&plan).join(" "));
+    }
+    let expected = ["first.test x.test y.test", "first.test y.test x.test"];
+    assert_eq!(orders.iter().map(String::as_str).collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn a_domain_without_records_that_is_ourselves_is_a_loop() {
+    let resolver: Resolver = std::sync::Arc::new(posthouse_dns::Zone::of("us.test A 127.0.0.1").unwrap());
+    let plan = posthouse_runtime::block_on(hosts(&domain("us.test"), &domain("us.test"), 5, &resolver)).unwrap();
+    let Plan::Never(reply) = plan else { panic!() };
+    assert_eq!(reply.status(), Some(Status::permanent(4, 6)));
+}

@@ -4,10 +4,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use posthouse_config::{Period, Secret};
 use posthouse_delivery::{Settings, TlsPolicy};
 use posthouse_journal::{Event, Outcome};
 use posthouse_queue::DeliveryState;
+use posthouse_runtime::net::{Listener, Stream};
+use posthouse_runtime::tls::{Ca, ServerTls};
 use posthouse_runtime::{clock, shutdown, task};
 use posthouse_testkit::peer::{Peer, Talk};
 use posthouse_testkit::ports;
@@ -303,6 +306,45 @@ fn tls_that_does_not_work_is_done_without_and_the_journal_shows_it() {
         assert!(matches!(&timeline[..], [Event::Attempt { tls: None, outcome: Outcome::Delivered, .. }]), "{timeline:?}");
     });
     peer.finish();
+}
+
+#[test]
+fn tls_is_used_where_it_is_offered_whatever_the_certificate_says() {
+    run(async {
+        let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let folder = tempfile::TempDir::new().unwrap();
+        let (certificate, key) = Ca::load_or_create(folder.path()).unwrap().issue(&["elsewhere.test".to_owned()]).unwrap();
+        let tls = ServerTls::from_pem(&certificate, &key).unwrap();
+        let world = World::new(listener.local_addr().port(), "").await;
+        let letter = world.submit("s@ours.test", &["a@far.test"], BODY).await;
+        let peer = async {
+            let mut stream = listener.accept().await.unwrap();
+            stream.write_all(b"220 mx\r\n").await.unwrap();
+            answer(&mut stream, "EHLO", "250-mx\r\n250 STARTTLS\r\n").await;
+            answer(&mut stream, "STARTTLS", "220 go on\r\n").await;
+            let mut stream = stream.into_tls_server(&tls).await.unwrap();
+            for (command, reply) in [("EHLO", "250 mx"), ("MAIL", "250 ok"), ("RCPT", "250 ok"), ("DATA", "354 go on")] {
+                answer(&mut stream, command, &format!("{reply}\r\n")).await;
+            }
+            answer(&mut stream, "Subject", "250 taken\r\n").await;
+            answer(&mut stream, "QUIT", "221 bye\r\n").await;
+        };
+        posthouse_runtime::join!(world.deliver_at(ARRIVED), peer);
+        assert!(world.context.queue.is_empty());
+        let timeline = world.timeline(letter).await;
+        assert!(matches!(&timeline[..], [Event::Attempt { tls: Some(tls), .. }] if tls.contains("1.3")), "{timeline:?}");
+    });
+}
+
+/// Hears up to the end of a command, or of a letter, and answers.
+async fn answer(stream: &mut Stream, command: &str, reply: &str) {
+    let mut heard = BytesMut::new();
+    let end: &[u8] = if command == "Subject" { b"\r\n.\r\n" } else { b"\r\n" };
+    while !heard.ends_with(end) {
+        assert!(stream.read(&mut heard).await.unwrap() > 0, "closed after {heard:?}");
+    }
+    assert!(heard.starts_with(command.as_bytes()), "{heard:?}");
+    stream.write_all(reply.as_bytes()).await.unwrap();
 }
 
 #[test]

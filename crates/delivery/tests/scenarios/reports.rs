@@ -236,3 +236,19 @@ fn no_more_is_returned_than_was_asked_for_or_fits() {
         }
     });
 }
+
+/// The power goes between the report and the end of its letter: the next start makes the same report, which the queue takes once.
+#[test]
+fn after_a_crash_the_same_failures_make_the_same_report() {
+    run(async {
+        let world = World::new(1, "null.test MX 0 .").await;
+        let letter = world.submit("alice@ours.test", &["a@null.test", "b@nosuch.test", "c@nosuch.test"], BODY).await;
+        let before = world.image();
+        world.deliver_at(ARRIVED).await;
+        let mut reports = vec![world.context.queue.list()[0].id];
+        let again = World { context: before.open(&world.context), ..world };
+        again.deliver_at(hours(1)).await;
+        reports.push(again.context.queue.list()[0].id);
+        assert!(reports[0] == reports[1] && reports[0] != letter, "{reports:?}");
+    });
+}

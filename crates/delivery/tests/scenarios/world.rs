@@ -23,7 +23,7 @@ pub(crate) const ARRIVED: UnixMillis = UnixMillis(1_790_000_000_000);
 pub(crate) struct World {
     pub(crate) context: Context,
     pub(crate) way: Way,
-    _folder: TempDir,
+    pub(crate) folder: TempDir,
 }
 
 pub(crate) fn hours(count: u64) -> UnixMillis {
@@ -65,7 +65,7 @@ impl World {
             resolver: Arc::new(Zone::of(&zone).unwrap()),
             settings: Arc::new(settings),
         };
-        Self { context, way, _folder: folder }
+        Self { context, way, folder }
     }
 
     pub(crate) async fn account(&self, name: &str) {
@@ -167,4 +167,26 @@ pub(crate) fn take_letter(talk: &mut Talk, recipients: &[&str]) -> String {
     let body = String::from_utf8(talk.body()).unwrap();
     talk.say("250 taken");
     body
+}
+
+/// The spool as a power cut would leave it.
+pub(crate) struct Image(TempDir);
+
+impl Image {
+    /// What the next start finds.
+    pub(crate) fn open(&self, context: &Context) -> Context {
+        let (queue, _) = Queue::open(&context.schedule, self.0.path()).unwrap();
+        Context { queue, ..context.clone() }
+    }
+}
+
+impl World {
+    pub(crate) fn image(&self) -> Image {
+        let image = TempDir::new().unwrap();
+        for entry in std::fs::read_dir(self.folder.path().join("spool")).unwrap() {
+            let entry = entry.unwrap();
+            std::fs::copy(entry.path(), image.path().join(entry.file_name())).unwrap();
+        }
+        Image(image)
+    }
 }
