@@ -21,7 +21,8 @@ use crate::way::{Destination, Way};
 
 /// Delivers until `shutdown`, then waits for what is under way, within the time set.
 pub async fn run(context: Context, way: Way, shutdown: Shutdown) {
-    let places = Arc::new(Semaphore::new(context.settings.concurrency_max));
+    let places_max = context.settings.concurrency_max.clamp(1, Semaphore::MAX_PERMITS);
+    let places = Arc::new(Semaphore::new(places_max));
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         let lease = select! {
@@ -34,7 +35,7 @@ pub async fn run(context: Context, way: Way, shutdown: Shutdown) {
             round(&context, &way, lease, now()).await;
         });
     }
-    let all = u32::try_from(context.settings.concurrency_max).unwrap_or(u32::MAX);
+    let all = u32::try_from(places_max).unwrap_or(u32::MAX);
     if clock::timeout(context.settings.stop_timeout.0, places.acquire_many(all)).await.is_err() {
         tracing::warn!("deliveries under way are left: their letters stay queued and are tried again");
     }

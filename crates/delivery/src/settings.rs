@@ -27,6 +27,8 @@ pub struct Settings {
     pub concurrency_per_destination_max: usize,
     /// MX hosts tried in one attempt.
     pub hosts_max: usize,
+    /// Addresses tried of each of these hosts.
+    pub addresses_max: usize,
     /// How long a connection may take to stand.
     pub connect_timeout: Period,
     /// How long a connection without a letter is kept for the next one.
@@ -59,6 +61,7 @@ impl Default for Settings {
             concurrency_max: 100,
             concurrency_per_destination_max: 20,
             hosts_max: 5,
+            addresses_max: 6,
             connect_timeout: Period(Duration::from_secs(30)),
             idle_timeout: Period(Duration::from_secs(5)),
             letters_per_connection_max: 100,

@@ -147,7 +147,8 @@ impl Journey<'_> {
     async fn connect(&self, host: &Domain) -> Result<Connection, Miss> {
         let port = self.way.port(&self.context.settings);
         let addresses = plan::addresses(host, port, &self.context.resolver);
-        let addresses = addresses.await.map_err(|reply| Miss { reply, hop: named(host) })?;
+        let mut addresses = addresses.await.map_err(|reply| Miss { reply, hop: named(host) })?;
+        addresses.truncate(self.context.settings.addresses_max.max(1));
         let mut target = Target::new(host.as_str(), addresses, self.way.security(), self.context.hostname.as_str());
         target.timeouts = Timeouts { connect: self.context.settings.connect_timeout.0, ..Timeouts::default() };
         target.credentials = self.way.credentials();
