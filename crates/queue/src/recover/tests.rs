@@ -17,12 +17,12 @@ fn filled(bodies: &[&[u8]]) -> World {
 }
 
 fn place(world: &World, needle: &[u8]) -> (String, usize) {
-    let places = world.list().unwrap().into_iter().filter_map(|name| {
+    let mut places = world.list().unwrap().into_iter().rev().filter_map(|name| {
         let octets = world.octets(&name);
         let at = octets.windows(needle.len()).position(|window| window == needle)?;
         Some((name, at))
     });
-    places.last().unwrap()
+    places.next().unwrap()
 }
 
 #[test]
