@@ -2,5 +2,6 @@
 
 pub(crate) mod alias;
 pub(crate) mod local;
+pub(crate) mod places;
 pub(crate) mod pool;
 pub(crate) mod remote;

@@ -21,22 +21,32 @@ use crate::way::{Destination, Way};
 
 /// Delivers until `shutdown`, then waits for what is under way, within the time set.
 pub async fn run(context: Context, way: Way, shutdown: Shutdown) {
-    let places_max = context.settings.concurrency_max.clamp(1, Semaphore::MAX_PERMITS);
-    let places = Arc::new(Semaphore::new(places_max));
+    if context.settings.concurrency_max == 0 {
+        tracing::warn!("delivery is held: `concurrency-max` is 0, so letters stay queued");
+        return shutdown.requested().await;
+    }
+    let letters_max = way.places().letters_max();
+    let letters = Arc::new(Semaphore::new(letters_max));
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let room = select! {
+            room = Arc::clone(&letters).acquire_owned() => room,
+            () = shutdown.requested() => break,
+        };
+        let Ok(room) = room else { return };
         let lease = select! {
             lease = context.queue.lease() => lease,
             () = shutdown.requested() => break,
         };
         let (context, way) = (context.clone(), way.clone());
         task::spawn("delivery", async move {
-            let _place = place;
+            let _room = room;
             round(&context, &way, lease, now()).await;
         });
     }
-    let all = u32::try_from(places_max).unwrap_or(u32::MAX);
-    if clock::timeout(context.settings.stop_timeout.0, places.acquire_many(all)).await.is_err() {
+    // Who waits goes back into the queue; who is under way may arrive.
+    way.places().close();
+    let all = u32::try_from(letters_max).unwrap_or(u32::MAX);
+    if clock::timeout(context.settings.stop_timeout.0, letters.acquire_many(all)).await.is_err() {
         tracing::warn!("deliveries under way are left: their letters stay queued and are tried again");
     }
 }
@@ -44,16 +54,24 @@ pub async fn run(context: Context, way: Way, shutdown: Shutdown) {
 /// One round: each recipient that is due at `now` is tried once.
 pub async fn round(context: &Context, way: &Way, lease: Lease, now: UnixMillis) {
     let parcel = Arc::new(Parcel::new(lease));
-    let Sorted { local, aliases, remote, over } = sort::sort(context, way, &parcel, now).await;
+    let Sorted { local, aliases, mut remote, over } = sort::sort(context, way, &parcel, now).await;
     let mut settlement = Settlement::new(context, now);
     settlement.add(&parcel, over);
     for (index, account) in local {
+        let Some(_place) = way.places().here().await else { break };
         let attempt = local::deliver(context, &parcel, index, &account).await;
         settlement.add(&parcel, vec![attempt]);
     }
     for (index, targets) in aliases {
         let attempt = alias::forward(context, &parcel, index, targets, now).await;
         settlement.add(&parcel, vec![attempt]);
+    }
+    // Most letters have one destination, which needs no task of its own.
+    if remote.len() == 1
+        && let Some((destination, indexes)) = remote.pop()
+    {
+        let attempts = remote::deliver(context, way, &parcel, destination, indexes).await;
+        settlement.add(&parcel, attempts);
     }
     let (tasks, mut results) = depart(context, way, &parcel, remote);
     let mut left = tasks.len();

@@ -21,7 +21,7 @@ pub struct Settings {
     pub smarthost_ca: Option<std::path::PathBuf>,
     /// Whether letters may travel to an MX host that offers no TLS.
     pub tls: TlsPolicy,
-    /// Deliveries under way at a time, in all.
+    /// Deliveries under way at a time, in all. 0 holds everything: letters are taken and stay queued.
     pub concurrency_max: usize,
     /// Connections open to one destination at a time.
     pub concurrency_per_destination_max: usize,

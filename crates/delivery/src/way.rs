@@ -7,6 +7,7 @@ use posthouse_mail::Domain;
 use posthouse_runtime::tls::{ClientTls, Roots, TlsError};
 use thiserror::Error;
 
+use crate::courier::places::Places;
 use crate::courier::pool::Pool;
 use crate::settings::{Settings, TlsPolicy};
 
@@ -26,6 +27,7 @@ pub struct Way(Arc<Inner>);
 struct Inner {
     smarthost: Option<Smarthost>,
     mx: Security,
+    places: Places,
     pool: Pool,
 }
 
@@ -61,9 +63,9 @@ impl Way {
             TlsPolicy::Required => Security::StartTls(unverified),
         };
         let smarthost = settings.smarthost.as_deref().map(|url| Smarthost::new(url, settings)).transpose()?;
-        let pool =
-            Pool::new(settings.concurrency_per_destination_max, settings.letters_per_connection_max, settings.idle_timeout.0);
-        Ok(Self(Arc::new(Inner { smarthost, mx, pool })))
+        let places = Places::new(settings.concurrency_max, settings.concurrency_per_destination_max);
+        let pool = Pool::new(settings.letters_per_connection_max, settings.idle_timeout.0);
+        Ok(Self(Arc::new(Inner { smarthost, mx, places, pool })))
     }
 
     pub(crate) fn destination(&self, domain: &Domain) -> Destination {
@@ -71,6 +73,10 @@ impl Way {
             Some(smarthost) => Destination::Smarthost(smarthost.host.clone()),
             None => Destination::Domain(domain.clone()),
         }
+    }
+
+    pub(crate) fn places(&self) -> &Places {
+        &self.0.places
     }
 
     pub(crate) fn pool(&self) -> &Pool {

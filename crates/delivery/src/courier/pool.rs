@@ -1,4 +1,4 @@
-//! Connections at rest, and how many may be open to one host.
+//! Connections at rest.
 //!
 //! A connection is kept a short while after a letter, because the next letter for the same host is often near; it is looked at before it is used
 //! again, and closed in good order when its time is over. Losing one loses nothing.
@@ -8,20 +8,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use posthouse_client::Connection;
-use posthouse_runtime::sync::{OwnedSemaphorePermit, Semaphore};
 use posthouse_runtime::{clock, task};
 
 /// The connections that rest at a time, over all hosts.
 const AT_REST_MAX: usize = 100;
-/// The hosts whose places are remembered before those without connections are forgotten.
-const HOSTS_REMEMBERED_MAX: usize = 1000;
 
 /// The connections of one worker's couriers. Clones share them.
 #[derive(Clone)]
 pub(crate) struct Pool(Arc<Inner>);
 
 struct Inner {
-    places_per_host: usize,
     letters_max: u32,
     idle: Duration,
     state: Mutex<State>,
@@ -30,7 +26,6 @@ struct Inner {
 #[derive(Default)]
 struct State {
     at_rest: HashMap<String, Vec<Kept>>,
-    places: HashMap<String, Arc<Semaphore>>,
     sweeping: bool,
 }
 
@@ -42,27 +37,8 @@ pub(crate) struct Kept {
 }
 
 impl Pool {
-    pub(crate) fn new(places_per_host: usize, letters_max: u32, idle: Duration) -> Self {
-        Self(Arc::new(Inner { places_per_host: places_per_host.max(1), letters_max, idle, state: Mutex::default() }))
-    }
-
-    /// Waits for a place at a host; it is given back when dropped. `None` when as many letters wait for the host already as it has
-    /// places: one slow host must not hold up the letters for all others.
-    pub(crate) async fn place(&self, host: &str) -> Option<OwnedSemaphorePermit> {
-        let places = {
-            let mut state = self.state();
-            if state.places.len() >= HOSTS_REMEMBERED_MAX {
-                state.places.retain(|_, places| Arc::strong_count(places) > 1);
-            }
-            let places = state.places.entry(host.to_owned());
-            Arc::clone(places.or_insert_with(|| Arc::new(Semaphore::new(self.0.places_per_host))))
-        };
-        // Each that waits or has a place holds the semaphore, and the table holds it once.
-        if Arc::strong_count(&places) > self.0.places_per_host * 2 + 1 {
-            return None;
-        }
-        // The semaphore is never closed.
-        places.acquire_owned().await.ok()
+    pub(crate) fn new(letters_max: u32, idle: Duration) -> Self {
+        Self(Arc::new(Inner { letters_max, idle, state: Mutex::default() }))
     }
 
     /// A connection at rest.
@@ -127,6 +103,3 @@ impl Pool {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -28,7 +28,7 @@ struct Miss {
 enum Visit {
     /// Every recipient has its result.
     Over,
-    /// It was not made: too many letters are on their way to this host.
+    /// It was not made: too many letters wait for this host.
     Crowded,
     Missed(Miss),
 }
@@ -116,7 +116,7 @@ impl Journey<'_> {
     }
 
     async fn visit(&mut self, host: &Domain) -> Visit {
-        let Some(_place) = self.way.pool().place(host.as_str()).await else { return Visit::Crowded };
+        let Some(_place) = self.way.places().at(host.as_str()).await else { return Visit::Crowded };
         let mut kept = self.way.pool().take(host.as_str());
         loop {
             let (mut connection, letters, fresh) = match kept.take() {
