@@ -166,9 +166,24 @@ impl Event {
     /// The addresses under which the entry is found, folded.
     pub(crate) fn addresses(&self) -> Vec<String> {
         let mut found: Vec<String> = self.named().into_iter().filter(|text| !text.is_empty()).map(fold).collect();
+        found.extend(self.stranger().map(|peer| peer.to_string()));
         found.sort_unstable();
         found.dedup();
         found
+    }
+
+    /// Who came and was not let in, or wanted in: many of these entries name nobody else.
+    fn stranger(&self) -> Option<IpAddr> {
+        match self {
+            Self::Refused { peer, .. } | Self::Login { peer, .. } => *peer,
+            Self::Accepted { .. }
+            | Self::Expanded { .. }
+            | Self::Attempt { .. }
+            | Self::Stored { .. }
+            | Self::Bounced { .. }
+            | Self::Discarded { .. }
+            | Self::Fetched { .. } => None,
+        }
     }
 
     fn named(&self) -> Vec<&str> {

@@ -34,7 +34,7 @@ pub struct Reader {
 pub enum Query {
     /// One letter.
     Letter(LetterId),
-    /// Every letter, refusal and login that names the address, whatever its case.
+    /// Every letter, refusal and login that names the address, whatever its case; an IP address finds the refusals and logins of who came from it.
     Address(String),
     /// The letters with this Message-ID, with or without angle brackets.
     MessageId(String),

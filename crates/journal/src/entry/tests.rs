@@ -73,5 +73,5 @@ fn the_json_of_an_entry_keeps_its_names() {
 fn an_event_is_found_by_each_address_it_names_once_and_folded() {
     assert_eq!(accepted().addresses(), ["alice@example.test", "bob@example.test", "carol@example.org"]);
     let refused = every_event().remove(2);
-    assert_eq!(refused.addresses(), ["nobody@example.test"], "the empty reverse-path is no address");
+    assert_eq!(refused.addresses(), ["192.0.2.7", "nobody@example.test"], "the empty reverse-path is no address");
 }
