@@ -46,16 +46,3 @@ impl Signals {
         }
     }
 }
-
-/// Waits for SIGINT or SIGTERM.
-///
-/// # Errors
-/// The system refuses the handler.
-pub async fn terminate() -> io::Result<()> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        _ = interrupt.recv() => Ok(()),
-        _ = terminate.recv() => Ok(()),
-    }
-}

@@ -1,6 +1,3 @@
 //! Channels and locks that wait without holding a thread.
 
-pub use tokio::sync::{
-    Mutex as AsyncMutex, MutexGuard as AsyncMutexGuard, Notify, OwnedMutexGuard as OwnedAsyncMutexGuard, OwnedSemaphorePermit,
-    RwLock as AsyncRwLock, Semaphore, TryAcquireError, broadcast, mpsc, oneshot, watch,
-};
+pub use tokio::sync::{Mutex as AsyncMutex, Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};

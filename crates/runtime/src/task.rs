@@ -10,7 +10,6 @@ use tokio::sync::Semaphore;
 /// A running task. Dropping it lets the task run on.
 #[derive(Debug)]
 pub struct Task {
-    name: &'static str,
     handle: tokio::task::JoinHandle<()>,
 }
 
@@ -24,25 +23,13 @@ pub fn spawn(name: &'static str, future: impl Future<Output = ()> + Send + 'stat
         let _guard = guard;
         future.await;
     });
-    Task { name, handle }
+    Task { handle }
 }
 
 impl Task {
-    /// The name given to [`spawn`].
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        self.name
-    }
-
     /// Ends the task at its next wait.
     pub fn abort(&self) {
         self.handle.abort();
-    }
-
-    /// Whether it has come to its end.
-    #[must_use]
-    pub fn is_finished(&self) -> bool {
-        self.handle.is_finished()
     }
 
     /// Waits for its end: its own, by [`Task::abort`], or by a panic.
