@@ -10,8 +10,8 @@ use std::time::Duration;
 use posthouse_runtime::clock;
 use posthouse_runtime::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Letters that may wait for places, for each place of all. With [`Places::letters_max`] it bounds the memory of waiting letters: some 2 KiB each.
-const WAITING_PER_PLACE: usize = 50;
+/// Letters that may wait for places, for each place of all. With [`Places::letters_max`] it bounds the memory of waiting letters: some 30 KiB each, most of it the dialogue to come.
+const WAITING_PER_PLACE: usize = 10;
 /// How long a letter waits for room in a full line. A host that is merely busy makes room in this time; one that is slow does not.
 const ROOM_MAX: Duration = Duration::from_secs(1);
 /// The hosts that are remembered before those with nobody in line are forgotten.
