@@ -1,0 +1,93 @@
+//! The dialog files of `smtp`, over TCP, against the real directory, queue and journal.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failure here is a failed test"
+)]
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use posthouse_config::ByteSize;
+use posthouse_intake::{ListenerKind, Settings};
+use posthouse_testkit::dialog::{Dialog, Step, matches};
+
+mod world;
+
+use world::{Client, World, run, small};
+
+#[test]
+fn dialogs_over_tcp() {
+    let dialogs = Dialog::load_all(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../smtp/tests/dialogs"));
+    run(async {
+        // A world takes longer to make than a dialog to play.
+        let mut worlds: HashMap<String, World> = HashMap::new();
+        for dialog in dialogs {
+            let settings = settings(&dialog);
+            let key = format!("{settings:?}");
+            if !worlds.contains_key(&key) {
+                worlds.insert(key.clone(), World::new(settings).await);
+            }
+            play(&dialog, &worlds[&key]).await;
+        }
+    });
+}
+
+fn settings(dialog: &Dialog) -> Settings {
+    let number = |key: &str| dialog.setting(key).map(|value| value.parse::<u32>().unwrap());
+    let mut settings = small();
+    settings.letter_size_max = number("size-max").map_or(settings.letter_size_max, |size| ByteSize(size.into()));
+    settings.bad_commands_max = number("bad-commands-max").unwrap_or(settings.bad_commands_max);
+    settings.letters_per_connection_max = number("letters-max").unwrap_or(settings.letters_per_connection_max);
+    settings.refused_recipients_max = number("refused-recipients-max").unwrap_or(settings.refused_recipients_max);
+    settings.failed_logins_max = number("failed-logins-max").unwrap_or(settings.failed_logins_max);
+    settings
+}
+
+async fn play(dialog: &Dialog, world: &World) {
+    let before = world.refusals().await.len();
+    let kind = match dialog.setting("listener") {
+        Some("submission") => ListenerKind::Submission,
+        Some("lmtp") => ListenerKind::Lmtp,
+        _ => ListenerKind::Mx,
+    };
+    let address = world.listen(kind);
+    let mut client = Client::connect(address).await;
+    let mut steps = dialog.steps.as_slice();
+    if dialog.setting("secure").is_some() {
+        // The greeting came in the clear.
+        steps = &steps[1..];
+        client.reply().await;
+        client.expect("EHLO client", "250 ").await;
+        client.expect("STARTTLS", "220 ").await;
+        client.secure().await;
+    }
+    let mut refused = 0;
+    for (step, number) in steps.iter().zip(1..) {
+        let context = format!("{}: step {number}, {step:?}", dialog.name);
+        match step {
+            Step::Send(bytes) => client.send(bytes).await,
+            Step::Line(pattern) => {
+                let line = client.line().await.unwrap_or_else(|| panic!("{context}: the server closed"));
+                assert!(matches(pattern, &line), "{context}: the server says {line:?}");
+                refused += usize::from(matches!(line.as_bytes()[0], b'4' | b'5') && line.as_bytes()[3] == b' ');
+            }
+            Step::Reply(code) => {
+                let line = client.reply().await;
+                assert!(line.starts_with(code.as_str()), "{context}: the server says {line:?}");
+            }
+            Step::Tls => client.secure().await,
+            Step::Close => assert!(client.is_closed().await, "{context}: the server goes on"),
+        }
+    }
+    // In LMTP a refused letter has a reply for each recipient; a last failed login has two.
+    if kind != ListenerKind::Lmtp {
+        let second_replies = usize::from(dialog.name == "auth_too_often");
+        let lines = world.refusals().await.split_off(before);
+        assert_eq!(lines.len(), refused - second_replies, "{}: one line for each refusal, in {lines:#?}", dialog.name);
+        world.assert_serves(address).await;
+    }
+}
