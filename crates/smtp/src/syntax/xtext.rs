@@ -12,6 +12,9 @@ use super::parameter::is_text_beyond_ascii;
 /// An `orcpt-parameter` has at most 500 characters (RFC 3461 §4.2).
 const ORCPT_BYTES_MAX: usize = 500;
 
+/// The type of addresses beyond ASCII (RFC 6533 §3).
+const UTF8_KIND: &str = "utf-8";
+
 /// Encodes a text: every octet outside `%d33-126`, `+` and `=` becomes `+` and two hexadecimal digits.
 #[must_use]
 pub fn encode(text: &str) -> String {
@@ -25,21 +28,26 @@ pub fn encode(text: &str) -> String {
 /// Decodes xtext of printable ASCII and spaces.
 #[must_use]
 pub fn decode(text: &str) -> Option<String> {
-    let mut decoded = String::with_capacity(text.len());
+    decode_text(text).filter(|text| text.is_ascii())
+}
+
+/// Decodes xtext of printable characters, those beyond ASCII as the octets of their UTF-8.
+fn decode_text(text: &str) -> Option<String> {
+    let mut decoded = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
-        let value = match byte {
+        decoded.push(match byte {
             b'+' => hex(bytes.next()?)? * 16 + hex(bytes.next()?)?,
             b'=' => return None,
             b'!'..=b'~' => byte,
             _ => return None,
-        };
-        match value {
-            b' '..=b'~' => decoded.push(char::from(value)),
-            _ => return None,
-        }
+        });
     }
-    Some(decoded)
+    String::from_utf8(decoded).ok().filter(|text| text.chars().all(is_printable))
+}
+
+fn is_printable(c: char) -> bool {
+    c.is_ascii_graphic() || c == ' ' || is_text_beyond_ascii(c)
 }
 
 /// Writes `ORCPT`'s value: addresses of the type `utf-8` in the ASCII form `utf-8-addr-xtext`, which every server with DSN can pass on.
@@ -69,14 +77,17 @@ pub fn decode_orcpt(value: &str, smtputf8: bool) -> Option<OriginalRecipient> {
     if !kind_right || address.is_empty() || value.len() > ORCPT_BYTES_MAX || (!smtputf8 && !value.is_ascii()) {
         return None;
     }
-    let address = if is_utf8_kind(kind) { decode_utf8_address(address)? } else { decode(address)? };
+    let address = if is_utf8_kind(kind) { decode_utf8_address(address)? } else { decode_text(address)? };
+    // A deviation: RFC 6533 §3 wants the type `utf-8` for it, Postfix writes `rfc822;b+C3+B8b@…`. What it means is clear; it is passed on
+    // as the RFC wants it.
+    let kind = if address.is_ascii() { kind } else { UTF8_KIND };
     let orcpt = OriginalRecipient { kind: kind.to_owned(), address };
     // It must fit in the form in which it is passed on, too.
     (encode_orcpt(&orcpt).len() <= ORCPT_BYTES_MAX).then_some(orcpt)
 }
 
 fn is_utf8_kind(kind: &str) -> bool {
-    kind.eq_ignore_ascii_case("utf-8")
+    kind.eq_ignore_ascii_case(UTF8_KIND)
 }
 
 /// `EmbeddedUnicodeChar = %x5C.78 "{" HEXPOINT "}"` among xtext and UTF-8.
@@ -100,7 +111,7 @@ fn decode_utf8_address(text: &str) -> Option<String> {
             '=' => return None,
             c => (c, tail),
         };
-        if !(decoded_char.is_ascii_graphic() || decoded_char == ' ' || is_text_beyond_ascii(decoded_char)) {
+        if !is_printable(decoded_char) {
             return None;
         }
         decoded.push(decoded_char);
