@@ -3,6 +3,9 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+/// Who the letters say they are from.
+pub const SENDER: &str = "alice@posthouse.test";
+
 /// A letter to send.
 #[derive(Debug, Clone)]
 pub struct Sample {
@@ -54,15 +57,15 @@ pub fn with_attachment(name: &str, bytes: usize) -> Vec<u8> {
     multipart(name, b"See the attachment.\r\n", &attachment(bytes))
 }
 
-/// So many addresses of one domain.
+/// So many addresses of one domain, each bob's with a detail.
 #[must_use]
 pub fn recipients(count: usize, domain: &str) -> Vec<String> {
-    (1..=count).map(|number| format!("user{number}@{domain}")).collect()
+    (1..=count).map(|number| format!("bob+{number}@{domain}")).collect()
 }
 
 fn head(name: &str, subject: &str) -> Vec<u8> {
     format!(
-        "From: Alice <alice@client.test>\r\nTo: Bob <bob@example.test>\r\nSubject: {subject}\r\nMessage-ID: <{name}@client.test>\r\n\
+        "From: Alice <{SENDER}>\r\nTo: Bob <bob@example.test>\r\nSubject: {subject}\r\nMessage-ID: <{name}@client.test>\r\n\
          Date: Mon, 23 Nov 2026 21:00:00 +0000\r\n"
     )
     .into_bytes()
@@ -70,7 +73,7 @@ fn head(name: &str, subject: &str) -> Vec<u8> {
 
 fn international() -> Vec<u8> {
     let mut bytes = head("smtputf8", "Grüße aus 東京");
-    bytes.extend_from_slice("X-Café: ja\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n".as_bytes());
+    bytes.extend_from_slice("X-Cafe: Café\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n".as_bytes());
     bytes.extend_from_slice("Content-Transfer-Encoding: 8bit\r\n\r\nПривет\r\n".as_bytes());
     bytes
 }

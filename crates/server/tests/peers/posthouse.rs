@@ -1,6 +1,6 @@
 //! Posthouse itself, as a process in the world.
 
-use crate::world::{PATIENCE, World, eventually, program, run_to_end};
+use crate::world::{PATIENCE, World, attempt, program, run_to_end};
 use posthouse_testkit::guard::Guard;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -45,9 +45,8 @@ impl Posthouse {
             manage(&config, &["account", "add", &format!("{name}@{domain}"), "--password-env", "POSTHOUSE_PASSWORD"]);
         }
         manage(&config, &["alias", "add", &format!("*@{domain}"), &format!("bob@{domain}")]);
-        let process = Guard::spawn(posthouse().args(["serve", "--config"]).arg(&config));
-        world.listening(address, 25);
-        world.listening(address, 995);
+        let mut process = Guard::spawn(posthouse().args(["serve", "--config"]).arg(&config));
+        process.expect(&format!("ready pop3s {address}:995"), PATIENCE);
         Posthouse { domain: domain.to_owned(), host, folder, process }
     }
 
@@ -83,7 +82,7 @@ impl Posthouse {
     pub(crate) fn take(&self, world: &World, count: usize) -> Vec<Vec<u8>> {
         let folder = world.folder(&format!("{}/fetched", self.domain));
         let mut letters = Vec::new();
-        eventually("letters did not arrive", || {
+        let all = attempt(|| {
             self.fetch(&folder, "bob");
             for file in fs::read_dir(&folder).unwrap() {
                 let file = file.unwrap().path();
@@ -92,7 +91,7 @@ impl Posthouse {
             }
             (letters.len() >= count).then_some(())
         });
-        assert_eq!(letters.len(), count);
+        assert!(all.is_some() && letters.len() == count, "{} of {count} letters arrived\n{}", letters.len(), self.log());
         letters
     }
 

@@ -95,3 +95,12 @@ impl Server {
         fs::read_to_string(self.folder.join(self.log)).unwrap_or_default()
     }
 }
+
+/// A failed test shows what the peer had to say.
+impl Drop for Server {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}:\n{}", self.domain, self.log());
+        }
+    }
+}

@@ -16,7 +16,7 @@ in_a_world! {
         let data = world.folder("try");
         let mut system = Guard::spawn(posthouse().args(["try", "--password", "secret", "--port-offset", "3000", "--data"]).arg(&data));
         system.expect("Ctrl-C", PATIENCE);
-        let ca = data.join("data/ca/ca.pem");
+        let ca = data.join("ca/ca.pem");
         let said = system.output();
         assert!(said.contains(ca.to_str().unwrap()), "the path of the authority is not in\n{said}");
         let mut classic = program("classic.py");

@@ -12,7 +12,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 /// How long anything may take before the test has failed; a machine under load is slow.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
 
 const INSIDE: &str = "POSTHOUSE_WORLD";
 
@@ -54,7 +54,11 @@ pub(crate) fn run(path: &str, body: impl FnOnce(&World)) {
     }
     let myself = std::env::current_exe().unwrap();
     let mut inside = enter();
-    inside.arg(myself).args([name, "--exact", "--nocapture", "--test-threads=1"]).env(INSIDE, scratch.path());
+    inside
+        .arg(myself)
+        .args([name, "--exact", "--nocapture", "--test-threads=1"])
+        .env(INSIDE, scratch.path())
+        .env("RUST_BACKTRACE", "0");
     let output = inside.stdin(Stdio::null()).output().unwrap();
     let said = format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     // A name that fits no test would run none, and pass.
@@ -152,13 +156,18 @@ pub(crate) fn program(name: &str) -> Command {
 }
 
 /// Asks again and again until there is an answer.
-pub(crate) fn eventually<T>(otherwise: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn eventually<T>(otherwise: &str, ask: impl FnMut() -> Option<T>) -> T {
+    attempt(ask).unwrap_or_else(|| panic!("{otherwise}"))
+}
+
+/// Asks again and again until there is an answer or patience ends.
+pub(crate) fn attempt<T>(mut ask: impl FnMut() -> Option<T>) -> Option<T> {
     let until = Instant::now() + PATIENCE;
     loop {
-        if let Some(answer) = ask() {
+        let answer = ask();
+        if answer.is_some() || Instant::now() >= until {
             return answer;
         }
-        assert!(Instant::now() < until, "{otherwise}");
-        std::thread::sleep(Duration::from_millis(20));
+        std::thread::sleep(Duration::from_millis(50));
     }
 }

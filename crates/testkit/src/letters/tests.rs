@@ -31,5 +31,5 @@ fn recipients_differ() {
     let mut addresses = recipients(100, "a.test");
     addresses.dedup();
     assert_eq!(addresses.len(), 100);
-    assert_eq!(addresses[99], "user100@a.test");
+    assert_eq!(addresses[99], "bob+100@a.test");
 }

@@ -1,14 +1,15 @@
-// mailer.js HOST PORT starttls|tls CA USER PASSWORD FROM TO: one letter with nodemailer, as its manual does it.
+// mailer.js ADDRESS HOST PORT starttls|tls CA USER PASSWORD FROM TO: one letter with nodemailer, as its manual does it.
+// The address is given apart from the name: nodemailer looks up no names where there is no network but loopback.
 const nodemailer = require("nodemailer");
 const fs = require("fs");
 
-const [host, port, security, ca, user, pass, from, to] = process.argv.slice(2);
+const [address, host, port, security, ca, user, pass, from, to] = process.argv.slice(2);
 const transport = nodemailer.createTransport({
-  host,
+  host: address,
   port: Number(port),
   secure: security === "tls",
   requireTLS: true,
-  tls: { ca: fs.readFileSync(ca) },
+  tls: { servername: host, ca: fs.readFileSync(ca) },
   auth: { user, pass },
 });
 transport
