@@ -24,7 +24,7 @@ fn a_letter_that_is_accepted_reaches_the_inbox_and_is_whole() {
     let text = letter("whole", 200_000);
     let id = Smtp::open(server.address("mx")).unwrap().send("sender@elsewhere.test", "bob@example.test", &text).unwrap();
     let message = site.wait_for("bob", id);
-    let stored = String::from_utf8(site.read("bob", message.uid)).unwrap();
+    let stored = String::from_utf8(site.read_all("bob").remove(&message.uid).unwrap()).unwrap();
     assert!(stored.ends_with(&text), "the letter was changed");
     assert!(stored.contains("Return-Path: <sender@elsewhere.test>"), "{}", &stored[..500]);
     assert_eq!(server.stop().code(), Some(0));

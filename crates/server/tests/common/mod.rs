@@ -1,6 +1,7 @@
 //! A server as its own process, in a directory of its own, and a small plain-text SMTP client.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of this")]
 
+use std::collections::HashMap;
 use std::fs;
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use posthouse_directory::Directory;
 use posthouse_mail::LetterId;
+use posthouse_mailbox::{Mailboxes, Message, Uid};
 use posthouse_runtime::block_on;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
@@ -86,13 +88,13 @@ impl Site {
     }
 
     /// The letters in an inbox.
-    pub fn inbox(&self, name: &str) -> Vec<posthouse_mailbox::Message> {
-        let mailboxes = posthouse_mailbox::Mailboxes::open(&self.data().join("accounts")).unwrap();
+    pub fn inbox(&self, name: &str) -> Vec<Message> {
+        let mailboxes = Mailboxes::open(&self.data().join("accounts")).unwrap();
         block_on(mailboxes.inbox(self.account(name))).unwrap().unwrap()
     }
 
     /// Waits until a letter is in an inbox.
-    pub fn wait_for(&self, name: &str, letter: LetterId) -> posthouse_mailbox::Message {
+    pub fn wait_for(&self, name: &str, letter: LetterId) -> Message {
         let began = Instant::now();
         loop {
             if let Some(message) = self.inbox(name).into_iter().find(|message| message.letter == letter) {
@@ -103,12 +105,16 @@ impl Site {
         }
     }
 
-    /// The octets of a letter in an inbox.
-    pub fn read(&self, name: &str, uid: posthouse_mailbox::Uid) -> Vec<u8> {
-        let mailboxes = posthouse_mailbox::Mailboxes::open(&self.data().join("accounts")).unwrap();
+    /// The octets of every letter in an inbox.
+    pub fn read_all(&self, name: &str) -> HashMap<Uid, Vec<u8>> {
+        let mailboxes = Mailboxes::open(&self.data().join("accounts")).unwrap();
         block_on(async {
-            let mut body = mailboxes.read(self.account(name), uid).await.unwrap();
-            posthouse_runtime::stream::collect(&mut body, usize::MAX).await.unwrap()
+            let mut letters = HashMap::new();
+            for message in mailboxes.inbox(self.account(name)).await.unwrap() {
+                let mut body = mailboxes.read(self.account(name), message.uid).await.unwrap();
+                letters.insert(message.uid, posthouse_runtime::stream::collect(&mut body, usize::MAX).await.unwrap());
+            }
+            letters
         })
         .unwrap()
     }
