@@ -1,6 +1,6 @@
 //! Three processes: a client, the server it submits to, and the server that has the recipient.
 
-use crate::posthouse::{Posthouse, posthouse};
+use crate::posthouse::{PASSWORD, Posthouse, posthouse};
 use crate::relay::assert_kept;
 use crate::world::{in_a_world, run_to_end};
 use posthouse_testkit::letters;
@@ -30,6 +30,23 @@ in_a_world! {
         }
         first.stop();
         second.stop();
+    }
+
+    fn our_own_client_hands_a_letter_to_two_servers_at_once(world) {
+        let first = Posthouse::start(world, "posthouse.test", "127.0.0.2");
+        let second = Posthouse::start(world, "second.test", "127.0.0.6");
+        let mut send = posthouse();
+        send.args(["send", "--server", "smtp+starttls://mx.posthouse.test:587", "--user", "alice@posthouse.test", "--password-env", "POSTHOUSE_PASSWORD", "--ca"]);
+        send.arg(first.ca()).args(["--from", "alice@posthouse.test", "--to", "bob@posthouse.test", "--to", "bob@second.test"]);
+        send.args(["--subject", "Both", "--text", "One letter, two servers.", "--json"]).env("POSTHOUSE_PASSWORD", PASSWORD);
+        let said = run_to_end(&mut send);
+        for address in ["bob@posthouse.test", "bob@second.test"] {
+            assert!(said.contains(address), "{said}");
+        }
+        for server in [&first, &second] {
+            let letter = String::from_utf8(server.take(world, 1).remove(0)).unwrap();
+            assert!(letter.ends_with("\r\n\r\nOne letter, two servers.\r\n"), "{letter}");
+        }
     }
 
     fn a_domain_without_mail_is_bounced_at_once(world) {
