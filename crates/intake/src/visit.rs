@@ -3,6 +3,7 @@
 //! The protocol's state is the session's; here is what the session does not know. Both forget a letter at the same time, by
 //! [`Note::Abandoned`] or by the letter's end.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 use bytes::Bytes;
@@ -44,10 +45,19 @@ pub(crate) struct Begun {
     pub(crate) named: Vec<Address>,
     /// Whom the letter goes to: aliases followed, each once.
     pub(crate) recipients: Vec<Recipient>,
+    /// Their addresses.
+    pub(crate) known: HashSet<Address>,
     /// The aliases that were followed.
     pub(crate) expanded: Vec<(Address, Vec<Address>)>,
     /// From DATA or BDAT on.
     pub(crate) letter: Option<Incoming>,
+}
+
+impl Begun {
+    pub(crate) fn new(sender: SenderQuestion) -> Self {
+        let (named, recipients, expanded) = (Vec::new(), Vec::new(), Vec::new());
+        Self { sender, named, recipients, known: HashSet::new(), expanded, letter: None }
+    }
 }
 
 impl<'a> Visit<'a> {

@@ -103,6 +103,7 @@ fn aliases_are_followed_once_and_written_down() {
         client.expect("RCPT TO:<bob@example.org> NOTIFY=NEVER", "250 ").await;
         client.expect("RCPT TO:<team@example.org> NOTIFY=SUCCESS", "250 ").await;
         client.expect("RCPT TO:<Alice+list@Example.ORG> ORCPT=rfc822;first+40example.com", "250 ").await;
+        client.expect("RCPT TO:<team@example.org> NOTIFY=NEVER", "250 ").await;
         client.expect("DATA", "354 ").await;
         let reply = client.ask("Message-ID: <1@example.net>\r\n\r\nx\r\n.").await;
         let id: posthouse_mail::LetterId = reply.split(' ').nth(2).unwrap().parse().unwrap();

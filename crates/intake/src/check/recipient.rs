@@ -26,6 +26,11 @@ pub(crate) async fn recipient(visit: &mut Visit<'_>, question: RecipientQuestion
             Err(error) => return no_directory(&error),
         },
     };
+    if let Some(begun) = visit.begun.as_mut().filter(|begun| begun.named.contains(&address)) {
+        // Said again: nothing new to look up, and in LMTP one more reply.
+        begun.named.push(address);
+        return Verdict::Accept;
+    }
     let ends = match directory.route(&address).await {
         Ok(Route::Elsewhere) if may_relay(visit) => vec![address.clone()],
         Ok(Route::Elsewhere) => return reject(550, 7, 1, "relaying denied"),
@@ -65,7 +70,7 @@ fn add(visit: &mut Visit<'_>, address: Address, ends: Vec<Address>, question: Re
     let orcpt = question.orcpt.or_else(|| followed.then(|| original(&address)));
     for end in &ends {
         // Named twice, or through two aliases: one letter is enough.
-        if !begun.recipients.iter().any(|known| known.address == *end) {
+        if begun.known.insert(end.clone()) {
             begun.recipients.push(Recipient { address: end.clone(), notify: question.notify, orcpt: orcpt.clone() });
         }
     }

@@ -23,7 +23,7 @@ pub(crate) async fn sender(visit: &mut Visit<'_>, question: SenderQuestion) -> V
             }
         }
     }
-    visit.begun = Some(Begun { sender: question, named: Vec::new(), recipients: Vec::new(), expanded: Vec::new(), letter: None });
+    visit.begun = Some(Begun::new(question));
     Verdict::Accept
 }
 

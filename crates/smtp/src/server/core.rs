@@ -60,7 +60,12 @@ impl Core {
 
     /// Says yes.
     pub(super) fn say(&mut self, reply: &Reply) {
+        let before = self.out.len();
         reply.write_to(&mut self.out);
+        // `textstring = 1*(%d09 / %d32-126)` (RFC 5321 §4.2). What we quote may be more; RFC 6531 §3.7.4 lets it through in VRFY and EXPN alone.
+        for octet in self.out.iter_mut().skip(before).filter(|octet| !octet.is_ascii()) {
+            *octet = b'?';
+        }
     }
 
     /// Says the next step of a login. Not a [`Reply`], which may cut its text.
@@ -70,7 +75,7 @@ impl Core {
 
     /// Says no, and notes it.
     pub(super) fn refuse(&mut self, stage: Stage, about: Option<String>, reply: Reply) {
-        reply.write_to(&mut self.out);
+        self.say(&reply);
         self.notes.push_back(Note::Refused(Refusal { stage, about, reply }));
     }
 

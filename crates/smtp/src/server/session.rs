@@ -87,7 +87,13 @@ impl Session {
                 Step::Out(output) => return output,
                 Step::Idle => match self.core.take_held() {
                     Some(replies) => return Output::Send(replies),
-                    None if now < self.core.deadline => return Output::Wait(self.core.deadline),
+                    None if now < self.core.deadline => {
+                        // An idle connection holds no buffer: what is empty may still be large.
+                        if self.input.is_empty() {
+                            self.input = BytesMut::new();
+                        }
+                        return Output::Wait(self.core.deadline);
+                    }
                     None => self.state = self.core.end(self.stage(), replies::timeout(), CloseReason::Timeout),
                 },
             }

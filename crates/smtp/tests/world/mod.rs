@@ -137,7 +137,7 @@ impl World {
     pub(crate) fn line(&mut self) -> Option<String> {
         let end = self.heard.windows(2).position(|pair| pair == b"\r\n")?;
         let line = String::from_utf8(self.heard.drain(..end + 2).take(end).collect()).unwrap();
-        assert!(!line.contains(['\r', '\n', '\0']), "{line:?}");
+        assert!(line.is_ascii() && !line.contains(['\r', '\n', '\0']), "{line:?}");
         assert!(line.len() <= 510, "RFC 5321 §4.5.3.1.5: {line}");
         Some(line)
     }
