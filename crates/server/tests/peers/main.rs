@@ -1,6 +1,14 @@
 //! Tests with other people's programs: mail servers, clients and libraries.
 //!
 //! Each runs in a world of its own (`world.rs`); what cannot run is skipped by name.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "a failure here is a failed test, and the tests stand outside: real processes, real sockets, real time"
+)]
 
 mod hop;
 mod posthouse;
