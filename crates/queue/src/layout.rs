@@ -107,7 +107,7 @@ impl SegmentHeader {
 
     /// Reads the region before the first record; `None` for a segment that was never opened.
     ///
-    /// When the two copies differ an opening was torn. The later one is taken: what the segment held before had ended.
+    /// One valid copy is enough. A segment is cleared before it is opened anew, so two valid ones are the same.
     pub(crate) fn decode(region: &[u8]) -> Result<Option<Self>, LayoutError> {
         let region = region.get(..usize_of(SEGMENT_HEADER)).ok_or(LayoutError::Short)?;
         if region.iter().all(|&byte| byte == 0) {
@@ -115,8 +115,7 @@ impl SegmentHeader {
         }
         let (first, copy) = region.split_at(HEADER_COPY_AT);
         match (Self::decode_one(first), Self::decode_one(copy)) {
-            (Ok(a), Ok(b)) => Ok(Some(if a.seq >= b.seq { a } else { b })),
-            (Ok(one), Err(_)) | (Err(_), Ok(one)) => Ok(Some(one)),
+            (Ok(one), _) | (Err(_), Ok(one)) => Ok(Some(one)),
             // A later format must be named, not taken for rot.
             (_, Err(why @ LayoutError::Version(_))) | (Err(why), Err(_)) => Err(why),
         }

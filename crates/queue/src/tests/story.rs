@@ -10,9 +10,11 @@ use posthouse_runtime::block_on;
 
 use crate::body::fetch;
 use crate::index::{Shared, Sizes, Which};
-use crate::layout;
+use crate::layout::{self, Kind, LogKind, SegmentHeader};
 use crate::lease::{Told, tell};
 use crate::recover::recover;
+use crate::scan::{Find, Scan};
+use crate::storage::Storage;
 use crate::storage::fault::World;
 use crate::{Draft, Lease, Letter, Origin, Queue, QueueError, RecipientEnd, RecipientState};
 
@@ -217,6 +219,7 @@ impl Run {
 
 /// What a spool holds after recovery: letters with their bodies.
 pub(crate) fn contents(world: &World) -> HashMap<LetterId, (Told, Vec<u8>)> {
+    check_dones(world);
     let recovery = recover(world, TINY).unwrap();
     let ids: Vec<_> = recovery.index.entries().map(|entry| entry.id).collect();
     let shared = Shared::new(recovery.index, TINY);
@@ -232,6 +235,28 @@ pub(crate) fn contents(world: &World) -> HashMap<LetterId, (Told, Vec<u8>)> {
         (told, body)
     };
     ids.into_iter().map(|id| (id, read(id))).collect()
+}
+
+/// Invariant I1 on the disk: where there is a copy of a letter in the cold log, the Done that ended it is in the cold log.
+pub(super) fn check_dones(world: &World) {
+    let mut letters: HashMap<LetterId, u64> = HashMap::new();
+    let mut dones: HashMap<(LetterId, bool), u64> = HashMap::new();
+    for name in world.list().unwrap() {
+        let octets = world.octets(&name);
+        let Ok(Some(segment)) = SegmentHeader::decode(&octets) else { continue };
+        for find in Scan::new(&octets, segment.salt) {
+            let Find::Record { header, .. } = find else { continue };
+            if header.kind == Kind::Letter && segment.log == LogKind::Cold {
+                letters.insert(header.id, header.lsn);
+            } else if header.kind == Kind::Done {
+                dones.insert((header.id, segment.log == LogKind::Cold), header.lsn);
+            }
+        }
+    }
+    for (id, lsn) in letters {
+        let done = |cold| dones.get(&(id, cold)).is_some_and(|&done| done > lsn);
+        assert!(done(true) || !done(false), "{id} is in the cold log, and ended in the hot log alone");
+    }
 }
 
 impl Stories {

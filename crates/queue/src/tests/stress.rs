@@ -11,7 +11,7 @@ use posthouse_runtime::{block_on, task};
 use crate::storage::fault::World;
 use crate::{Queue, RecipientEnd};
 
-use super::story::{Dice, FAR, TINY, accept, letter, retry};
+use super::story::{Dice, FAR, TINY, accept, check_dones, letter, retry};
 
 const PRODUCERS: u64 = 8;
 const CONSUMERS: u64 = 3;
@@ -100,6 +100,7 @@ fn many_producers_and_consumers_with_restarts_lose_and_double_nothing() {
         for hand in hands {
             hand.join().unwrap();
         }
+        check_dones(&world);
     }
     assert!(!books.lock().unwrap().queued.is_empty());
 }

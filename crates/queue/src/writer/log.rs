@@ -60,8 +60,8 @@ pub(crate) struct Log {
     pub(crate) blanks: VecDeque<Blank>,
     /// Whether the last segment takes records. Never one of an earlier run: what stands behind its last record is not known.
     pub(crate) open: bool,
-    /// Whether the last opening has not been synced yet. Until it is there is no other: two headers in flight could reach the
-    /// disk in the wrong order, and a Done vanish before the letter it ended.
+    /// Whether the last opening has not been synced yet. Until it is there is no other, so that what a crash leaves unsynced is in the
+    /// last two segments: recovery relies on it.
     pub(crate) opening_unsynced: bool,
 }
 
@@ -94,7 +94,7 @@ impl Log {
         self.segments.binary_search_by_key(&piece.seq, |segment| segment.header.seq).is_ok()
     }
 
-    /// How many of the oldest segments hold nothing that counts: those that may be overwritten, in this order.
+    /// How many of the oldest segments hold nothing that counts: those that may be made blank, in this order.
     pub(crate) fn reusable(&self) -> usize {
         self.segments.iter().take(self.sealed()).take_while(|segment| segment.live == 0).count()
     }

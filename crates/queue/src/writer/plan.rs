@@ -95,38 +95,51 @@ impl Writer {
     }
 
     fn plan_record(&mut self, batch: &mut Batch, record: Record) -> Result<Planned<Op>, Broken> {
-        let entry = self.shared.index().entry(record.key).map(|entry| (entry.letter, entry.derived));
-        let Some((letter, derived)) = entry else {
-            let error = QueueError::Gone(record.id);
-            self.refuse(Op::Record(record), &error);
-            return Ok(Planned::Done);
-        };
-        // Where the letter's record is, there go the records about it, so that the log that holds a copy of the letter also holds
-        // the Done that ends it.
-        let log = if self.logs.cold.holds(letter) { LogKind::Cold } else { LogKind::Hot };
         let body = record.progress.as_ref().map(|(body, _)| Bytes::clone(body)).unwrap_or_default();
         let kind = if record.progress.is_some() { Kind::Progress } else { Kind::Done };
         let word = record.progress.as_ref().map_or(0, |(_, next)| next.0);
-        let header = RecordHeader { word, ..header(kind, derived, record.id, &[&body]) };
-        match self.room(batch, log, Class::State, header.stride())? {
-            Room::Ready => {
-                let lsn = self.logs.next_lsn;
-                if let Some(piece) = self.put(batch, log, header, &[&body]) {
-                    batch.must_sync = true;
-                    let tomb = (log == LogKind::Cold).then_some((piece.seq, RecordHeader { lsn, ..header }));
-                    batch.effects.push(match kind {
-                        Kind::Progress => Effect::Progress { piece, record },
-                        Kind::Done | Kind::Chunk | Kind::Letter => Effect::Done { record, tomb },
-                    });
-                }
-                Ok(Planned::Done)
-            }
-            Room::Later => Ok(Planned::Later(Op::Record(record))),
-            Room::Full(error) => {
+        let mut header = RecordHeader { word, ..header(kind, false, record.id, &[&body]) };
+        loop {
+            let Some((log, derived)) = self.home(&record) else {
+                let error = QueueError::Gone(record.id);
                 self.refuse(Op::Record(record), &error);
-                Ok(Planned::Done)
+                return Ok(Planned::Done);
+            };
+            header.derived = derived;
+            match self.room(batch, log, Class::State, header.stride())? {
+                // Making room may just have copied this very letter to the cold log.
+                Room::Ready if self.home(&record) != Some((log, derived)) => {}
+                Room::Ready => {
+                    self.put_record(batch, log, header, &body, record);
+                    return Ok(Planned::Done);
+                }
+                Room::Later => return Ok(Planned::Later(Op::Record(record))),
+                Room::Full(error) => {
+                    self.refuse(Op::Record(record), &error);
+                    return Ok(Planned::Done);
+                }
             }
         }
+    }
+
+    /// The log that holds the letter's record. What is written about the letter goes there as well, so that the log that holds a
+    /// copy of the letter also holds the Done that ends it.
+    fn home(&self, record: &Record) -> Option<(LogKind, bool)> {
+        let index = self.shared.index();
+        let entry = index.entry(record.key)?;
+        let log = if self.logs.cold.holds(entry.letter) { LogKind::Cold } else { LogKind::Hot };
+        Some((log, entry.derived))
+    }
+
+    fn put_record(&mut self, batch: &mut Batch, log: LogKind, header: RecordHeader, body: &Bytes, record: Record) {
+        let lsn = self.logs.next_lsn;
+        let Some(piece) = self.put(batch, log, header, &[body]) else { return };
+        batch.must_sync = true;
+        let tomb = (log == LogKind::Cold).then_some((piece.seq, RecordHeader { lsn, ..header }));
+        batch.effects.push(match record.progress {
+            Some(_) => Effect::Progress { piece, record },
+            None => Effect::Done { record, tomb },
+        });
     }
 
     /// Puts a record with a new LSN where [`Writer::room`] has found room.

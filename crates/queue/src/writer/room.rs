@@ -1,15 +1,16 @@
-//! Where the next record goes: the active segment, an old one overwritten, a blank, a new file; or nowhere, because it is full.
+//! Where the next record goes: the active segment, a blank, an old segment made blank, a new file; or nowhere, because it is full.
 //!
 //! Room is kept back for the records that end letters: new letters are refused one segment before the end, copies one cold
 //! segment before. A lack of room loses nothing and passes.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::sync::Arc;
 
 use posthouse_runtime::clock;
 
 use crate::error::QueueError;
-use crate::layout::LogKind;
+use crate::layout::{LogKind, SEGMENT_HEADER, usize_of};
+use crate::storage;
 
 use super::batch::Batch;
 use super::log::{Blank, file_name};
@@ -126,23 +127,37 @@ impl Writer {
         Ok(true)
     }
 
-    /// The oldest dead segment first: it is likely still in the page cache, and the ring stays small.
     fn take_blank(&mut self, kind: LogKind) -> Result<Option<Blank>, Broken> {
-        while kind == LogKind::Hot && self.logs.hot.reusable() > 0 {
-            let Some(dead) = self.logs.hot.segments.pop_front() else { break };
-            self.shared.index().forget_file(dead.header.seq);
-            let surplus = self.logs.hot.files() >= self.shared.sizes.hot_max;
-            if dead.header.capacity == self.shared.sizes.segment && !surplus {
-                return Ok(Some(Blank { name: dead.name, file: dead.file }));
-            }
-            // Gone for good before anything younger is overwritten, for the same reason that openings are synced one by one.
-            let removed = self.storage.remove(&dead.name).and_then(|()| self.storage.sync_dir());
-            removed.map_err(|cause| Broken { what: "a segment could not be removed", cause })?;
+        while kind == LogKind::Hot && self.logs.hot.blanks.is_empty() && self.logs.hot.reusable() > 0 {
+            self.blank_oldest()?;
         }
-        if let Some(blank) = self.logs.log(kind).blanks.pop_front() {
-            return Ok(Some(blank));
+        match self.logs.log(kind).blanks.pop_front() {
+            Some(blank) => Ok(Some(blank)),
+            None => Ok(self.create(kind)),
         }
-        Ok(self.create(kind))
+    }
+
+    /// Makes a blank of the oldest hot segment, which holds nothing that counts.
+    ///
+    /// Its header goes first, and durably. If new records were written under the old header, a power cut in that write could leave
+    /// the old header with an old letter, and the Done that ended it overwritten.
+    pub(super) fn blank_oldest(&mut self) -> Result<(), Broken> {
+        let surplus = self.logs.hot.files() > self.shared.sizes.hot_max;
+        let Some(dead) = self.logs.hot.segments.front() else { return Ok(()) };
+        let fits = dead.header.capacity == self.shared.sizes.segment && !surplus;
+        let gone = if fits {
+            let zeroes = vec![0; usize_of(SEGMENT_HEADER)];
+            storage::write_all(dead.file.as_ref(), &mut [IoSlice::new(&zeroes)], 0).and_then(|()| dead.file.sync_data())
+        } else {
+            self.storage.remove(&dead.name).and_then(|()| self.storage.sync_dir())
+        };
+        gone.map_err(|cause| Broken { what: "a segment could not be cleared", cause })?;
+        let Some(dead) = self.logs.hot.segments.pop_front() else { return Ok(()) };
+        self.shared.index().forget_file(dead.header.seq);
+        if fits {
+            self.logs.hot.blanks.push_back(Blank { name: dead.name, file: dead.file });
+        }
+        Ok(())
     }
 
     pub(super) fn may_create(&self) -> bool {

@@ -44,6 +44,11 @@ impl Writer {
     }
 
     fn step(&mut self) -> Result<bool, Broken> {
+        if self.logs.hot.blanks.is_empty() && self.logs.hot.reusable() > 0 {
+            // Now, so that no batch has to wait for it.
+            self.blank_oldest()?;
+            return Ok(true);
+        }
         if self.usable_hot() < self.low_water() && self.evacuate()? {
             return Ok(true);
         }
@@ -110,10 +115,6 @@ impl Writer {
         let worth = if near_limit { kept.saturating_mul(8) < used.saturating_mul(7) } else { kept.saturating_mul(2) < used };
         if !empty && (sealed < 2 || !worth) {
             return Ok(false);
-        }
-        // What counts as overwritten must be so on the disk before a Done is let go for it.
-        if self.logs.hot.opening_unsynced {
-            self.sync()?;
         }
         let (seq, live, file) = (oldest_seq(self), oldest_live(self), oldest_file(self));
         if empty {
