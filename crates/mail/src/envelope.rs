@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::address::{Address, AddressError};
+use crate::time::UnixMillis;
 
 /// `Reverse-path = Path / "<>"` (RFC 5321 §4.1.2): where a failure is reported; empty for letters that must never be answered.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
@@ -24,6 +25,56 @@ pub struct Envelope {
     pub ret: Option<Ret>,
     /// `ENVID=`, decoded: printable ASCII, at most 100 octets (RFC 3461 §4.4).
     pub envid: Option<String>,
+    /// `MT-PRIORITY=` (RFC 6710 §4).
+    pub priority: Priority,
+    /// `HOLDFOR=` or `HOLDUNTIL=`: when it may leave at the earliest (RFC 4865).
+    pub release_at: Option<UnixMillis>,
+    /// `BY=` (RFC 2852).
+    pub deliver_by: Option<DeliverBy>,
+}
+
+/// `MT-PRIORITY=` (RFC 6710 §4): from −9 to 9, 0 when nothing is said.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Priority(i8);
+
+impl Priority {
+    /// A priority; `None` outside −9 … 9.
+    #[must_use]
+    pub fn new(level: i8) -> Option<Self> {
+        (-9..=9).contains(&level).then_some(Self(level))
+    }
+
+    /// The level, from −9 to 9.
+    #[must_use]
+    pub const fn level(self) -> i8 {
+        self.0
+    }
+}
+
+impl fmt::Display for Priority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// `BY=` with its seconds made a point in time (RFC 2852 §4).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DeliverBy {
+    /// When the letter is to have been delivered.
+    pub at: UnixMillis,
+    /// What follows when it is not.
+    pub mode: ByMode,
+    /// Whether each hop reports that it has relayed the letter (the `T` of by-mode).
+    pub trace: bool,
+}
+
+/// The by-mode of `BY=` (RFC 2852 §4).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ByMode {
+    /// `R`: it goes back to its sender.
+    Return,
+    /// `N`: its sender is told, and it is tried further.
+    Notify,
 }
 
 /// One `RCPT TO`.
@@ -127,6 +178,16 @@ impl Envelope {
     /// An envelope with nothing asked for.
     #[must_use]
     pub fn new(reverse_path: ReversePath, recipients: Vec<Recipient>) -> Self {
-        Self { reverse_path, recipients, body: BodyKind::default(), smtputf8: false, ret: None, envid: None }
+        Self {
+            reverse_path,
+            recipients,
+            body: BodyKind::default(),
+            smtputf8: false,
+            ret: None,
+            envid: None,
+            priority: Priority::default(),
+            release_at: None,
+            deliver_by: None,
+        }
     }
 }

@@ -19,7 +19,7 @@ mod time;
 
 pub use address::{Address, AddressError, LocalPart};
 pub use domain::{Domain, DomainError};
-pub use envelope::{BodyKind, Envelope, Notify, OriginalRecipient, Recipient, Ret, ReversePath};
+pub use envelope::{BodyKind, ByMode, DeliverBy, Envelope, Notify, OriginalRecipient, Priority, Recipient, Ret, ReversePath};
 pub use id::{IdError, LetterId};
 pub use reply::Reply;
 pub use status::{Class, Status, StatusError};

@@ -18,8 +18,10 @@
 //! like a record are ever taken for one.
 
 use bytes::Bytes;
-use posthouse_mail::{Address, BodyKind, Class, Envelope, LetterId, Notify, OriginalRecipient, Recipient, Reply};
-use posthouse_mail::{Ret, ReversePath, Status, UnixMillis};
+use posthouse_mail::{
+    Address, BodyKind, ByMode, Class, DeliverBy, Envelope, LetterId, Notify, OriginalRecipient, Priority, Recipient, Reply, Ret,
+    ReversePath, Status, UnixMillis,
+};
 use thiserror::Error;
 
 use crate::letter::{DeliveryState, Letter, Origin, RecipientState};
@@ -29,7 +31,7 @@ mod codec;
 use codec::{Put, Take};
 
 /// The format this build writes, and the only one it reads.
-pub(crate) const VERSION: u16 = 1;
+pub(crate) const VERSION: u16 = 2;
 /// Records begin on multiples of this.
 pub(crate) const ALIGN: u32 = 64;
 /// The octets before a record's body.
@@ -294,6 +296,16 @@ fn encode_envelope(envelope: &Envelope, out: &mut Vec<u8>) {
         Some(Ret::Headers) => 2,
     });
     out.maybe(envelope.envid.as_deref());
+    out.i8(envelope.priority.level());
+    out.u64(envelope.release_at.map_or(0, |at| at.0));
+    out.u8(match envelope.deliver_by {
+        None => 0,
+        Some(DeliverBy { mode: ByMode::Return, trace, .. }) => 1 | u8::from(trace) << 7,
+        Some(DeliverBy { mode: ByMode::Notify, trace, .. }) => 2 | u8::from(trace) << 7,
+    });
+    if let Some(by) = envelope.deliver_by {
+        out.u64(by.at.0);
+    }
     out.count(envelope.recipients.len());
     for recipient in &envelope.recipients {
         out.text(&recipient.address.to_string());
@@ -358,9 +370,23 @@ fn decode_envelope(take: &mut Take<'_>) -> Result<Envelope, LayoutError> {
         _ => return Err(LayoutError::Value),
     };
     let envid = take.maybe()?;
+    let priority = Priority::new(take.i8()?).ok_or(LayoutError::Value)?;
+    let release_at = Some(UnixMillis(take.u64()?)).filter(|at| at.0 != 0);
+    let deliver_by = decode_deliver_by(take)?;
     let count = take.count()?;
     let recipients = (0..count).map(|_| decode_recipient(take)).collect::<Result<Vec<_>, _>>()?;
-    Ok(Envelope { reverse_path, recipients, body, smtputf8, ret, envid })
+    Ok(Envelope { reverse_path, recipients, body, smtputf8, ret, envid, priority, release_at, deliver_by })
+}
+
+fn decode_deliver_by(take: &mut Take<'_>) -> Result<Option<DeliverBy>, LayoutError> {
+    let word = take.u8()?;
+    let mode = match word & 0x7f {
+        0 => return Ok(None),
+        1 => ByMode::Return,
+        2 => ByMode::Notify,
+        _ => return Err(LayoutError::Value),
+    };
+    Ok(Some(DeliverBy { at: UnixMillis(take.u64()?), mode, trace: word & 0x80 != 0 }))
 }
 
 fn decode_recipient(take: &mut Take<'_>) -> Result<Recipient, LayoutError> {

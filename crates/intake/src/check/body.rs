@@ -63,12 +63,11 @@ fn queued(visit: &Visit<'_>, begun: &Begun, is_ascii: bool) -> Letter {
     let (smtputf8, ret) = (begun.sender.smtputf8, begun.sender.ret);
     Letter {
         envelope: Envelope {
-            reverse_path: begun.sender.path.clone(),
-            recipients: begun.recipients.clone(),
             body,
             smtputf8,
             ret,
             envid: begun.sender.envid.clone(),
+            ..Envelope::new(begun.sender.path.clone(), begun.recipients.clone())
         },
         arrived: UnixMillis(clock::unix_millis()),
         origin: Origin {

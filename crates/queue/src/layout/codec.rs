@@ -8,6 +8,7 @@ const NONE: u32 = u32::MAX;
 /// Writing.
 pub(super) trait Put {
     fn u8(&mut self, n: u8);
+    fn i8(&mut self, n: i8);
     fn u16(&mut self, n: u16);
     fn u32(&mut self, n: u32);
     fn u64(&mut self, n: u64);
@@ -20,6 +21,10 @@ pub(super) trait Put {
 impl Put for Vec<u8> {
     fn u8(&mut self, n: u8) {
         self.push(n);
+    }
+
+    fn i8(&mut self, n: i8) {
+        self.extend_from_slice(&n.to_le_bytes());
     }
 
     fn u16(&mut self, n: u16) {
@@ -73,6 +78,10 @@ impl<'a> Take<'a> {
 
     pub(super) fn u8(&mut self) -> Result<u8, LayoutError> {
         Ok(u8::from_le_bytes(self.array()?))
+    }
+
+    pub(super) fn i8(&mut self) -> Result<i8, LayoutError> {
+        Ok(i8::from_le_bytes(self.array()?))
     }
 
     pub(super) fn u16(&mut self) -> Result<u16, LayoutError> {

@@ -12,6 +12,9 @@ fn letter() -> Letter {
     envelope.smtputf8 = true;
     envelope.ret = Some(Ret::Headers);
     envelope.envid = Some("QQ314159".to_owned());
+    envelope.priority = Priority::new(-4).unwrap();
+    envelope.release_at = Some(UnixMillis(1_795_494_800_000));
+    envelope.deliver_by = Some(DeliverBy { at: UnixMillis(1_795_494_900_000), mode: ByMode::Notify, trace: true });
     envelope.recipients[0].notify = Some(Notify { success: true, failure: false, delay: true });
     envelope.recipients[1].notify = Some(Notify::default());
     envelope.recipients[1].orcpt =
