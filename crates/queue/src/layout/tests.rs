@@ -142,7 +142,7 @@ fn a_blank_segment_and_a_strange_one_are_told_apart() {
 #[test]
 fn a_later_format_is_named() {
     let mut one = SegmentHeader { log: LogKind::Hot, seq: 1, salt: 1, first_lsn: 1, capacity: 1 }.encode();
-    one[8] = 2;
+    one[8..10].copy_from_slice(&(VERSION + 1).to_le_bytes());
     let crc = crc32fast::hash(&one[..HEADER_BYTES - 4]);
     one[HEADER_BYTES - 4..HEADER_BYTES].copy_from_slice(&crc.to_le_bytes());
     one.copy_within(..HEADER_COPY_AT, HEADER_COPY_AT);
@@ -151,7 +151,7 @@ fn a_later_format_is_named() {
     {
         let mut torn = one.clone();
         torn[lost].fill(0);
-        assert_eq!(SegmentHeader::decode(&torn), Err(LayoutError::Version(2)), "{what} is lost");
+        assert_eq!(SegmentHeader::decode(&torn), Err(LayoutError::Version(VERSION + 1)), "{what} is lost");
     }
 }
 
