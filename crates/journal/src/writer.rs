@@ -6,12 +6,12 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
 use posthouse_mail::UnixMillis;
+use posthouse_runtime::actor::{self, BoundedSender, Inbox, Received};
 use posthouse_runtime::sync::oneshot;
 use posthouse_runtime::{clock, task};
 
@@ -37,7 +37,7 @@ enum Order {
 
 /// The way to the thread.
 pub(crate) struct Writer {
-    orders: SyncSender<Order>,
+    orders: BoundedSender<Order>,
     lost: Arc<AtomicU64>,
 }
 
@@ -45,21 +45,18 @@ impl Writer {
     /// Opens the file and starts the thread.
     pub(crate) fn start(path: &Path, settings: Settings) -> Result<Self, JournalError> {
         let connection = store::open_writer(path)?;
-        let (orders, waiting) = sync_channel(WAITING_MAX);
+        let (orders, waiting) = actor::bounded_inbox(WAITING_MAX);
         let lost = Arc::new(AtomicU64::new(0));
         let thread = Thread { connection, settings, lost: Arc::clone(&lost), told: 0, pruned: None };
-        task::thread("journal", move || thread.run(&waiting)).map_err(|error| JournalError::at(path, error))?;
+        actor::start("journal", thread.run(waiting)).map_err(|error| JournalError::at(path, error))?;
         Ok(Self { orders, lost })
     }
 
     /// Hands an entry over, or counts it as lost.
     pub(crate) fn record(&self, entry: Entry) {
-        match self.orders.try_send(Order::Write(Box::new(entry))) {
-            Ok(()) => {}
-            // Disconnected: the thread died of a fault of ours, which was logged there.
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
-                self.lost.fetch_add(1, Ordering::Relaxed);
-            }
+        // Full; or the thread died of a fault of ours, which was logged there.
+        if self.orders.try_send(Order::Write(Box::new(entry))).is_err() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -92,27 +89,29 @@ struct Thread {
 }
 
 impl Thread {
-    fn run(mut self, waiting: &Receiver<Order>) {
+    async fn run(mut self, mut waiting: Inbox<Order>) {
         loop {
             let wait = if self.pruned.is_some() { PRUNE_EVERY } else { Duration::ZERO };
-            match waiting.recv_timeout(wait) {
-                Ok(first) => self.batch(first, waiting),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return,
+            match waiting.recv_within(wait).await {
+                Received::Message(first) => self.batch(first, &mut waiting),
+                Received::Nothing => {}
+                Received::Closed => return,
             }
             self.tell_lost();
             self.prune_when_due();
         }
     }
 
-    fn batch(&mut self, first: Order, waiting: &Receiver<Order>) {
+    fn batch(&mut self, first: Order, waiting: &mut Inbox<Order>) {
         let mut entries = Vec::new();
         let mut flushed = Vec::new();
-        for order in std::iter::once(first).chain(waiting.try_iter().take(BATCH_MAX - 1)) {
+        let mut next = Received::Message(first);
+        while let Received::Message(order) = next {
             match order {
                 Order::Write(entry) => entries.push(*entry),
                 Order::Flushed(done) => flushed.push(done),
             }
+            next = if entries.len() + flushed.len() < BATCH_MAX { waiting.try_recv() } else { Received::Nothing };
         }
         if !entries.is_empty()
             && let Err(error) = store::append(&mut self.connection, &entries)

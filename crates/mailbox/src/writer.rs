@@ -6,11 +6,10 @@
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use posthouse_runtime::actor::{self, Sender, SharedInbox};
 use posthouse_runtime::sync::oneshot;
-use posthouse_runtime::task;
 
 use crate::account::{Arrival, Uid};
 use crate::error::MailboxError;
@@ -39,11 +38,11 @@ struct Job {
 
 impl Writer {
     pub(crate) fn start(accounts: &Arc<Accounts>) -> Result<Self, MailboxError> {
-        let (turns, receiver) = channel();
-        let (waiting, receiver) = (Arc::new(Waiting::default()), Arc::new(Mutex::new(receiver)));
+        let (turns, inbox) = actor::inbox();
+        let (waiting, inbox) = (Arc::new(Waiting::default()), Arc::new(inbox.shared()));
         for _ in 0..THREADS {
-            let (accounts, waiting, receiver) = (Arc::clone(accounts), Arc::clone(&waiting), Arc::clone(&receiver));
-            task::thread("mailbox-writer", move || work(&accounts, &waiting, &receiver))
+            let (accounts, waiting, inbox) = (Arc::clone(accounts), Arc::clone(&waiting), Arc::clone(&inbox));
+            actor::start("mailbox-writer", work(accounts, waiting, inbox))
                 .map_err(|error| MailboxError::Storage(format!("no thread to write mail: {error}")))?;
         }
         Ok(Self { waiting, turns })
@@ -71,12 +70,10 @@ impl Writer {
     }
 }
 
-fn work(accounts: &Accounts, waiting: &Waiting, turns: &Mutex<Receiver<String>>) {
-    loop {
-        let turn = turns.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(account) = turn else { return };
+async fn work(accounts: Arc<Accounts>, waiting: Arc<Waiting>, turns: Arc<SharedInbox<String>>) {
+    while let Some(account) = turns.recv().await {
         // A panic costs the deliveries that wait for this account (their queue tries again), not the thread.
-        if catch_unwind(AssertUnwindSafe(|| serve(accounts, waiting, &account))).is_err() {
+        if catch_unwind(AssertUnwindSafe(|| serve(&accounts, &waiting, &account))).is_err() {
             tracing::error!(%account, "a delivery ended by a panic; this is a fault of ours");
             waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&account);
         }

@@ -1,11 +1,11 @@
 //! What the writer is asked to do, and the hand that asks.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, mpsc};
-use std::thread::JoinHandle;
 
 use bytes::Bytes;
 use posthouse_mail::{LetterId, UnixMillis};
+use posthouse_runtime::actor::{Actor, Sender};
 use posthouse_runtime::{clock, sync::oneshot};
 
 use crate::error::QueueError;
@@ -74,20 +74,20 @@ impl Op {
 #[derive(Debug)]
 pub(crate) struct Handle {
     pub(crate) shared: Arc<Shared>,
-    ops: Option<mpsc::Sender<Op>>,
-    writer: Option<JoinHandle<()>>,
+    ops: Option<Sender<Op>>,
+    writer: Option<Actor>,
     probed: AtomicU64,
 }
 
 impl Handle {
-    pub(crate) fn new(shared: Arc<Shared>, ops: mpsc::Sender<Op>, writer: JoinHandle<()>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, ops: Sender<Op>, writer: Actor) -> Self {
         Self { shared, ops: Some(ops), writer: Some(writer), probed: AtomicU64::new(0) }
     }
 
     /// Hands an op to the writer; one that is not there any more refuses by dropping the answer.
     pub(crate) fn send(&self, op: Op) {
         if let Some(ops) = &self.ops
-            && let Err(mpsc::SendError(op)) = ops.send(op)
+            && let Err(op) = ops.send(op)
         {
             op.refuse(self.gone());
         }
@@ -125,7 +125,7 @@ impl Drop for Handle {
         self.ops = None;
         if let Some(writer) = self.writer.take() {
             // A panic in it has been logged and has marked the log as failed.
-            let _ = writer.join();
+            writer.join();
         }
     }
 }

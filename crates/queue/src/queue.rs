@@ -1,11 +1,11 @@
 //! The queue as the rest of Posthouse sees it.
 
 use std::path::Path;
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::time::Duration;
 
 use posthouse_mail::{LetterId, UnixMillis};
-use posthouse_runtime::{clock, random, task};
+use posthouse_runtime::{actor, clock, random};
 
 use crate::draft::Draft;
 use crate::error::QueueError;
@@ -91,11 +91,10 @@ impl Queue {
         let recovered = recovery.recovered.clone();
         recovered.log();
         let shared = Arc::new(Shared::new(recovery.index, sizes));
-        let (sender, receiver) = mpsc::channel();
+        let (sender, receiver) = actor::inbox();
         let writer = Writer::new(Arc::clone(&shared), storage, recovery.logs, receiver)?;
-        let thread =
-            task::thread("spool", move || writer.run()).map_err(|error| QueueError::io("no thread for the spool", &error))?;
-        Ok((Self { handle: Arc::new(Handle::new(shared, sender, thread)) }, recovered))
+        let writer = actor::start("spool", writer.run()).map_err(|error| QueueError::io("no thread for the spool", &error))?;
+        Ok((Self { handle: Arc::new(Handle::new(shared, sender, writer)) }, recovered))
     }
 
     /// Begins a letter with an id of its own.

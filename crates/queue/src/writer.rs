@@ -8,9 +8,9 @@
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, TryRecvError};
 
 use posthouse_mail::{LetterId, UnixMillis};
+use posthouse_runtime::actor::{Inbox, Received};
 use posthouse_runtime::clock;
 use thiserror::Error;
 
@@ -56,7 +56,7 @@ pub(crate) struct Writer {
     shared: Arc<Shared>,
     storage: Arc<dyn Storage>,
     logs: Logs,
-    ops: Receiver<Op>,
+    ops: Inbox<Op>,
     /// Wishes that did not fit into the last batch.
     backlog: VecDeque<Op>,
     drafts: HashMap<u64, OpenDraft>,
@@ -68,14 +68,8 @@ pub(crate) struct Writer {
     blocked: Option<(u64, String)>,
 }
 
-enum Next {
-    Op(Op),
-    Nothing,
-    Closed,
-}
-
 impl Writer {
-    pub(crate) fn new(shared: Arc<Shared>, storage: Arc<dyn Storage>, logs: Logs, ops: Receiver<Op>) -> Result<Self, QueueError> {
+    pub(crate) fn new(shared: Arc<Shared>, storage: Arc<dyn Storage>, logs: Logs, ops: Inbox<Op>) -> Result<Self, QueueError> {
         let helper = Helper::start(Arc::clone(&storage)).map_err(|error| QueueError::io("no thread for the spool", &error))?;
         Ok(Self {
             shared,
@@ -92,39 +86,35 @@ impl Writer {
     }
 
     /// Serves until the last hand that asks is gone.
-    pub(crate) fn run(mut self) {
+    pub(crate) async fn run(mut self) {
         let _guard = FailOnPanic(Arc::clone(&self.shared));
-        if let Err(broken) = self.serve() {
+        if let Err(broken) = self.serve().await {
             tracing::error!(%broken, "the spool log has failed; letters are refused until it is opened again");
             self.shared.fail(broken.to_string());
-            self.refuse_all();
+            self.refuse_all().await;
         }
     }
 
-    fn serve(&mut self) -> Result<(), Broken> {
+    async fn serve(&mut self) -> Result<(), Broken> {
         let mut busy = true;
         loop {
-            match self.next(!busy) {
-                Next::Op(op) => self.commit(op)?,
-                Next::Nothing => {}
-                Next::Closed => return self.sync(),
+            match self.next(!busy).await {
+                Received::Message(op) => self.commit(op)?,
+                Received::Nothing => {}
+                Received::Closed => return self.sync(),
             }
             busy = self.upkeep()?;
         }
     }
 
-    fn next(&mut self, wait: bool) -> Next {
+    async fn next(&mut self, wait: bool) -> Received<Op> {
         if let Some(op) = self.backlog.pop_front() {
-            return Next::Op(op);
+            return Received::Message(op);
         }
         if wait {
-            return self.ops.recv().map_or(Next::Closed, Next::Op);
+            return self.ops.recv().await.map_or(Received::Closed, Received::Message);
         }
-        match self.ops.try_recv() {
-            Ok(op) => Next::Op(op),
-            Err(TryRecvError::Empty) => Next::Nothing,
-            Err(TryRecvError::Disconnected) => Next::Closed,
-        }
+        self.ops.try_recv()
     }
 
     /// Gathers a batch that begins with `op`, and makes it durable.
@@ -146,7 +136,10 @@ impl Writer {
             if batch.bytes >= self.shared.sizes.batch || batch.effects.len() >= BATCH_OPS_MAX {
                 break;
             }
-            next = self.backlog.pop_front().or_else(|| self.ops.try_recv().ok());
+            next = self.backlog.pop_front().or_else(|| match self.ops.try_recv() {
+                Received::Message(op) => Some(op),
+                Received::Nothing | Received::Closed => None,
+            });
         }
         self.flush(batch)
     }
@@ -204,15 +197,15 @@ impl Writer {
     }
 
     /// After a failure: answers everybody until nobody is left.
-    fn refuse_all(&mut self) {
+    async fn refuse_all(&mut self) {
         loop {
-            match self.next(true) {
-                Next::Op(op) => {
+            match self.next(true).await {
+                Received::Message(op) => {
                     let error = self.shared.check().err();
                     self.refuse(op, &error.unwrap_or_else(|| QueueError::Failed("the writer has ended".to_owned())));
                 }
-                Next::Nothing => {}
-                Next::Closed => return,
+                Received::Nothing => {}
+                Received::Closed => return,
             }
         }
     }

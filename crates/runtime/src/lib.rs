@@ -3,13 +3,14 @@
 //! Every other crate that waits, draws, connects, listens, encrypts or spawns does it through here, so that the whole of
 //! Posthouse can be run in a simulated world by replacing this crate. It knows nothing of mail, of protocols or of policy.
 //!
-//! A connection lives on one thread from accept to close ([`workers`]); work that blocks goes to [`task::blocking`] or to a
-//! thread of its own ([`task::thread`]). Tests and the command line start their futures with [`block_on`].
+//! A connection lives on one thread from accept to close ([`workers`]); work that blocks goes to [`task::blocking`] or to an
+//! [`actor`] with a thread of its own. Tests and the command line start their futures with [`block_on`].
 #![allow(clippy::disallowed_methods, reason = "this crate is the seam that the ban points to")]
 
 use std::future::Future;
 use std::io;
 
+pub mod actor;
 pub mod clock;
 pub mod gate;
 pub mod log;

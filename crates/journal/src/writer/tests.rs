@@ -11,7 +11,7 @@ fn entry(n: u64) -> Entry {
 
 #[test]
 fn what_does_not_fit_is_counted_and_never_waited_for() {
-    let (orders, waiting) = sync_channel(2);
+    let (orders, waiting) = actor::bounded_inbox(2);
     let writer = Writer { orders, lost: Arc::default() };
     for n in 0..5 {
         writer.record(entry(n));
@@ -24,7 +24,7 @@ fn what_does_not_fit_is_counted_and_never_waited_for() {
 
 #[test]
 fn a_flush_after_the_thread_is_gone_does_not_hang() {
-    let (orders, waiting) = sync_channel(1);
+    let (orders, waiting) = actor::bounded_inbox(1);
     drop(waiting);
     let writer = Writer { orders, lost: Arc::default() };
     posthouse_runtime::block_on(writer.flush()).unwrap();
@@ -37,10 +37,10 @@ fn a_write_that_fails_is_counted_and_the_flush_answered() {
     connection.execute_batch("DROP TABLE address").unwrap();
     let lost = Arc::new(AtomicU64::new(0));
     let mut thread = Thread { connection, settings: Settings::default(), lost: Arc::clone(&lost), told: 0, pruned: None };
-    let (orders, waiting) = sync_channel(8);
+    let (orders, mut waiting) = actor::bounded_inbox(8);
     let (done, mut told) = oneshot::channel();
-    orders.send(Order::Flushed(done)).unwrap();
-    thread.batch(Order::Write(Box::new(entry(1))), &waiting);
+    assert!(orders.send(Order::Flushed(done)).is_ok());
+    thread.batch(Order::Write(Box::new(entry(1))), &mut waiting);
     assert_eq!(lost.load(Ordering::Relaxed), 1);
     assert!(told.try_recv().is_ok());
     assert_eq!(store::find(&thread.connection, &Query::Letter(LetterId::new(UnixMillis(1), 1))).unwrap().len(), 0, "all or none");

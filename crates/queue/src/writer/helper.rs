@@ -6,10 +6,8 @@
 
 use std::io::{self, IoSlice};
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, Sender};
-use std::thread::JoinHandle;
 
-use posthouse_runtime::task;
+use posthouse_runtime::actor::{self, Actor, Inbox, Received, Sender};
 
 use crate::storage::{self, Storage};
 
@@ -27,17 +25,17 @@ enum Job {
 #[derive(Debug)]
 pub(super) struct Helper {
     jobs: Option<Sender<Job>>,
-    made: Receiver<io::Result<Blank>>,
+    made: Inbox<io::Result<Blank>>,
     pub(super) making: bool,
-    thread: Option<JoinHandle<()>>,
+    actor: Option<Actor>,
 }
 
 impl Helper {
     pub(super) fn start(storage: Arc<dyn Storage>) -> io::Result<Self> {
-        let (jobs, todo) = mpsc::channel();
-        let (done, made) = mpsc::channel();
-        let thread = task::thread("spool-helper", move || serve(storage.as_ref(), &todo, &done))?;
-        Ok(Self { jobs: Some(jobs), made, making: false, thread: Some(thread) })
+        let (jobs, todo) = actor::inbox();
+        let (done, made) = actor::inbox();
+        let actor = actor::start("spool-helper", serve(storage, todo, done))?;
+        Ok(Self { jobs: Some(jobs), made, making: false, actor: Some(actor) })
     }
 
     /// Asks for a zeroed file.
@@ -47,7 +45,7 @@ impl Helper {
 
     /// What has come of [`Helper::make`].
     pub(super) fn made(&mut self) -> Option<io::Result<Blank>> {
-        let made = self.made.try_recv().ok()?;
+        let Received::Message(made) = self.made.try_recv() else { return None };
         self.making = false;
         Some(made)
     }
@@ -65,19 +63,19 @@ impl Helper {
 impl Drop for Helper {
     fn drop(&mut self) {
         self.jobs = None;
-        if let Some(thread) = self.thread.take() {
+        if let Some(actor) = self.actor.take() {
             // A panic in it has been printed where it happened; what it made or removed is found when the spool is opened.
-            let _ = thread.join();
+            actor.join();
         }
     }
 }
 
-fn serve(storage: &dyn Storage, todo: &Receiver<Job>, done: &Sender<io::Result<Blank>>) {
+async fn serve(storage: Arc<dyn Storage>, mut todo: Inbox<Job>, done: Sender<io::Result<Blank>>) {
     let mut removing = true;
-    for job in todo {
+    while let Some(job) = todo.recv().await {
         match job {
             Job::Make { name, len } => {
-                let made = make(storage, name, len);
+                let made = make(storage.as_ref(), name, len);
                 if done.send(made).is_err() {
                     return;
                 }
