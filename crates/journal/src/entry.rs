@@ -134,6 +134,23 @@ pub enum Event {
         /// By whom.
         peer: Option<IpAddr>,
     },
+    /// An operator did something to a letter or to the queue.
+    Operator {
+        /// The user's name on this host, or the number where it has none.
+        by: String,
+        /// The user's number, as the kernel says.
+        uid: u32,
+        /// The process that asked.
+        pid: Option<u32>,
+        /// What was done: `hold`, `release`, `retry`, `remove`, `redirect`, `priority`, `suspend`, `resume`.
+        action: String,
+        /// The destination it was done to, when it was not a letter.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        destination: Option<String>,
+        /// With what: a host, a priority, a reason.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        detail: Option<String>,
+    },
 }
 
 /// How an attempt ended.
@@ -182,7 +199,8 @@ impl Event {
             | Self::Stored { .. }
             | Self::Bounced { .. }
             | Self::Discarded { .. }
-            | Self::Fetched { .. } => None,
+            | Self::Fetched { .. }
+            | Self::Operator { .. } => None,
         }
     }
 
@@ -197,6 +215,7 @@ impl Event {
             Self::Stored { to, account, .. } => vec![to, account],
             Self::Attempt { to, .. } | Self::Bounced { to, .. } | Self::Discarded { to, .. } => vec![to],
             Self::Login { account, .. } | Self::Fetched { account, .. } => vec![account],
+            Self::Operator { destination, .. } => destination.iter().map(String::as_str).collect(),
         }
     }
 
@@ -211,7 +230,8 @@ impl Event {
             | Self::Bounced { .. }
             | Self::Discarded { .. }
             | Self::Login { .. }
-            | Self::Fetched { .. } => None,
+            | Self::Fetched { .. }
+            | Self::Operator { .. } => None,
         }
     }
 }

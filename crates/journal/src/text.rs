@@ -54,6 +54,7 @@ impl Event {
                 write!(line, "{account} {verb} over {protocol} by {mechanism}, {}", Peer(*peer))
             }
             Self::Fetched { account, uid, peer } => write!(line, "message {uid} of account {account} was read, {}", Peer(*peer)),
+            Self::Operator { .. } => self.write_operator(line),
         }
     }
 
@@ -96,6 +97,20 @@ impl Event {
         }
         write!(line, ": {reply}")?;
         next.map_or(Ok(()), |next| write!(line, "; next try at {}", time_of_day(next)))
+    }
+
+    /// `the operator alice (uid 1000, process 4711): redirect, to relay.example`
+    fn write_operator(&self, line: &mut String) -> fmt::Result {
+        let Self::Operator { by, uid, pid, action, destination, detail } = self else { return Ok(()) };
+        write!(line, "the operator {by} (uid {uid}")?;
+        if let Some(pid) = pid {
+            write!(line, ", process {pid}")?;
+        }
+        write!(line, "): {action}")?;
+        if let Some(destination) = destination {
+            write!(line, " {destination}")?;
+        }
+        detail.as_ref().map_or(Ok(()), |detail| write!(line, ", {detail}"))
     }
 }
 

@@ -14,6 +14,17 @@ fn accepted() -> Event {
     }
 }
 
+fn operator(action: &str, destination: Option<&str>, detail: Option<&str>) -> Event {
+    Event::Operator {
+        by: "alice".to_owned(),
+        uid: 1000,
+        pid: Some(4711),
+        action: action.to_owned(),
+        destination: destination.map(str::to_owned),
+        detail: detail.map(str::to_owned),
+    }
+}
+
 /// Every kind of event once. A new kind belongs here.
 pub(crate) fn every_event() -> Vec<Event> {
     let text = str::to_owned;
@@ -47,6 +58,8 @@ pub(crate) fn every_event() -> Vec<Event> {
         Event::Discarded { to: text("bob@example.test"), why: text("removed by the operator") },
         Event::Login { protocol: text("smtp"), peer, account: text("alice"), mechanism: text("PLAIN"), ok: false },
         Event::Fetched { account: text("bob"), uid: 7, peer: None },
+        operator("redirect", None, Some("to relay.example:25")),
+        operator("suspend", Some("example.net"), None),
     ]
 }
 
@@ -74,4 +87,6 @@ fn an_event_is_found_by_each_address_it_names_once_and_folded() {
     assert_eq!(accepted().addresses(), ["alice@example.test", "bob@example.test", "carol@example.org"]);
     let refused = every_event().remove(2);
     assert_eq!(refused.addresses(), ["192.0.2.7", "nobody@example.test"], "the empty reverse-path is no address");
+    let suspended = every_event().pop().unwrap();
+    assert_eq!(suspended.addresses(), ["example.net"], "a suspension is found by its destination");
 }

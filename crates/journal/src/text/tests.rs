@@ -16,7 +16,9 @@ fn every_event_reads_as_a_sentence() {
 03:12:09.120  gave up on bob@example.test; letter ID tells the sender
 03:12:09.120  dropped for bob@example.test: removed by the operator
 03:12:09.120  alice was not let in over smtp by PLAIN, from 192.0.2.7
-03:12:09.120  message 7 of account bob was read, from this machine";
+03:12:09.120  message 7 of account bob was read, from this machine
+03:12:09.120  the operator alice (uid 1000, process 4711): redirect, to relay.example:25
+03:12:09.120  the operator alice (uid 1000, process 4711): suspend example.net";
     let id = posthouse_mail::LetterId::new(UnixMillis(1_795_489_929_120), 7).to_string();
     assert_eq!(lines.join("\n").replace(&id, "ID"), expected);
 }
