@@ -13,6 +13,7 @@ use std::io;
 pub mod actor;
 pub mod clock;
 pub mod gate;
+pub mod local;
 pub mod log;
 pub mod net;
 pub mod random;
@@ -22,6 +23,7 @@ pub mod stream;
 pub mod sync;
 pub mod task;
 pub mod tls;
+pub mod users;
 pub mod workers;
 
 pub use tokio::{join, select};

@@ -341,7 +341,7 @@ impl Stream {
 }
 
 /// One read of at most `room` octets that holds no memory while it waits.
-async fn read_some<S: AsyncRead + Unpin>(source: &mut S, buffer: &mut BytesMut, room: usize) -> io::Result<usize> {
+pub(crate) async fn read_some<S: AsyncRead + Unpin>(source: &mut S, buffer: &mut BytesMut, room: usize) -> io::Result<usize> {
     poll_fn(|context| poll_read_some(source, buffer, room, context)).await
 }
 
