@@ -101,7 +101,7 @@ impl BodyReader {
         Self { handle, id, key, size, chunks, next: 0 }
     }
 
-    async fn read_next(&mut self) -> Result<Option<Bytes>, QueueError> {
+    pub(crate) async fn read_next(&mut self) -> Result<Option<Bytes>, QueueError> {
         // Chunks first, then the tail, then nothing.
         let which = match self.next {
             index if index < self.chunks => Which::Chunk(index),

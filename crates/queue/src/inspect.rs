@@ -8,9 +8,10 @@ use posthouse_mail::LetterId;
 use crate::body::{self, Fetched};
 use crate::error::QueueError;
 use crate::index::Piece;
+use crate::layout;
 use crate::lease::told;
 use crate::letter::{Letter, RecipientState};
-use crate::recover::Recovered;
+use crate::recover::{Damage, Recovered};
 use crate::storage::{File, Storage};
 use crate::survey::{self, Alive, Found, Survey};
 
@@ -18,7 +19,7 @@ use crate::survey::{self, Alive, Found, Survey};
 const READINGS_MAX: usize = 5;
 
 /// What a spool held when it was read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Inspection {
     /// The queued letters, oldest first.
     pub letters: Vec<Queued>,
@@ -58,11 +59,37 @@ pub(crate) fn inspect(storage: &dyn Storage) -> Result<Inspection, QueueError> {
     }
 }
 
-/// One reading, and whether all letters could be read where the survey found them.
-fn read(storage: &dyn Storage, files: &[(String, crate::layout::LogKind, u32)]) -> Result<(Inspection, bool), QueueError> {
+/// The first octets of a letter's body; none when it is not there, or moved while it was looked for.
+pub(crate) fn peek(storage: &dyn Storage, id: LetterId, bytes_min: usize) -> Result<Vec<u8>, QueueError> {
+    let Reading { segments, alive, .. } = survey(storage, &survey::files(storage)?)?;
+    let mut begin = Vec::new();
+    let Some(alive) = alive.iter().find(|alive| alive.letter.header.id == id) else { return Ok(begin) };
+    for piece in &alive.chunks {
+        let Some(chunk) = fetch(&segments, id, *piece) else { return Ok(begin) };
+        begin.extend_from_slice(&chunk.body);
+        if begin.len() >= bytes_min {
+            return Ok(begin);
+        }
+    }
+    let letter = fetch(&segments, id, alive.letter.piece).and_then(|letter| layout::decode_letter(&letter.body).ok());
+    begin.extend_from_slice(letter.map(|letter| letter.tail).as_deref().unwrap_or_default());
+    Ok(begin)
+}
+
+type Segments = HashMap<u32, Arc<dyn File>>;
+
+/// What one reading of all segments found.
+struct Reading {
+    segments: Segments,
+    alive: Vec<Alive>,
+    torn: usize,
+    damages: Vec<Damage>,
+}
+
+fn survey(storage: &dyn Storage, files: &[(String, layout::LogKind, u32)]) -> Result<Reading, QueueError> {
     let mut survey = Survey::default();
     let mut data = Vec::new();
-    let mut segments: HashMap<u32, Arc<dyn File>> = HashMap::new();
+    let mut segments = Segments::new();
     let mut order = Vec::new();
     for (name, _, _) in files {
         if let Some(Found::Segment(segment, log)) = survey.read(storage, name, &mut data)? {
@@ -78,29 +105,37 @@ fn read(storage: &dyn Storage, files: &[(String, crate::layout::LogKind, u32)]) 
         .collect();
     let (tail_seqs, tails): (Vec<_>, Vec<_>) = tails.into_iter().unzip();
     survey.tell_torn(&tails);
+    let alive = survey.alive(&tail_seqs);
+    Ok(Reading { segments, alive, torn: survey.torn, damages: survey.damages })
+}
+
+/// One reading, and whether all letters could be read where the survey found them.
+fn read(storage: &dyn Storage, files: &[(String, layout::LogKind, u32)]) -> Result<(Inspection, bool), QueueError> {
+    let Reading { segments, alive, torn, damages } = survey(storage, files)?;
     let mut letters = Vec::new();
     let mut whole = true;
-    for alive in survey.alive(&tail_seqs) {
+    for alive in alive {
         match queued(&segments, &alive) {
             Some(queued) => letters.push(queued),
             None => whole = false,
         }
     }
     let octets = letters.iter().map(|queued| queued.size).sum();
-    let found = Recovered { letters: letters.len(), octets, torn: survey.torn, damages: survey.damages };
+    let found = Recovered { letters: letters.len(), octets, torn, damages };
     Ok((Inspection { letters, found }, whole))
 }
 
-fn queued(segments: &HashMap<u32, Arc<dyn File>>, alive: &Alive) -> Option<Queued> {
+fn fetch(segments: &Segments, id: LetterId, piece: Piece) -> Option<Fetched> {
+    let (header, body) = body::read_record(segments.get(&piece.seq)?.as_ref(), piece.offset, piece.len).ok()?;
+    (header.id == id).then_some(Fetched { header, body })
+}
+
+fn queued(segments: &Segments, alive: &Alive) -> Option<Queued> {
     let id = alive.letter.header.id;
-    let fetch = |piece: Piece| -> Option<Fetched> {
-        let (header, body) = body::read_record(segments.get(&piece.seq)?.as_ref(), piece.offset, piece.len).ok()?;
-        (header.id == id).then_some(Fetched { header, body })
-    };
-    let letter = fetch(alive.letter.piece)?;
+    let letter = fetch(segments, id, alive.letter.piece)?;
     let progress = match &alive.progress {
         None => None,
-        Some(fact) => Some(fetch(fact.piece)?),
+        Some(fact) => Some(fetch(segments, id, fact.piece)?),
     };
     let told = told(id, &letter, progress.as_ref()).ok()?;
     Some(Queued { id, letter: told.letter, recipients: told.recipients, size: told.size, leased: None })

@@ -7,6 +7,7 @@ use std::time::Duration;
 use posthouse_mail::{LetterId, UnixMillis};
 use posthouse_runtime::{actor, clock, random};
 
+use crate::body::BodyReader;
 use crate::draft::Draft;
 use crate::error::QueueError;
 use crate::index::{Key, Shared, Sizes};
@@ -221,6 +222,39 @@ impl Queue {
             Err(QueueError::Gone(_)) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// The first octets of a letter's body, at least `bytes_min` of them where there are so many, without leasing it: for an operator who
+    /// looks at its header. Nothing when it is not queued.
+    ///
+    /// # Errors
+    /// [`QueueError::Damaged`].
+    pub async fn peek(&self, id: LetterId, bytes_min: usize) -> Result<Vec<u8>, QueueError> {
+        let Some(key) = self.handle.shared.index().key(id) else { return Ok(Vec::new()) };
+        let told = match lease::tell(&self.handle.shared, id, key) {
+            Err(QueueError::Gone(_)) => return Ok(Vec::new()),
+            told => told?,
+        };
+        let mut body = BodyReader::new(Arc::clone(&self.handle), id, key, told.size, told.chunks);
+        let mut begin = Vec::new();
+        while begin.len() < bytes_min {
+            match body.read_next().await {
+                Ok(Some(chunk)) => begin.extend_from_slice(&chunk),
+                Ok(None) | Err(QueueError::Gone(_)) => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(begin)
+    }
+
+    /// As [`Queue::peek`], in a spool that no server has open, or that one does.
+    ///
+    /// # Errors
+    /// As [`Queue::open_read_only`].
+    pub fn peek_read_only(dir: &Path, id: LetterId, bytes_min: usize) -> Result<Vec<u8>, QueueError> {
+        let disk =
+            Disk::unlocked(dir).map_err(|error| QueueError::io(format!("cannot open the spool {}", dir.display()), &error))?;
+        inspect::peek(&disk, id, bytes_min)
     }
 
     /// Whether new letters can be taken.

@@ -52,6 +52,29 @@ fn bodies_of_all_sizes_come_back_also_after_a_restart() {
 }
 
 #[test]
+fn a_look_at_the_beginning_of_a_body_reads_no_more_of_it_and_leases_nothing() {
+    let dir = dir();
+    let body: Vec<u8> = (0..=250).cycle().take(1_000_000).collect();
+    block_on(async {
+        let queue = open(&dir);
+        let id = accept(&queue, letter(2, 1), &body).await.unwrap();
+        let small = accept(&queue, letter(2, 2), b"Subject: x\r\n\r\n").await.unwrap();
+        for bytes_min in [0, 1, 65_536, 65_537, 2_000_000] {
+            let begin = queue.peek(id, bytes_min).await.unwrap();
+            assert!(body.starts_with(&begin) && begin.len() >= bytes_min.min(body.len()), "{bytes_min}: {}", begin.len());
+            assert!(begin.len() < bytes_min.max(1) + 65_536, "{bytes_min}: {}", begin.len());
+            assert_eq!(Queue::peek_read_only(dir.path(), id, bytes_min).unwrap().len(), begin.len().max(65_536));
+        }
+        assert_eq!(queue.peek(small, 9).await.unwrap(), b"Subject: x\r\n\r\n");
+        let nobody = LetterId::new(UnixMillis(1), 1);
+        assert!(queue.peek(nobody, 9).await.unwrap().is_empty());
+        assert!(Queue::peek_read_only(dir.path(), nobody, 9).unwrap().is_empty());
+        assert_eq!(queue.lease_due(FAR, 9).len(), 2, "a look took a lease");
+    })
+    .unwrap();
+}
+
+#[test]
 fn a_second_opening_is_refused_until_the_first_is_dropped() {
     let dir = dir();
     let queue = open(&dir);
