@@ -11,6 +11,7 @@ mod derive;
 mod outcome;
 mod parcel;
 mod plan;
+mod remove;
 mod run;
 mod settings;
 mod settle;
@@ -18,6 +19,7 @@ mod sort;
 mod way;
 
 pub use context::Context;
+pub use remove::remove;
 pub use run::{round, run};
 pub use settings::{Settings, TlsPolicy};
 pub use way::{Way, WayError};
