@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use posthouse_directory::DirectoryError;
 use posthouse_journal::JournalError;
 use posthouse_mailbox::MailboxError;
+use posthouse_queue::QueueError;
 
 /// Why something could not be done.
 #[derive(Debug, Error)]
@@ -38,13 +40,45 @@ pub enum AdminError {
     /// Stored mail.
     #[error(transparent)]
     Mailbox(#[from] MailboxError),
+    /// Undelivered mail.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    /// The letter is not in the queue.
+    #[error("letter {0} is not in the queue")]
+    NotQueued(String),
+    /// What was asked for makes no sense.
+    #[error("{0}")]
+    Invalid(String),
+    /// It cannot be done at this moment.
+    #[error("{0}")]
+    Busy(String),
+    /// Only a running server can do it.
+    #[error("the server is not running; {0}")]
+    NotRunning(String),
+    /// The admin socket of a running server cannot be used.
+    #[error("the admin socket {}: {cause}", path.display())]
+    Socket {
+        /// Where it is.
+        path: PathBuf,
+        /// What the system said.
+        cause: std::io::Error,
+    },
+    /// What the server answered to a request.
+    #[error("{text}")]
+    Answered {
+        /// Whose fault it is.
+        kind: Kind,
+        /// The words.
+        text: String,
+    },
     /// A letter could not be read to its end.
     #[error("the letter could not be read: {0}")]
     Read(std::io::Error),
 }
 
 /// Whose fault an error is, and what to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// What was named does not exist.
     NotFound,
@@ -58,6 +92,12 @@ pub enum Kind {
     Setup,
     /// The disk or its rights.
     Storage,
+    /// The server does not run.
+    Stopped,
+    /// Whoever asks has no right to.
+    Denied,
+    /// Server and command line do not understand each other.
+    Protocol,
 }
 
 impl AdminError {
@@ -67,7 +107,16 @@ impl AdminError {
         match self {
             Self::NoData(_) => Kind::Setup,
             Self::Folder { .. } | Self::Read(_) => Kind::Storage,
-            Self::NoAccount(_) | Self::NoMail(_) => Kind::NotFound,
+            Self::NoAccount(_) | Self::NoMail(_) | Self::NotQueued(_) | Self::Queue(QueueError::Gone(_)) => Kind::NotFound,
+            Self::Invalid(_) => Kind::Invalid,
+            Self::Busy(_) => Kind::Busy,
+            Self::NotRunning(_) => Kind::Stopped,
+            Self::Socket { cause, .. } if cause.kind() == std::io::ErrorKind::PermissionDenied => Kind::Denied,
+            Self::Socket { .. } => Kind::Protocol,
+            Self::Answered { kind, .. } => *kind,
+            Self::Queue(QueueError::Full(_) | QueueError::Locked(_)) => Kind::Busy,
+            Self::Queue(QueueError::Format { .. }) => Kind::Setup,
+            Self::Queue(_) => Kind::Storage,
             Self::Directory(error) => directory_kind(error),
             Self::Journal(JournalError::Missing(_) | JournalError::Newer { .. }) => Kind::Setup,
             Self::Journal(_) => Kind::Storage,

@@ -1,14 +1,16 @@
 //! What an operator can do, written once for the command line and HTTP.
 //!
 //! [`Admin`] works on a data directory, beside a running server or without one: domains, accounts, aliases, the journal and the
-//! mailboxes. Results are typed and serialisable; what they are called in JSON is kept. It prints nothing, prompts for nothing, and
+//! mailboxes. [`queue`] works on undelivered mail, and [`socket`] is how the command line asks a running server to do that. Results are typed and serialisable; what they are called in JSON is kept. It prints nothing, prompts for nothing, and
 //! decides nothing about mail on its way. Its failure leaves everything as it was; [`AdminError::kind`] says whose fault it is.
 
 mod admin;
 mod error;
 mod mail;
 mod password;
+pub mod queue;
 mod results;
+pub mod socket;
 mod trace;
 
 pub use admin::Admin;

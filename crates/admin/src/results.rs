@@ -1,6 +1,6 @@
 //! What operations return. The field names are an interface: they are what scripts read.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use posthouse_directory::{Account, Alias};
 use posthouse_journal::Event;
@@ -84,7 +84,7 @@ pub struct Timeline {
 }
 
 /// One step.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TraceEntry {
     /// When, RFC 3339.
     pub at: String,

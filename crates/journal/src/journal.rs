@@ -74,6 +74,12 @@ impl Journal {
         self.0.writer.lost()
     }
 
+    /// A reader of the same file.
+    #[must_use]
+    pub fn reader(&self) -> Reader {
+        self.0.reader.clone()
+    }
+
     /// As [`Reader::query`].
     ///
     /// # Errors

@@ -18,6 +18,8 @@ mod identities;
 mod mail;
 #[path = "cli/manual.rs"]
 mod manual;
+#[path = "cli/queue.rs"]
+mod queue;
 #[path = "cli/send.rs"]
 mod send;
 

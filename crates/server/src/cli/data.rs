@@ -32,7 +32,8 @@ impl DataArgs {
         Admin::open_or_create(&self.directory()?).map_err(failure)
     }
 
-    fn directory(&self) -> Result<PathBuf, Failure> {
+    /// The directory.
+    pub(crate) fn directory(&self) -> Result<PathBuf, Failure> {
         if let Some(data) = &self.data {
             return Ok(data.clone());
         }
@@ -58,14 +59,21 @@ pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, AdminError>>) -> 
 
 /// The exit code that says whose fault it is.
 pub(crate) fn failure(error: AdminError) -> Failure {
-    let exit = match error.kind() {
+    Failure::new(exit(error.kind()), error)
+}
+
+/// As [`failure`], of a kind alone.
+pub(crate) fn exit(kind: Kind) -> Exit {
+    match kind {
         Kind::NotFound => Exit::NoUser,
         Kind::Conflict | Kind::Invalid => Exit::Data,
         Kind::Busy => Exit::TempFail,
         Kind::Setup => Exit::Config,
         Kind::Storage => Exit::Io,
-    };
-    Failure::new(exit, error)
+        Kind::Stopped => Exit::Unavailable,
+        Kind::Denied => Exit::NoPermission,
+        Kind::Protocol => Exit::Protocol,
+    }
 }
 
 /// Words of an argument that is not what it should be.

@@ -17,6 +17,7 @@ mod exit;
 mod mail;
 mod password;
 mod print;
+mod queue;
 mod reference;
 mod send;
 mod serve;
@@ -53,6 +54,7 @@ enum Command {
     Account(account::Args),
     Alias(alias::Args),
     Mail(mail::Args),
+    Queue(queue::Args),
     Trace(trace::Args),
     #[command(hide = true)]
     Reference(reference::Args),
@@ -69,6 +71,7 @@ impl Command {
             Self::Account(args) => account::run(args, printer),
             Self::Alias(args) => alias::run(args, printer),
             Self::Mail(args) => mail::run(args, printer),
+            Self::Queue(args) => queue::run(args, printer),
             Self::Trace(args) => trace::run(args, printer),
             Self::Reference(args) => reference::run(args, printer),
         }

@@ -6,11 +6,14 @@ use std::sync::Arc;
 use tracing::{info, warn};
 
 use posthouse_access::Pop3;
+use posthouse_admin::queue::Desk;
+use posthouse_admin::socket::{self, Office};
 use posthouse_delivery::Way;
 use posthouse_dns::Resolver;
 use posthouse_mail::Domain;
 use posthouse_runtime::clock;
 use posthouse_runtime::gate::Gate;
+use posthouse_runtime::local::LocalListener;
 use posthouse_runtime::shutdown::{self, Shutdown, Trigger};
 use posthouse_runtime::sync::{mpsc, watch};
 use posthouse_runtime::task::{self, Task};
@@ -31,6 +34,7 @@ pub(crate) struct Server {
     listening: Vec<(Kind, SocketAddr)>,
     workers: Workers,
     delivery: Task,
+    admin: Task,
     trigger: Trigger,
     /// Ends when the last connection has ended.
     connections: mpsc::Receiver<()>,
@@ -49,14 +53,15 @@ impl Server {
         let (contexts, current) = watch::channel(Arc::new(first));
         let count = if config.workers == 0 { task::processors() } else { config.workers };
         let workers = Workers::start(count).map_err(|error| Failure::new(Exit::Os, error))?;
-        let delivery = start_delivery(&config, &parts, shutdown.clone())?;
+        let (delivery, desk) = start_delivery(&config, &parts, shutdown.clone())?;
+        let admin = start_admin(&config, desk, shutdown.clone())?;
         let (open, connections) = mpsc::channel(1);
         listen::start(&workers, &bound, &Accepting { contexts: current, shutdown, open })?;
         let listening = listen::addresses(&bound);
         for (kind, address) in &listening {
             info!(%kind, %address, "listening");
         }
-        Ok(Self { config, parts, smtp_tls, contexts, listening, workers, delivery, trigger, connections })
+        Ok(Self { config, parts, smtp_tls, contexts, listening, workers, delivery, admin, trigger, connections })
     }
 
     /// The addresses where it takes connections.
@@ -100,6 +105,9 @@ impl Server {
         }
         if clock::timeout_at(deadline, self.delivery.join()).await.is_err() {
             warn!("deliveries were still under way at the deadline; they are tried again after the next start");
+        }
+        if clock::timeout_at(deadline, self.admin.join()).await.is_err() {
+            warn!("an operator's request was still being answered at the deadline");
         }
         self.workers.stop();
         self.parts.journal.flush().await;
@@ -150,7 +158,7 @@ fn contexts(
     Ok(Contexts { smtp, pop3 })
 }
 
-fn start_delivery(config: &Config, parts: &Parts, shutdown: Shutdown) -> Result<Task, Failure> {
+fn start_delivery(config: &Config, parts: &Parts, shutdown: Shutdown) -> Result<(Task, Desk), Failure> {
     let context = posthouse_delivery::Context {
         hostname: hostname(config)?,
         directory: parts.directory.clone(),
@@ -162,7 +170,17 @@ fn start_delivery(config: &Config, parts: &Parts, shutdown: Shutdown) -> Result<
         settings: Arc::new(config.delivery.clone()),
     };
     let way = Way::new(&context.settings).map_err(|error| Failure::new(Exit::Config, error))?;
-    Ok(task::spawn("delivery", posthouse_delivery::run(context, way, shutdown)))
+    let desk = Desk::new(context.clone());
+    Ok((task::spawn("delivery", posthouse_delivery::run(context, way, shutdown)), desk))
+}
+
+/// Opens the admin socket. The spool is locked by now, so no other server has it.
+fn start_admin(config: &Config, desk: Desk, shutdown: Shutdown) -> Result<Task, Failure> {
+    let path = config.data.join(socket::SOCKET);
+    let listener = LocalListener::bind(&path).map_err(|error| {
+        Failure::say(Exit::CannotCreate, format_args!("cannot make the admin socket {}: {error}", path.display()))
+    })?;
+    Ok(task::spawn("admin", socket::serve(listener, Office { desk }, shutdown)))
 }
 
 fn hostname(config: &Config) -> Result<Domain, Failure> {

@@ -29,8 +29,18 @@ fn visit(path: &[String], seen: &mut Vec<String>) {
 fn every_command_has_examples_in_its_help() {
     let mut seen = Vec::new();
     visit(&[], &mut seen);
-    for command in ["try", "serve", "send", "check-config", "domain add", "account password", "alias list", "mail show", "trace"]
-    {
+    for command in [
+        "try",
+        "serve",
+        "send",
+        "check-config",
+        "domain add",
+        "account password",
+        "alias list",
+        "mail show",
+        "queue show",
+        "trace",
+    ] {
         assert!(seen.iter().any(|known| known == command), "{command} is not among {seen:?}");
     }
 }
