@@ -8,6 +8,8 @@ use std::sync::Arc;
 use posthouse_mail::Domain;
 use thiserror::Error;
 
+use crate::record::{Kind, Name, Record};
+
 /// An answer that is still to come. Dropping it gives up.
 pub type Lookup<'a, T> = Pin<Box<dyn Future<Output = Result<Answer<T>, DnsError>> + Send + 'a>>;
 
@@ -28,6 +30,10 @@ pub trait Resolve: Send + Sync {
 
     /// The names of an address. Whoever owns the address can claim any name: look it up again before believing it.
     fn ptr(&self, address: IpAddr) -> Lookup<'_, Vec<Domain>>;
+
+    /// The records of one type at any name, in the order of the answer; never an empty list. No name is special here, and one that is no
+    /// host's is asked for like any other.
+    fn records<'a>(&'a self, name: &'a Name, kind: Kind) -> Lookup<'a, Vec<Record>>;
 }
 
 /// An answer, and how far it may be trusted.

@@ -117,6 +117,7 @@ fn size(data: &Data) -> usize {
         Data::Mx(MxAnswer::Hosts(hosts)) => hosts.iter().map(|mx| 32 + mx.host.as_str().len()).sum(),
         Data::Addresses(addresses) => addresses.len() * 32,
         Data::Texts(texts) => texts.iter().map(|text| 32 + text.len()).sum(),
+        Data::Tlsa(records) => records.iter().map(|record| 32 + record.data.len()).sum(),
         Data::Names(names) => names.iter().map(|name| 32 + name.as_str().len()).sum(),
     }
 }

@@ -1,6 +1,7 @@
 //! DNS questions as mail asks them: MX, addresses, TXT, and whether an answer is authenticated.
 //!
-//! [`Resolve`] is the question, [`real`] the resolver over the network, [`Zone`] one in memory for tests. The difference between
+//! [`Resolve`] is the question, [`real`] the resolver over the network, [`Zone`] one in memory, for tests and for
+//! trying a case out with a master file. The difference between
 //! "it does not exist" ([`DnsError::NoSuchDomain`], [`DnsError::NoData`]) and "nobody could tell" ([`DnsError::Temporary`]) is kept
 //! exactly: the former may end a letter, the latter may only delay it.
 //!
@@ -10,12 +11,15 @@
 
 mod answer;
 mod cache;
+mod master;
 mod read;
 mod real;
+mod record;
 mod settings;
 mod zone;
 
 pub use answer::{Answer, DnsError, Lookup, Mx, MxAnswer, Resolve, Resolver};
 pub use real::{ResolverError, real};
+pub use record::{Kind, Name, NameError, Record, Tlsa};
 pub use settings::Settings;
 pub use zone::{Zone, ZoneError};

@@ -10,6 +10,7 @@ use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use posthouse_mail::Domain;
 
 use crate::answer::{DnsError, Mx, MxAnswer};
+use crate::record::Tlsa;
 
 /// The aliases that are followed within one response.
 const ALIASES_MAX: usize = 16;
@@ -27,6 +28,27 @@ pub(crate) enum Data {
     Addresses(Vec<IpAddr>),
     Texts(Vec<Vec<u8>>),
     Names(Vec<Domain>),
+    Tlsa(Vec<Tlsa>),
+}
+
+impl Data {
+    /// The records one by one.
+    pub(crate) fn into_records(self) -> Vec<crate::record::Record> {
+        use crate::record::Record;
+        // A host's name is a name.
+        let name = |host: &Domain| host.as_str().parse().ok();
+        match self {
+            Self::Mx(MxAnswer::Null) => vec![Record::Mx { preference: 0, host: None }],
+            Self::Mx(MxAnswer::Hosts(hosts)) => hosts
+                .iter()
+                .filter_map(|mx| Some(Record::Mx { preference: mx.preference, host: Some(name(&mx.host)?) }))
+                .collect(),
+            Self::Addresses(addresses) => addresses.into_iter().map(Record::Address).collect(),
+            Self::Texts(texts) => texts.into_iter().map(Record::Text).collect(),
+            Self::Names(names) => names.iter().filter_map(name).map(Record::Pointer).collect(),
+            Self::Tlsa(records) => records.into_iter().map(Record::Tlsa).collect(),
+        }
+    }
 }
 
 /// What a response says.
@@ -132,6 +154,9 @@ fn data(kind: RecordType, records: &[&Record]) -> Data {
     if kind == RecordType::PTR {
         return Data::Names(records.iter().filter_map(|record| pointer(record)).collect());
     }
+    if kind == RecordType::TLSA {
+        return Data::Tlsa(records.iter().filter_map(|record| tlsa(record)).collect());
+    }
     Data::Addresses(records.iter().filter_map(|record| record.data.ip_addr()).collect())
 }
 
@@ -158,6 +183,12 @@ fn text(record: &Record) -> Option<Vec<u8>> {
 fn pointer(record: &Record) -> Option<Domain> {
     let RData::PTR(pointer) = &record.data else { return None };
     domain(&pointer.0)
+}
+
+fn tlsa(record: &Record) -> Option<Tlsa> {
+    let RData::TLSA(tlsa) = &record.data else { return None };
+    let (usage, selector, matching) = (tlsa.cert_usage.into(), tlsa.selector.into(), tlsa.matching.into());
+    Some(Tlsa { usage, selector, matching, data: tlsa.cert_data.clone() })
 }
 
 /// A name of the DNS as a host's name; none if it cannot be one.

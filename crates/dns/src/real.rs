@@ -21,6 +21,7 @@ use thiserror::Error;
 use crate::answer::{Answer, DnsError, Lookup, MxAnswer, Resolve, Resolver, both, special};
 use crate::cache::{Cache, Kept};
 use crate::read::{self, Data, Said};
+use crate::record::{self, Kind, Record};
 use crate::settings::Settings;
 
 /// How often a question is put to the servers before it counts as unanswered.
@@ -137,7 +138,7 @@ impl Real {
         let answer = self.ask(name_of(host)?, kind).await?;
         match answer.value {
             Data::Addresses(value) if !value.is_empty() => Ok(Answer { value, authenticated: answer.authenticated }),
-            Data::Addresses(_) | Data::Mx(_) | Data::Texts(_) | Data::Names(_) => Err(DnsError::NoData),
+            Data::Addresses(_) | Data::Mx(_) | Data::Texts(_) | Data::Names(_) | Data::Tlsa(_) => Err(DnsError::NoData),
         }
     }
 }
@@ -151,7 +152,7 @@ impl Resolve for Real {
             let answer = self.ask(name_of(domain)?, RecordType::MX).await?;
             match answer.value {
                 Data::Mx(value) => Ok(Answer { value, authenticated: answer.authenticated }),
-                Data::Addresses(_) | Data::Texts(_) | Data::Names(_) => Err(DnsError::NoData),
+                Data::Addresses(_) | Data::Texts(_) | Data::Names(_) | Data::Tlsa(_) => Err(DnsError::NoData),
             }
         })
     }
@@ -174,7 +175,7 @@ impl Resolve for Real {
             let answer = self.ask(name_of(name)?, RecordType::TXT).await?;
             match answer.value {
                 Data::Texts(value) => Ok(Answer { value, authenticated: answer.authenticated }),
-                Data::Addresses(_) | Data::Mx(_) | Data::Names(_) => Err(DnsError::NoData),
+                Data::Addresses(_) | Data::Mx(_) | Data::Names(_) | Data::Tlsa(_) => Err(DnsError::NoData),
             }
         })
     }
@@ -184,9 +185,29 @@ impl Resolve for Real {
             let answer = self.ask(Name::from(address.to_canonical()), RecordType::PTR).await?;
             match answer.value {
                 Data::Names(value) if !value.is_empty() => Ok(Answer { value, authenticated: answer.authenticated }),
-                Data::Names(_) | Data::Addresses(_) | Data::Mx(_) | Data::Texts(_) => Err(DnsError::NoData),
+                Data::Names(_) | Data::Addresses(_) | Data::Mx(_) | Data::Texts(_) | Data::Tlsa(_) => Err(DnsError::NoData),
             }
         })
+    }
+
+    fn records<'a>(&'a self, name: &'a record::Name, kind: Kind) -> Lookup<'a, Vec<Record>> {
+        Box::pin(async move {
+            let asked = Name::from_labels(name.as_str().split('.').map(str::as_bytes)).map_err(|_| DnsError::NoSuchDomain)?;
+            let Answer { value, authenticated } = self.ask(asked, record_type(kind)).await?;
+            let value = value.into_records();
+            if value.is_empty() { Err(DnsError::NoData) } else { Ok(Answer { value, authenticated }) }
+        })
+    }
+}
+
+fn record_type(kind: Kind) -> RecordType {
+    match kind {
+        Kind::A => RecordType::A,
+        Kind::Aaaa => RecordType::AAAA,
+        Kind::Mx => RecordType::MX,
+        Kind::Txt => RecordType::TXT,
+        Kind::Ptr => RecordType::PTR,
+        Kind::Tlsa => RecordType::TLSA,
     }
 }
 

@@ -1,4 +1,4 @@
-//! A resolver in memory, for tests: it answers from a text, at once, and fails where the text says so.
+//! A resolver in memory, for tests and for trying a case out: it answers from a text, at once, and fails where the text says so.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -9,6 +9,8 @@ use posthouse_mail::Domain;
 use thiserror::Error;
 
 use crate::answer::{Answer, DnsError, Lookup, Mx, MxAnswer, Resolve, both, special};
+use crate::master;
+use crate::record::{Kind, Name, Record};
 
 /// The aliases followed for one question.
 const ALIASES_MAX: usize = 8;
@@ -26,10 +28,11 @@ const ALIASES_MAX: usize = 8;
 /// slow.test     TIMEOUT
 /// ```
 ///
-/// A name that no line begins with does not exist. Empty lines and lines that begin with `;` say nothing.
+/// A name that no line begins with does not exist, unless others lie below it. Beside a mark of trouble the records that are there are answered;
+/// every other question fails. Empty lines and lines that begin with `;` say nothing. [`Zone::master`] reads the form of RFC 1035.
 #[derive(Debug, Default)]
 pub struct Zone {
-    names: Mutex<HashMap<String, Vec<Data>>>,
+    names: Mutex<HashMap<Name, Vec<Entry>>>,
     authenticated: bool,
     questions: AtomicUsize,
 }
@@ -39,14 +42,19 @@ pub struct Zone {
 #[error("not a record: {0}")]
 pub struct ZoneError(pub String);
 
+/// What a line says of its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Data {
-    Mx(u16, Option<Domain>),
-    Address(IpAddr),
-    Text(Vec<u8>),
-    Pointer(Domain),
-    Alias(Domain),
+pub(crate) enum Entry {
+    Record(Record),
+    Alias(Name),
     Trouble(&'static str),
+    /// It exists.
+    Other,
+}
+
+impl Entry {
+    pub(crate) const SERVFAIL: Self = Self::Trouble("the name server answers Server Failure");
+    pub(crate) const TIMEOUT: Self = Self::Trouble("no name server answered in time");
 }
 
 impl Zone {
@@ -66,6 +74,17 @@ impl Zone {
         Ok(zone)
     }
 
+    /// A zone of the records of a master file (RFC 1035 §5): TXT, A, AAAA, MX, PTR, CNAME and TLSA; other types only make their name
+    /// exist. `SERVFAIL` or `TIMEOUT` in the place of a type marks a name.
+    ///
+    /// # Errors
+    /// The first line that cannot be read.
+    pub fn master(text: &str) -> Result<Self, ZoneError> {
+        let zone = Self::new();
+        zone.replace(master::read(text)?);
+        Ok(zone)
+    }
+
     /// The same, with every answer authenticated.
     #[must_use]
     pub fn authenticated(mut self) -> Self {
@@ -78,12 +97,9 @@ impl Zone {
     /// # Errors
     /// As [`Self::of`]; the records stay as they were.
     pub fn set(&self, text: &str) -> Result<(), ZoneError> {
-        let mut names: HashMap<String, Vec<Data>> = HashMap::new();
-        for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with(';')) {
-            let (name, data) = record(line).ok_or_else(|| ZoneError(line.to_owned()))?;
-            names.entry(name).or_default().push(data);
-        }
-        *self.names() = names;
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with(';'));
+        let entries: Result<Vec<_>, _> = lines.map(|line| entry(line).ok_or_else(|| ZoneError(line.to_owned()))).collect();
+        self.replace(entries?);
         Ok(())
     }
 
@@ -93,53 +109,55 @@ impl Zone {
         self.questions.load(Ordering::Relaxed)
     }
 
-    fn names(&self) -> MutexGuard<'_, HashMap<String, Vec<Data>>> {
+    fn replace(&self, entries: Vec<(Name, Entry)>) {
+        let mut names: HashMap<Name, Vec<Entry>> = HashMap::new();
+        for (name, entry) in entries {
+            names.entry(name).or_default().push(entry);
+        }
+        *self.names() = names;
+    }
+
+    fn names(&self) -> MutexGuard<'_, HashMap<Name, Vec<Entry>>> {
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn ask<T>(&self, name: &str, wanted: impl Fn(&Data) -> Option<T>) -> Result<Answer<Vec<T>>, DnsError> {
+    fn ask(&self, name: &Name, kind: Kind) -> Result<Answer<Vec<Record>>, DnsError> {
         self.questions.fetch_add(1, Ordering::Relaxed);
         let names = self.names();
-        let mut name = name.to_owned();
+        let mut name = name.clone();
         for _ in 0..=ALIASES_MAX {
-            let records = names.get(&name).ok_or(DnsError::NoSuchDomain)?;
-            let mut alias = None;
-            for record in records {
-                match record {
-                    Data::Trouble(why) => return Err(DnsError::Temporary((*why).to_owned())),
-                    Data::Alias(target) => alias = Some(target.as_str().to_owned()),
-                    Data::Mx(..) | Data::Address(_) | Data::Text(_) | Data::Pointer(_) => {}
+            let entries = find(&names, &name)?;
+            let mut value = Vec::new();
+            let (mut alias, mut trouble) = (None, None);
+            for entry in entries {
+                match entry {
+                    Entry::Record(record) if record.kind() == kind => value.push(record.clone()),
+                    Entry::Alias(target) => alias = Some(target.clone()),
+                    Entry::Trouble(why) => trouble = Some(*why),
+                    Entry::Record(_) | Entry::Other => {}
                 }
             }
-            let value: Vec<T> = records.iter().filter_map(&wanted).collect();
-            match alias {
+            match (alias, trouble) {
                 _ if !value.is_empty() => return Ok(Answer { value, authenticated: self.authenticated }),
-                Some(target) => name = target,
-                None => return Err(DnsError::NoData),
+                (_, Some(why)) => return Err(DnsError::Temporary(why.to_owned())),
+                (Some(target), None) => name = target,
+                (None, None) => return Err(DnsError::NoData),
             }
         }
         Err(DnsError::Temporary("the aliases of the name go round".to_owned()))
     }
 
-    fn family(&self, host: &Domain, v6: bool) -> Result<Answer<Vec<IpAddr>>, DnsError> {
-        self.ask(host.as_str(), |data| match data {
-            Data::Address(address) if address.is_ipv6() == v6 => Some(*address),
-            Data::Address(_) | Data::Mx(..) | Data::Text(_) | Data::Pointer(_) | Data::Alias(_) | Data::Trouble(_) => None,
-        })
+    fn family(&self, host: &Domain, kind: Kind) -> Result<Answer<Vec<IpAddr>>, DnsError> {
+        self.ask(&name_of(host)?, kind).map(|answer| pick(answer, address))
     }
 
     fn mail_hosts(&self, domain: &Domain) -> Result<Answer<MxAnswer>, DnsError> {
-        let records = self.ask(domain.as_str(), |data| match data {
-            Data::Mx(preference, host) => Some((*preference, host.clone())),
-            Data::Address(_) | Data::Text(_) | Data::Pointer(_) | Data::Alias(_) | Data::Trouble(_) => None,
-        })?;
-        Ok(Answer {
-            value: match records.value.as_slice() {
-                [(_, None)] => MxAnswer::Null,
-                hosts => MxAnswer::Hosts(hosts.iter().filter_map(mail_host).collect()),
-            },
-            authenticated: records.authenticated,
-        })
+        let Answer { value, authenticated } = self.ask(&name_of(domain)?, Kind::Mx)?;
+        let value = match value.as_slice() {
+            [Record::Mx { host: None, .. }] => MxAnswer::Null,
+            records => MxAnswer::Hosts(records.iter().filter_map(mail_host).collect()),
+        };
+        Ok(Answer { value, authenticated })
     }
 }
 
@@ -155,55 +173,90 @@ impl Resolve for Zone {
     fn addresses<'a>(&'a self, host: &'a Domain) -> Lookup<'a, Vec<IpAddr>> {
         let answer = match special(host) {
             Some(known) => known.map(|value| Answer { value, authenticated: true }),
-            None => both(self.family(host, true), self.family(host, false)),
+            None => both(self.family(host, Kind::Aaaa), self.family(host, Kind::A)),
         };
         Box::pin(std::future::ready(answer))
     }
 
     fn txt<'a>(&'a self, name: &'a Domain) -> Lookup<'a, Vec<Vec<u8>>> {
-        let answer = self.ask(name.as_str(), |data| match data {
-            Data::Text(text) => Some(text.clone()),
-            Data::Mx(..) | Data::Address(_) | Data::Pointer(_) | Data::Alias(_) | Data::Trouble(_) => None,
-        });
+        let answer = name_of(name).and_then(|name| self.ask(&name, Kind::Txt)).map(|answer| pick(answer, text));
         Box::pin(std::future::ready(answer))
     }
 
     fn ptr(&self, address: IpAddr) -> Lookup<'_, Vec<Domain>> {
-        let answer = self.ask(&address.to_canonical().to_string(), |data| match data {
-            Data::Pointer(name) => Some(name.clone()),
-            Data::Mx(..) | Data::Address(_) | Data::Text(_) | Data::Alias(_) | Data::Trouble(_) => None,
-        });
+        let answer = self.ask(&Name::reverse(address), Kind::Ptr).map(|answer| pick(answer, pointer));
         Box::pin(std::future::ready(answer))
+    }
+
+    fn records<'a>(&'a self, name: &'a Name, kind: Kind) -> Lookup<'a, Vec<Record>> {
+        Box::pin(std::future::ready(self.ask(name, kind)))
     }
 }
 
-fn mail_host((preference, host): &(u16, Option<Domain>)) -> Option<Mx> {
-    Some(Mx { preference: *preference, host: host.clone()? })
+/// What is said of a name, by itself or by a wildcard (RFC 4592 §3.3.1).
+fn find<'a>(names: &'a HashMap<Name, Vec<Entry>>, name: &Name) -> Result<&'a [Entry], DnsError> {
+    if let Some(entries) = names.get(name) {
+        return Ok(entries);
+    }
+    let exists = |name: &Name| names.keys().any(|other| other.is_within(name));
+    // A name with others below it exists and has nothing (RFC 8020 §2).
+    if exists(name) {
+        return Err(DnsError::NoData);
+    }
+    let encloser = (1..name.label_count()).rev().map(|count| name.last_labels(count)).find(exists);
+    let wildcard = encloser.and_then(|encloser| encloser.below("*").ok());
+    wildcard.and_then(|wildcard| names.get(&wildcard)).map(Vec::as_slice).ok_or(DnsError::NoSuchDomain)
 }
 
-fn record(line: &str) -> Option<(String, Data)> {
+fn pick<T>(answer: Answer<Vec<Record>>, pick: impl Fn(Record) -> Option<T>) -> Answer<Vec<T>> {
+    Answer { value: answer.value.into_iter().filter_map(pick).collect(), authenticated: answer.authenticated }
+}
+
+fn address(record: Record) -> Option<IpAddr> {
+    if let Record::Address(address) = record { Some(address) } else { None }
+}
+
+fn text(record: Record) -> Option<Vec<u8>> {
+    if let Record::Text(text) = record { Some(text) } else { None }
+}
+
+fn pointer(record: Record) -> Option<Domain> {
+    if let Record::Pointer(name) = record { name.as_str().parse().ok() } else { None }
+}
+
+fn mail_host(record: &Record) -> Option<Mx> {
+    let Record::Mx { preference, host: Some(host) } = record else { return None };
+    Some(Mx { preference: *preference, host: host.as_str().parse().ok()? })
+}
+
+fn name_of(domain: &Domain) -> Result<Name, DnsError> {
+    Name::try_from(domain).map_err(|_| DnsError::NoSuchDomain)
+}
+
+fn entry(line: &str) -> Option<(Name, Entry)> {
     let (name, rest) = line.split_once(char::is_whitespace)?;
     let (kind, data) = rest.trim().split_once(char::is_whitespace).unwrap_or((rest.trim(), ""));
     let data = data.trim();
-    let data = match kind {
-        "A" | "AAAA" => Data::Address(data.parse().ok()?),
-        "TXT" => Data::Text(data.as_bytes().to_vec()),
-        "PTR" => Data::Pointer(data.parse().ok()?),
-        "CNAME" => Data::Alias(data.parse().ok()?),
+    let entry = match kind {
+        "A" | "AAAA" => Entry::Record(Record::Address(data.parse().ok()?)),
+        "TXT" => Entry::Record(Record::Text(data.as_bytes().to_vec())),
+        "PTR" => Entry::Record(Record::Pointer(data.parse().ok()?)),
+        "CNAME" => Entry::Alias(data.parse().ok()?),
         "MX" => {
             let (preference, host) = data.split_once(' ')?;
             let host = host.trim();
-            Data::Mx(preference.parse().ok()?, if host == "." { None } else { Some(host.parse().ok()?) })
+            let host = if host == "." { None } else { Some(host.parse().ok()?) };
+            Entry::Record(Record::Mx { preference: preference.parse().ok()?, host })
         }
-        "SERVFAIL" => Data::Trouble("the name server answers Server Failure"),
-        "TIMEOUT" => Data::Trouble("no name server answered in time"),
+        "SERVFAIL" => Entry::SERVFAIL,
+        "TIMEOUT" => Entry::TIMEOUT,
         _ => return None,
     };
     let name = match kind {
-        "PTR" => name.parse::<IpAddr>().ok()?.to_string(),
-        _ => name.parse::<Domain>().ok()?.as_str().to_owned(),
+        "PTR" => Name::reverse(name.parse().ok()?),
+        _ => name.parse().ok()?,
     };
-    Some((name, data))
+    Some((name, entry))
 }
 
 #[cfg(test)]

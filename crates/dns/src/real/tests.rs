@@ -122,3 +122,19 @@ fn the_word_of_a_server_counts_only_where_it_is_trusted() {
     assert!(ask(Some(true)));
     assert!(!ask(Some(false)));
 }
+
+#[test]
+fn a_name_that_is_no_hosts_is_asked_for_too() {
+    let server = NameServer::start("_spf.a.test TXT v=spf1 -all\n x.a.test MX 5 mx.a.test\n broken.test SERVFAIL");
+    let resolver = resolver(vec![server.address()]);
+    let ask = async |name: &str, kind| resolver.records(&name.parse().unwrap(), kind).await.map(|answer| answer.value);
+    block_on(async {
+        assert_eq!(ask("_spf.a.test", Kind::Txt).await, Ok(vec![Record::Text(b"v=spf1 -all".to_vec())]));
+        assert_eq!(ask("a b%.a.test", Kind::Txt).await, Err(DnsError::NoSuchDomain));
+        assert_eq!(ask("_spf.a.test", Kind::Tlsa).await, Err(DnsError::NoData));
+        let host = Some("mx.a.test".parse().unwrap());
+        assert_eq!(ask("x.a.test", Kind::Mx).await, Ok(vec![Record::Mx { preference: 5, host }]));
+        assert!(matches!(ask("broken.test", Kind::A).await, Err(DnsError::Temporary(_))));
+    })
+    .unwrap();
+}

@@ -59,3 +59,22 @@ fn authentication_is_as_it_was_set() {
     assert!(!block_on(async { open.mx(&domain("a.test")).await }).unwrap().unwrap().authenticated);
     assert!(block_on(async { signed.mx(&domain("a.test")).await }).unwrap().unwrap().authenticated);
 }
+
+#[test]
+fn a_name_between_others_exists_and_has_nothing() {
+    let zone = Zone::master("_dmarc.mail.a.test TXT x\n*.w.test TXT y\nz.w.test A 192.0.2.1\n").unwrap();
+    let ask = |name: &str| block_on(zone.records(&name.parse().unwrap(), Kind::Txt)).unwrap().map(|answer| answer.value.len());
+    assert_eq!(ask("mail.a.test"), Err(DnsError::NoData));
+    assert_eq!(ask("other.a.test"), Err(DnsError::NoSuchDomain));
+    assert_eq!(ask("any.w.test"), Ok(1));
+    assert_eq!(ask("z.w.test"), Err(DnsError::NoData), "a wildcard does not stand for a name that is there");
+    assert_eq!(ask("x.z.w.test"), Err(DnsError::NoSuchDomain), "nor for names below it");
+}
+
+#[test]
+fn beside_a_mark_of_trouble_what_is_there_is_answered() {
+    let zone = Zone::master("a.test TXT x\na.test TIMEOUT").unwrap();
+    let ask = |kind| block_on(zone.records(&"a.test".parse().unwrap(), kind)).unwrap();
+    assert!(ask(Kind::Txt).is_ok());
+    assert_eq!(ask(Kind::A), Err(DnsError::Temporary("no name server answered in time".to_owned())));
+}

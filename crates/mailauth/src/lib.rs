@@ -1,0 +1,12 @@
+//! Who really sent it: SPF, DKIM, DMARC, ARC and the fields that say so.
+//!
+//! Verdicts without side effects: a check reads octets and the DNS (through [`posthouse_dns::Resolve`], so a zone in memory does as well) and
+//! says what it found, why, and which records it read. It never refuses a letter, never changes one, opens no socket and reads no clock: what
+//! follows from a verdict is the caller's decision, and a deadline over a check is the caller's to set.
+//!
+//! DNS trouble is a `temperror` and never a failure; what is wrong for good with a record is a `permerror` and never a pass.
+
+mod lookup;
+pub mod spf;
+
+pub use lookup::{Looked, Lookups};
