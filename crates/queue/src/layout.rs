@@ -12,6 +12,7 @@
 //!            Letter    count of chunks   draft               meta-length:u32 meta tail (what does not fill a chunk)
 //!            Progress  0                 next due, ms        the state of every recipient; the last one counts
 //!            Done      0                 0                   –
+//! aside    = record*                            what is left of one letter that was damaged, in a file of its own
 //! ```
 //! Integers are little-endian. A record belongs to its segment only if it carries the segment's salt: 64 random bits drawn anew
 //! each time the segment is opened for writing, so that neither a stale record nor octets that a letter's author made up to look
@@ -45,6 +46,11 @@ const SEGMENT_MAGIC: &[u8; 8] = b"PHSPOOL\n";
 const RECORD_MAGIC: u32 = u32::from_le_bytes(*b"PHr1");
 /// What is kept of one reply's text.
 const REPLY_TEXT_BYTES_MAX: usize = 2000;
+
+/// The name of the file for what is left of a damaged letter; never that of a segment.
+pub(crate) fn aside_name(id: LetterId) -> String {
+    format!("damaged-{id}")
+}
 
 /// Octets that are not what they should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]

@@ -14,7 +14,7 @@ use crate::index::{Entry, Index, Sizes};
 use crate::layout::LogKind;
 use crate::storage::{self, Storage};
 use crate::survey::{self, Alive, Found, Survey, TAIL_SEGMENTS};
-use crate::writer::log::{Blank, Log, Logs};
+use crate::writer::log::{Blank, Log, Logs, clear};
 
 /// What was found when a spool was opened.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -112,6 +112,10 @@ fn stock(storage: &dyn Storage, logs: &mut Logs, blanks: Vec<(Blank, LogKind, u6
             LogKind::Cold => log.blanks.is_empty(),
         };
         if wanted && len == u64::from(sizes.segment) {
+            if kind == LogKind::Hot {
+                // The page cache may show a clearing that the disk has not seen, for the reason of `write_back`.
+                clear(blank.file.as_ref()).map_err(|error| QueueError::io(format!("cannot write {}", blank.name), &error))?;
+            }
             log.blanks.push_back(blank);
             continue;
         }

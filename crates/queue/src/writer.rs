@@ -21,6 +21,7 @@ use crate::ops::{Op, Record};
 use crate::storage::{File, Storage};
 
 mod apply;
+mod aside;
 mod batch;
 mod helper;
 pub(crate) mod log;

@@ -94,3 +94,44 @@ fn nothing_is_appended_behind_an_earlier_run() {
     assert_eq!(queue.lease_due(FAR, 9).len(), 2);
     assert_eq!(world.octets(&name), before);
 }
+
+/// The segments that hold records, as a world shows them.
+fn segments(world: &World) -> usize {
+    let octets = world.list().unwrap().into_iter().map(|name| world.octets(&name));
+    octets.filter(|octets| matches!(crate::layout::SegmentHeader::decode(octets), Ok(Some(_)))).count()
+}
+
+#[test]
+fn a_segment_that_only_the_page_cache_shows_clear_is_cleared_again() {
+    // Two letters, then their ends: so that one sector holds a letter and the next its Done.
+    let world = World::default();
+    let (queue, _) = Queue::open_on(Arc::new(world.clone()), TINY).unwrap();
+    let mut ended = Vec::new();
+    for mark in 0..40 {
+        let ids = [2 * mark, 2 * mark + 1].map(|mark| block_on(accept(&queue, letter(1, mark), &[b'x'; 60])).unwrap().unwrap());
+        for id in ids {
+            block_on(queue.lease_letter(id).unwrap().finish(vec![(0, RecipientEnd::Delivered)])).unwrap().unwrap();
+            ended.push((id, world.steps()));
+        }
+    }
+    let clears: Vec<_> = (1..world.steps())
+        .filter(|&cut| segments(&world.after_kill(cut, false)) < segments(&world.after_kill(cut - 1, false)))
+        .collect();
+    assert!(!clears.is_empty(), "the ring never turned");
+    for cut in clears {
+        // Killed between the write that clears a segment and its sync; then the power goes in the next life's first write.
+        let second = world.after_kill(cut, false);
+        let (queue, _) = Queue::open_on(Arc::new(second.clone()), TINY).unwrap();
+        block_on(accept(&queue, letter(1, 999), &[b'y'; 600])).unwrap().unwrap();
+        drop(queue);
+        let mut replay = second.replay(Loss::Everything);
+        for later in cut..=second.steps() {
+            replay.advance_to(later);
+            for outcome in 0..1 << replay.at_stake().min(10) {
+                let held = contents(&replay.world(Loss::Chosen(outcome)));
+                let back: Vec<_> = ended.iter().filter(|(id, when)| *when <= cut && held.contains_key(id)).collect();
+                assert!(back.is_empty(), "cleared at {cut}, cut at {later}, outcome {outcome:b}: {back:?} are back");
+            }
+        }
+    }
+}

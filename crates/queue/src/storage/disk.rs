@@ -27,8 +27,15 @@ pub(crate) struct Disk {
 impl Disk {
     /// Makes the directory if it is not there and locks it; `None` when another process holds the lock.
     pub(crate) fn locked(path: &Path) -> io::Result<Option<Self>> {
+        let missing: Vec<&Path> = path.ancestors().skip(1).take_while(|parent| !parent.exists()).collect();
         // Letters are nobody else's to read.
         fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+        // Its name must be on the disk before a letter in it is acknowledged, and so must those of the directories above that are new.
+        for made in missing.into_iter().chain([path]) {
+            if let Some(parent) = made.parent() {
+                sync_names(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })?;
+            }
+        }
         let lock = options().create(true).truncate(false).open(path.join(LOCK))?;
         match lock.try_lock() {
             Ok(()) => Ok(Some(Self { path: path.to_owned(), handle: fs::File::open(path)?, _lock: Some(lock) })),
@@ -40,6 +47,14 @@ impl Disk {
     /// The directory as it is, without the lock, for reading.
     pub(crate) fn unlocked(path: &Path) -> io::Result<Self> {
         Ok(Self { path: path.to_owned(), handle: fs::File::open(path)?, _lock: None })
+    }
+}
+
+/// Makes the names in a directory durable. In one that we may not read somebody else has made ours, long ago.
+fn sync_names(directory: &Path) -> io::Result<()> {
+    match fs::File::open(directory) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        directory => directory?.sync_all(),
     }
 }
 

@@ -1,8 +1,9 @@
 //! Files in memory that can lose power.
 //!
-//! Every change is kept as a step. [`World::after_cut`] makes the world as a disk may show it when the power went after so many
-//! steps: what was synced is there, what was not is lost, kept, torn or reordered as the [`Loss`] says. Faults can be ordered: an error
-//! at the n-th step, short writes, a full disk.
+//! Every change is kept as a step. [`Replay`] walks the steps with what is synced and what is not kept apart, and makes at any of
+//! them the world as a disk may show it when the power goes there: what was synced is there, what was not is lost, kept, torn or
+//! reordered as the [`Loss`] says. [`World::after_kill`] is the other death: the process ends, the page cache lives on, and nothing
+//! became durable by it. Faults can be ordered at any step: errors, short writes, a full disk, reads that fail.
 
 use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
@@ -10,25 +11,22 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::{File, Storage};
 
-const SECTOR: usize = 512;
+mod replay;
+
+pub(crate) use replay::{Loss, Replay};
+
 const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
 
-/// What becomes of steps that were not synced.
+/// What a step meets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Loss {
-    /// All of them are lost.
-    Everything,
-    /// None is: the process was killed, the page cache lives on.
-    Nothing,
-    /// The first half is kept; the last write of it ends in the middle.
-    Tail,
-    /// Only the last one is kept: the disk wrote it first.
-    Head,
-    /// Each sector by itself, by chance.
-    Sectors(u64),
-    /// Each run of 64 octets by itself, by chance.
-    Shreds(u64),
+pub(crate) enum Fault {
+    /// An error of the device; half of a write is done. What a failed sync was for is not on the disk, and no later sync brings it there.
+    Eio,
+    /// No room left.
+    Enospc,
+    /// A write takes half of what it was given. Nothing else is touched.
+    Short,
 }
 
 #[derive(Debug, Clone)]
@@ -37,19 +35,27 @@ enum Step {
     Remove(String),
     SyncDir,
     Grow(usize, usize),
-    Write(usize, usize, Vec<u8>),
+    /// File, offset, octets, and the lengths of the slices they came in.
+    Write(usize, usize, Vec<u8>, Vec<usize>),
     Sync(usize),
+    /// A sync that failed: Linux takes the pages for clean, and they are not on the disk.
+    FailedSync(usize),
 }
+
+type Names = BTreeMap<String, usize>;
 
 #[derive(Debug, Default)]
 struct State {
-    names: BTreeMap<String, usize>,
+    names: Names,
     files: Vec<Vec<u8>>,
-    first_names: BTreeMap<String, usize>,
+    first_names: Names,
     first_files: Vec<Vec<u8>>,
     steps: Vec<Step>,
-    fail_at: Option<usize>,
+    fault: Option<(usize, Fault)>,
+    /// Whether the fault has come, and whether it stays.
     failed: bool,
+    lasting: bool,
+    reads_until_fault: Option<usize>,
     space: Option<usize>,
     write_max: Option<usize>,
 }
@@ -65,6 +71,11 @@ struct Memory {
 }
 
 impl World {
+    fn of(names: Names, files: Vec<Vec<u8>>) -> Self {
+        let after = State { first_names: names.clone(), first_files: files.clone(), names, files, ..State::default() };
+        Self(Arc::new(Mutex::new(after)))
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap()
     }
@@ -74,10 +85,30 @@ impl World {
         self.state().steps.len()
     }
 
-    /// The `n`-th write or sync from now on fails, and all that come after it.
+    /// The `n`-th step from now on fails, and all that come after it.
     pub(crate) fn fail_after(&self, n: usize) {
+        self.fault_after(n, Fault::Eio, true);
+    }
+
+    /// The `n`-th step from now on meets a fault; if it is `lasting`, so do all that come after it.
+    pub(crate) fn fault_after(&self, n: usize, fault: Fault, lasting: bool) {
         let mut state = self.state();
-        state.fail_at = Some(state.steps.len() + n);
+        (state.fault, state.lasting, state.failed) = (Some((state.steps.len() + n, fault)), lasting, false);
+    }
+
+    /// Whether the fault that was ordered has come.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.state().failed
+    }
+
+    /// The `n`-th read from now on fails, and no other.
+    pub(crate) fn fail_read_after(&self, n: usize) {
+        self.state().reads_until_fault = Some(n);
+    }
+
+    /// Whether the read that was to fail has.
+    pub(crate) fn read_has_failed(&self) -> bool {
+        self.state().reads_until_fault.is_none()
     }
 
     /// No more than this can be reserved in all.
@@ -98,9 +129,14 @@ impl World {
 
     /// Changes one octet behind the spool's back.
     pub(crate) fn rot(&self, name: &str, offset: usize) {
+        self.flip(name, offset, 0x40);
+    }
+
+    /// Changes some bits of one octet behind the spool's back.
+    pub(crate) fn flip(&self, name: &str, offset: usize, bits: u8) {
         let mut state = self.state();
         let id = state.names[name];
-        state.files[id][offset] ^= 0x40;
+        state.files[id][offset] ^= bits;
     }
 
     /// A file's octets now.
@@ -109,98 +145,77 @@ impl World {
         state.files[state.names[name]].clone()
     }
 
-    /// The world a crash after `steps` steps may leave.
+    /// The world a power cut after `steps` steps may leave.
     pub(crate) fn after_cut(&self, steps: usize, loss: Loss) -> Self {
+        let mut replay = self.replay(loss);
+        replay.advance_to(steps);
+        replay.world(loss)
+    }
+
+    /// A walk over the steps so far. `at_failure`: what became of what a failed sync was for.
+    pub(crate) fn replay(&self, at_failure: Loss) -> Replay {
         let state = self.state();
-        let (mut names, mut files) = (state.first_names.clone(), state.first_files.clone());
+        Replay::new(state.first_names.clone(), state.first_files.clone(), state.files.len(), state.steps.clone(), at_failure)
+    }
+
+    /// The same world after the process was killed behind `steps` steps, the last of which, if it is a write, is done by half when
+    /// `torn`. Nothing becomes durable by that: steps count on from there, and a later cut may still lose what was not synced.
+    pub(crate) fn after_kill(&self, steps: usize, torn: bool) -> Self {
+        let state = self.state();
+        let mut steps: Vec<Step> = state.steps.iter().take(steps).cloned().collect();
+        if torn && let Some(Step::Write(_, _, octets, _)) = steps.last_mut() {
+            octets.truncate(octets.len() / 2);
+        }
+        let (first_names, first_files) = (state.first_names.clone(), state.first_files.clone());
+        let (mut names, mut files) = (first_names.clone(), first_files.clone());
         files.resize(state.files.len(), Vec::new());
-        let mut waiting: Vec<&Step> = Vec::new();
-        for step in state.steps.iter().take(steps) {
-            let settled = |other: &Step| match (step, other) {
-                (Step::Sync(id), Step::Grow(other, _) | Step::Write(other, _, _)) => id == other,
-                (Step::SyncDir, Step::Create(..) | Step::Remove(..)) => true,
-                _ => false,
-            };
-            waiting.retain(|other| {
-                if settled(other) {
-                    replay(other, &mut names, &mut files, &mut |_| true);
-                }
-                !settled(other)
-            });
-            if !matches!(step, Step::Sync(_) | Step::SyncDir) {
-                waiting.push(step);
-            }
+        for step in &steps {
+            replay::perform(step, &mut names, &mut files, &mut |_| true);
         }
-        lose(&waiting, loss, &mut names, &mut files);
-        let after = State { first_names: names.clone(), first_files: files.clone(), names, files, ..State::default() };
-        Self(Arc::new(Mutex::new(after)))
-    }
-}
-
-fn lose(waiting: &[&Step], loss: Loss, names: &mut BTreeMap<String, usize>, files: &mut [Vec<u8>]) {
-    let last = waiting.len().saturating_sub(1);
-    let mut chance = 0x9e37_79b9_7f4a_7c15u64;
-    let mut flip = move |seed: u64| {
-        chance = (chance ^ seed).wrapping_mul(0x2545_f491_4f6c_dd1d);
-        chance ^= chance >> 29;
-        chance & 4 != 0
-    };
-    for (number, step) in waiting.iter().enumerate() {
-        let mut keep: Box<dyn FnMut(usize) -> bool> = match loss {
-            Loss::Everything => Box::new(|_| false),
-            Loss::Nothing => Box::new(|_| true),
-            Loss::Tail if number < last / 2 => Box::new(|_| true),
-            Loss::Tail if number == last / 2 => {
-                let half = if let Step::Write(_, offset, octets) = step { offset + octets.len() / 2 } else { 0 };
-                Box::new(move |at| at < half)
-            }
-            Loss::Tail => Box::new(|_| false),
-            Loss::Head => Box::new(move |_| number == last),
-            Loss::Sectors(seed) => by_chance(SECTOR, move || flip(seed)),
-            Loss::Shreds(seed) => by_chance(64, move || flip(seed)),
-        };
-        replay(step, names, files, &mut keep);
-    }
-}
-
-fn by_chance(run: usize, mut flip: impl FnMut() -> bool + 'static) -> Box<dyn FnMut(usize) -> bool> {
-    let mut current = (usize::MAX, false);
-    Box::new(move |at| {
-        if current.0 != at / run {
-            current = (at / run, flip());
-        }
-        current.1
-    })
-}
-
-/// Does a step, octet by octet as `keep` (by offset) lets it; what is not an octet is asked for as offset 0.
-fn replay(step: &Step, names: &mut BTreeMap<String, usize>, files: &mut [Vec<u8>], keep: &mut dyn FnMut(usize) -> bool) {
-    match step {
-        Step::Create(name, id) if keep(0) => drop(names.insert(name.clone(), *id)),
-        Step::Remove(name) if keep(0) => drop(names.remove(name)),
-        Step::Grow(id, len) if keep(0) && files[*id].len() < *len => files[*id].resize(*len, 0),
-        Step::Write(id, offset, octets) => {
-            for (at, octet) in (*offset..).zip(octets) {
-                if keep(at) {
-                    if files[*id].len() <= at {
-                        files[*id].resize(at + 1, 0);
-                    }
-                    files[*id][at] = *octet;
-                }
-            }
-        }
-        Step::Create(..) | Step::Remove(..) | Step::Grow(..) | Step::SyncDir | Step::Sync(_) => {}
+        Self(Arc::new(Mutex::new(State { names, files, first_names, first_files, steps, ..State::default() })))
     }
 }
 
 impl State {
+    /// What the next step meets.
+    fn meets(&mut self) -> Option<Fault> {
+        let (at, fault) = self.fault?;
+        if self.steps.len() < at || (self.failed && !self.lasting) {
+            return None;
+        }
+        self.failed = true;
+        Some(fault)
+    }
+
+    /// A step that is done as a whole or not at all.
     fn step(&mut self, step: Step) -> io::Result<()> {
-        if self.failed || self.fail_at.is_some_and(|at| self.steps.len() >= at) {
-            self.failed = true;
-            return Err(io::Error::from_raw_os_error(EIO));
+        if let Some(error) = self.meets().and_then(Fault::error) {
+            if let Step::Sync(id) = step {
+                self.steps.push(Step::FailedSync(id));
+            }
+            return Err(error);
         }
         self.steps.push(step);
         Ok(())
+    }
+
+    fn write(&mut self, id: usize, offset: usize, octets: Vec<u8>, slices: Vec<usize>) {
+        let file = &mut self.files[id];
+        if file.len() < offset + octets.len() {
+            file.resize(offset + octets.len(), 0);
+        }
+        file[offset..offset + octets.len()].copy_from_slice(&octets);
+        self.steps.push(Step::Write(id, offset, octets, slices));
+    }
+}
+
+impl Fault {
+    fn error(self) -> Option<io::Error> {
+        match self {
+            Self::Eio => Some(io::Error::from_raw_os_error(EIO)),
+            Self::Enospc => Some(io::Error::from_raw_os_error(ENOSPC)),
+            Self::Short => None,
+        }
     }
 }
 
@@ -244,20 +259,28 @@ impl Storage for World {
 impl File for Memory {
     fn write_at(&self, slices: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
         let mut state = self.world.state();
+        let lengths = slices.iter().map(|slice| slice.len()).collect();
         let mut octets: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).collect();
         octets.truncate(state.write_max.unwrap_or(usize::MAX));
-        let offset = usize::try_from(offset).unwrap();
-        state.step(Step::Write(self.id, offset, octets.clone()))?;
-        let file = &mut state.files[self.id];
-        if file.len() < offset + octets.len() {
-            file.resize(offset + octets.len(), 0);
+        let fault = state.meets();
+        if fault.is_some() {
+            // Of one octet none is left, which is no short write but one that cannot go on.
+            octets.truncate(octets.len().div_ceil(2));
         }
-        file[offset..offset + octets.len()].copy_from_slice(&octets);
-        Ok(octets.len())
+        let len = octets.len();
+        state.write(self.id, usize::try_from(offset).unwrap(), octets, lengths);
+        fault.and_then(Fault::error).map_or(Ok(len), Err)
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        let state = self.world.state();
+        let mut state = self.world.state();
+        state.reads_until_fault = match state.reads_until_fault {
+            Some(0) => {
+                state.reads_until_fault = None;
+                return Err(io::Error::from_raw_os_error(EIO));
+            }
+            left => left.map(|left| left - 1),
+        };
         let rest = state.files[self.id].get(usize::try_from(offset).unwrap()..).unwrap_or_default();
         let len = rest.len().min(buffer.len());
         buffer[..len].copy_from_slice(&rest[..len]);

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use posthouse_mail::Status;
 use posthouse_runtime::block_on;
 
-use crate::storage::fault::{Loss, World};
+use crate::storage::fault::{Fault, Loss, World};
 use crate::{Queue, QueueError, RecipientEnd};
 
 use super::story::{FAR, Run, Stories, TINY, accept, contents, letter, until};
@@ -43,21 +43,56 @@ fn after_a_failed_write_or_sync_nothing_more_is_taken_or_handed_out() {
     }
 }
 
-#[test]
-fn a_failure_in_the_middle_of_a_run_takes_nothing_back() {
-    let mut seed = 30;
-    for step in (5..400).step_by(9) {
-        let mut run = Run::new(World::default(), Stories::default(), seed);
-        seed += 1;
-        run.world.fail_after(step);
-        // The run ends where the failure shows; what had been acknowledged is in the stories.
-        let acts = std::panic::AssertUnwindSafe(|| run.act(200));
-        assert!(std::panic::catch_unwind(acts).is_err(), "step {step}: the failure was not noticed");
-        let steps = run.world.steps();
+/// One step of a run meets a fault, and the rest of the disk is well or is not. What was acknowledged stays, also through the next
+/// life, which sees a page cache that may be better than the disk, and a power cut in that.
+fn check_fault_at(step: usize, fault: Fault, lasting: bool) -> bool {
+    let seed = 30 + u64::try_from(step).unwrap();
+    let world = World::default();
+    world.fault_after(step, fault, lasting);
+    let Ok(mut run) = Run::try_new(world.clone(), Stories::default(), seed) else {
+        // It says so and is not served; there is nothing to lose yet.
+        return world.has_failed();
+    };
+    let ended = run.try_act(60);
+    let met = run.world.has_failed();
+    let when = format!("{fault:?} at step {step}, lasting: {lasting}");
+    if let Err(error) = &ended {
+        assert!(met && matches!(error, QueueError::Failed(_)), "{when}: {error}");
+        assert!(matches!(run.queue.begin(), Err(QueueError::Failed(_))) && run.queue.lease_due(FAR, 9).is_empty(), "{when}");
+    }
+    let steps = run.world.steps();
+    for at_failure in [Loss::Everything, Loss::Shreds(seed)] {
+        let mut replay = run.world.replay(at_failure);
+        replay.advance_to(steps);
         for loss in [Loss::Everything, Loss::Nothing, Loss::Shreds(seed)] {
-            let world = run.world.after_cut(steps, loss);
-            run.stories.check(&contents(&world), steps, &format!("failure after step {step}, {loss:?}"));
+            run.stories.check(&contents(&replay.world(loss)), steps, &format!("{when}, then {loss:?}"));
         }
+    }
+    let held = contents(&run.world.after_kill(steps, false));
+    run.stories.check(&held, steps, &format!("{when}, in the page cache"));
+    let mut second = Run::new(run.world.after_kill(steps, false), run.stories.clone(), seed + 1);
+    let opened = second.world.steps();
+    second.stories = run.stories.found(&held, opened);
+    second.act(6);
+    let later_steps = second.world.steps();
+    let mut replay = second.world.replay(if step.is_multiple_of(2) { Loss::Everything } else { Loss::Shreds(seed) });
+    for later in steps..=later_steps {
+        replay.advance_to(later);
+        for loss in [Loss::Everything, Loss::Shreds(seed)] {
+            let when = format!("{when}, opened again at {opened}, cut at {later} of {later_steps}, {loss:?}");
+            second.stories.check(&contents(&replay.world(loss)), later, &when);
+        }
+    }
+    met
+}
+
+#[test]
+fn a_fault_at_any_step_takes_nothing_back() {
+    for (fault, lasting) in
+        [(Fault::Eio, false), (Fault::Eio, true), (Fault::Enospc, false), (Fault::Enospc, true), (Fault::Short, false)]
+    {
+        let met = (0..220).filter(|&step| check_fault_at(step, fault, lasting)).count();
+        assert!(met > 100, "{fault:?} was met {met} times only: the run is too short");
     }
 }
 
@@ -132,4 +167,45 @@ fn an_envelope_that_no_record_holds_is_refused_and_leaves_nothing() {
     assert!(matches!(error, QueueError::EnvelopeTooLarge { .. }));
     assert_eq!(error.reply().code(), 452);
     assert!(queue.is_empty() && contents(&world).is_empty());
+}
+
+#[test]
+fn a_read_that_fails_at_the_start_is_said_and_loses_nothing() {
+    let mut run = Run::new(World::default(), Stories::default(), 5);
+    run.act(150);
+    let steps = run.world.steps();
+    let mut failed = 0;
+    for read in 0.. {
+        let world = run.world.after_cut(steps, Loss::Nothing);
+        world.fail_read_after(read);
+        let opened = Queue::open_on(Arc::new(world.clone()), TINY);
+        if !world.read_has_failed() {
+            break;
+        }
+        failed += 1;
+        assert!(matches!(opened, Err(QueueError::Io { .. })), "read {read}: {opened:?}");
+        run.stories.check(&contents(&world), steps, &format!("read {read} failed"));
+    }
+    assert!(failed > 10, "{failed} reads");
+}
+
+#[test]
+fn a_read_that_fails_while_serving_loses_nothing() {
+    for read in 0..120 {
+        let mut run = Run::new(World::default(), Stories::default(), 6);
+        run.act(100);
+        run.world.fail_read_after(read);
+        let ids: Vec<_> = run.queue.list().into_iter().map(|listed| listed.id).collect();
+        // Many more letters come and go, so that what stays is copied about; one that could not be read is put off.
+        for mark in 0..120 {
+            let id = block_on(accept(&run.queue, letter(1, mark), &[b'z'; 400])).unwrap().unwrap();
+            let lease = run.queue.lease_letter(id).or_else(|_| run.queue.lease_due(FAR, 1).pop().ok_or(QueueError::Gone(id)));
+            let Some(lease) = lease.ok().filter(|lease| !ids.contains(&lease.id())) else { continue };
+            block_on(lease.finish(vec![(0, RecipientEnd::Delivered)])).unwrap().unwrap();
+        }
+        assert!(run.world.read_has_failed(), "read {read} was never made");
+        let left: Vec<_> = run.queue.list().into_iter().map(|listed| listed.id).collect();
+        let lost: Vec<_> = ids.iter().filter(|id| !left.contains(id)).collect();
+        assert!(lost.is_empty(), "read {read} failed once, and {lost:?} are lost");
+    }
 }

@@ -108,28 +108,44 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) fn new(world: World, stories: Stories, seed: u64) -> Self {
-        let (queue, _) = Queue::open_on(Arc::new(world.clone()), TINY).unwrap();
-        Self { world, queue, stories, dice: Dice(seed), drafts: Vec::new(), mark: seed * 1000 }
+        Self::try_new(world, stories, seed).unwrap()
+    }
+
+    pub(super) fn try_new(world: World, stories: Stories, seed: u64) -> Result<Self, QueueError> {
+        let (queue, _) = Queue::open_on(Arc::new(world.clone()), TINY)?;
+        Ok(Self { world, queue, stories, dice: Dice(seed), drafts: Vec::new(), mark: seed * 1000 })
     }
 
     /// Does `acts` acts: letters come small and large, some slowly; most leave soon, some stay; states change.
     pub(super) fn act(&mut self, acts: usize) {
+        self.try_act(acts).unwrap();
+    }
+
+    /// The same, until the log fails. What was refused for want of room is as if it had never been asked for.
+    pub(super) fn try_act(&mut self, acts: usize) -> Result<(), QueueError> {
         for _ in 0..acts {
             // A queue that only grows would be full in the end.
             let act = if self.queue.len() > 30 { 15 } else { self.dice.roll(16) };
-            block_on(async {
+            let done = block_on(async {
                 match act {
                     0..4 => self.take_in(150).await,
                     4..6 => self.take_in(2600).await,
                     6 => self.take_in_slowly().await,
                     7 => self.go_on_slowly().await,
-                    8 => drop(self.drafts.pop()),
+                    8 => {
+                        drop(self.drafts.pop());
+                        Ok(())
+                    }
                     9..11 => self.defer().await,
                     _ => self.finish().await,
                 }
-            })
-            .unwrap();
+            });
+            match done.unwrap() {
+                Ok(()) | Err(QueueError::Full(_)) => {}
+                Err(error) => return Err(error),
+            }
         }
+        Ok(())
     }
 
     fn next_letter(&mut self) -> Letter {
@@ -138,43 +154,49 @@ impl Run {
         letter(recipients, self.mark)
     }
 
-    async fn take_in(&mut self, size: usize) {
+    async fn take_in(&mut self, size: usize) -> Result<(), QueueError> {
         let letter = self.next_letter();
         let size = self.dice.roll(size);
         let body = self.dice.octets(size);
-        let mut draft = self.queue.begin().unwrap();
+        let mut draft = self.queue.begin()?;
         for part in body.chunks(333) {
-            draft.write(Bytes::copy_from_slice(part)).await.unwrap();
+            draft.write(Bytes::copy_from_slice(part)).await?;
         }
-        self.commit(draft, letter, body).await;
+        self.commit(draft, letter, body).await
     }
 
-    async fn take_in_slowly(&mut self) {
+    async fn take_in_slowly(&mut self) -> Result<(), QueueError> {
         let body = self.dice.octets(1500);
-        let mut draft = self.queue.begin().unwrap();
-        draft.write(Bytes::copy_from_slice(&body)).await.unwrap();
+        let mut draft = self.queue.begin()?;
+        draft.write(Bytes::copy_from_slice(&body)).await?;
         self.drafts.push((draft, body));
+        Ok(())
     }
 
-    async fn go_on_slowly(&mut self) {
+    async fn go_on_slowly(&mut self) -> Result<(), QueueError> {
         if self.drafts.is_empty() {
-            return;
+            return Ok(());
         }
         let (mut draft, mut body) = self.drafts.remove(0);
         let more = self.dice.octets(900);
-        draft.write(Bytes::copy_from_slice(&more)).await.unwrap();
+        draft.write(Bytes::copy_from_slice(&more)).await?;
         body.extend_from_slice(&more);
         let letter = self.next_letter();
-        self.commit(draft, letter, body).await;
+        self.commit(draft, letter, body).await
     }
 
-    async fn commit(&mut self, draft: Draft, letter: Letter, body: Vec<u8>) {
-        let begun = Some(self.world.steps());
+    async fn commit(&mut self, draft: Draft, letter: Letter, body: Vec<u8>) -> Result<(), QueueError> {
+        let (id, begun) = (draft.id(), Some(self.world.steps()));
         let commit = Span { begun, acked: None };
-        self.stories.0.insert(draft.id(), Story { letter: letter.clone(), body, commit, states: Vec::new(), done: None });
-        let id = draft.commit(letter).await.unwrap();
+        self.stories.0.insert(id, Story { letter: letter.clone(), body, commit, states: Vec::new(), done: None });
+        let committed = draft.commit(letter).await;
         let acked = Some(self.world.steps());
-        self.story(id).commit.acked = acked;
+        match committed {
+            Ok(_) => self.story(id).commit.acked = acked,
+            Err(QueueError::Full(_)) => drop(self.stories.0.remove(&id)),
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 
     /// Some letter that is due; the others are given back unharmed.
@@ -186,8 +208,8 @@ impl Run {
         (!leases.is_empty()).then(|| leases.remove(stay + self.dice.roll(leases.len() - stay)))
     }
 
-    async fn defer(&mut self) {
-        let Some(lease) = self.some_lease() else { return };
+    async fn defer(&mut self) -> Result<(), QueueError> {
+        let Some(lease) = self.some_lease() else { return Ok(()) };
         let (id, at) = (lease.id(), self.mark);
         let ends: Vec<_> = (0..lease.recipients().len())
             .map(|index| (index, if index == 0 { retry(at) } else { RecipientEnd::Delivered }))
@@ -196,20 +218,31 @@ impl Run {
         crate::letter::apply(&mut states, ends.clone());
         let begun = Some(self.world.steps());
         self.story(id).states.push((Span { begun, acked: None }, states));
-        lease.finish(ends).await.unwrap();
+        let finished = lease.finish(ends).await;
         let acked = Some(self.world.steps());
-        self.story(id).states.last_mut().unwrap().0.acked = acked;
+        let states = &mut self.story(id).states;
+        match finished {
+            Ok(()) => states.last_mut().unwrap().0.acked = acked,
+            Err(QueueError::Full(_)) => drop(states.pop()),
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 
-    async fn finish(&mut self) {
-        let Some(lease) = self.some_lease() else { return };
+    async fn finish(&mut self) -> Result<(), QueueError> {
+        let Some(lease) = self.some_lease() else { return Ok(()) };
         let id = lease.id();
         let ends = (0..lease.recipients().len()).map(|index| (index, RecipientEnd::Delivered)).collect();
         let begun = Some(self.world.steps());
         self.story(id).done = Some(Span { begun, acked: None });
-        lease.finish(ends).await.unwrap();
+        let finished = lease.finish(ends).await;
         let acked = Some(self.world.steps());
-        self.story(id).done = Some(Span { begun, acked });
+        match finished {
+            Ok(()) => self.story(id).done = Some(Span { begun, acked }),
+            Err(QueueError::Full(_)) => self.story(id).done = None,
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 
     fn story(&mut self, id: LetterId) -> &mut Story {
@@ -281,6 +314,37 @@ impl Stories {
         for id in held.keys() {
             assert!(self.0.contains_key(id), "{when}: letter {id} was never committed");
         }
+    }
+
+    /// The stories as far as they had come after `cut` steps.
+    pub(super) fn until(&self, cut: usize) -> Self {
+        let until = |span: Span| span.is_begun(cut).then(|| Span { acked: span.acked.filter(|acked| *acked <= cut), ..span });
+        let told = self.0.iter().filter_map(|(id, story)| {
+            let states = story.states.iter().filter_map(|(span, states)| Some((until(*span)?, states.clone()))).collect();
+            Some((*id, Story { commit: until(story.commit)?, states, done: story.done.and_then(until), ..story.clone() }))
+        });
+        Self(told.collect())
+    }
+
+    /// What a second life found when it opened the spool after `opened` steps holds from then on, also against a power cut: it was
+    /// served. Before, it may have been there already.
+    pub(super) fn found(&self, held: &HashMap<LetterId, (Told, Vec<u8>)>, opened: usize) -> Self {
+        let mut after = self.clone();
+        for (id, story) in &mut after.0 {
+            let now = Span { begun: None, acked: Some(opened) };
+            match held.get(id) {
+                Some((told, _)) => {
+                    story.commit.acked = story.commit.acked.or(Some(opened));
+                    story.done = None;
+                    story.states.push((now, told.recipients.clone()));
+                }
+                None => {
+                    let begun = story.done.map_or(Some(opened), |done| done.begun);
+                    story.done = story.done.filter(|done| done.acked.is_some()).or(Some(Span { begun, acked: Some(opened) }));
+                }
+            }
+        }
+        after
     }
 
     /// The stories as the world after the cut tells them: what was open is settled, and the steps count anew.

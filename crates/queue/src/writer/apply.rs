@@ -148,21 +148,4 @@ impl Writer {
         self.logs.add(to, slot);
         self.logs.drop_piece(from);
     }
-
-    /// A letter that cannot be read any more leaves the queue; there is nothing left to deliver or to return.
-    pub(super) fn lose(&mut self, copy: Copy) {
-        let shared = std::sync::Arc::clone(&self.shared);
-        let mut index = shared.index();
-        match copy {
-            Copy::Of { key, which: Which::Progress } => {
-                // Without its state the letter is tried for everybody again: twice is better than never.
-                let progress = index.entry_mut(key).and_then(|entry| entry.progress.take());
-                if let Some(piece) = progress {
-                    self.logs.drop_piece(piece);
-                }
-            }
-            Copy::Of { key, which: Which::Letter | Which::Chunk(_) } => self.end(&mut index, key),
-            Copy::OfDraft { draft, .. } => self.give_up(draft),
-        }
-    }
 }

@@ -1,15 +1,16 @@
 //! The two logs as the writer sees them: their segments in order, and what still counts in each.
 //!
-//! Pure book-keeping; the files are touched by the writer and the helper.
+//! Book-keeping; the files are touched by the writer and the helper, but for [`clear`].
 
 use std::collections::VecDeque;
+use std::io::{self, IoSlice};
 use std::sync::Arc;
 
 use posthouse_runtime::random;
 
 use crate::index::Piece;
-use crate::layout::{LogKind, RecordHeader, SEGMENT_HEADER, SegmentHeader, stride};
-use crate::storage::File;
+use crate::layout::{LogKind, RecordHeader, SEGMENT_HEADER, SegmentHeader, stride, usize_of};
+use crate::storage::{self, File};
 
 /// A file that can become a segment: zeroes, or never written.
 #[derive(Debug)]
@@ -179,6 +180,13 @@ impl Logs {
         self.next_seq = self.next_seq.saturating_add(1);
         seq
     }
+}
+
+/// Makes a file one that holds no records, durably.
+pub(crate) fn clear(file: &dyn File) -> io::Result<()> {
+    let zeroes = vec![0; usize_of(SEGMENT_HEADER)];
+    storage::write_all(file, &mut [IoSlice::new(&zeroes)], 0)?;
+    file.sync_data()
 }
 
 /// The name a new file of this log gets.

@@ -62,13 +62,6 @@ impl Writer {
             batch.effects.push(Effect::Again(commit));
             return Ok(Planned::Done);
         }
-        let chunks = self.drafts.get(&commit.draft).map_or(0, |draft| draft.pieces.len());
-        if chunks != usize_of(commit.chunks) {
-            let error = QueueError::Damaged { id: commit.id, what: "a part of its body was lost in the spool".to_owned() };
-            self.give_up(commit.draft);
-            self.refuse(Op::Commit(commit), &error);
-            return Ok(Planned::Done);
-        }
         let meta = Bytes::clone(&commit.meta);
         let bodies = [&meta, &commit.tail];
         let header = RecordHeader {
@@ -77,6 +70,13 @@ impl Writer {
             ..header(Kind::Letter, commit.derived, commit.id, &bodies)
         };
         match self.room(batch, LogKind::Hot, Class::Letter, header.stride())? {
+            // Asked only now: making room may have found one of the chunks damaged.
+            Room::Ready if !self.has_chunks(&commit) => {
+                let error = QueueError::Damaged { id: commit.id, what: "a part of its body was lost in the spool".to_owned() };
+                self.give_up(commit.draft);
+                self.refuse(Op::Commit(commit), &error);
+                Ok(Planned::Done)
+            }
             Room::Ready => {
                 let lsn = self.logs.next_lsn;
                 if let Some(piece) = self.put(batch, LogKind::Hot, header, &bodies) {
@@ -92,6 +92,12 @@ impl Writer {
                 Ok(Planned::Done)
             }
         }
+    }
+
+    /// Whether all of a draft's chunks are in the log.
+    fn has_chunks(&self, commit: &Commit) -> bool {
+        let chunks = self.drafts.get(&commit.draft).map_or(0, |draft| draft.pieces.len());
+        chunks == usize_of(commit.chunks)
     }
 
     fn plan_record(&mut self, batch: &mut Batch, record: Record) -> Result<Planned<Op>, Broken> {

@@ -3,17 +3,16 @@
 //! Room is kept back for the records that end letters: new letters are refused one segment before the end, copies one cold
 //! segment before. A lack of room loses nothing and passes.
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::sync::Arc;
 
 use posthouse_runtime::clock;
 
 use crate::error::QueueError;
-use crate::layout::{LogKind, SEGMENT_HEADER, usize_of};
-use crate::storage;
+use crate::layout::LogKind;
 
 use super::batch::Batch;
-use super::log::{Blank, file_name};
+use super::log::{Blank, clear, file_name};
 use super::{Broken, Writer};
 
 /// How long the disk is left alone after it was full.
@@ -145,12 +144,8 @@ impl Writer {
         let surplus = self.logs.hot.files() > self.shared.sizes.hot_max;
         let Some(dead) = self.logs.hot.segments.front() else { return Ok(()) };
         let fits = dead.header.capacity == self.shared.sizes.segment && !surplus;
-        let gone = if fits {
-            let zeroes = vec![0; usize_of(SEGMENT_HEADER)];
-            storage::write_all(dead.file.as_ref(), &mut [IoSlice::new(&zeroes)], 0).and_then(|()| dead.file.sync_data())
-        } else {
-            self.storage.remove(&dead.name).and_then(|()| self.storage.sync_dir())
-        };
+        let gone =
+            if fits { clear(dead.file.as_ref()) } else { self.storage.remove(&dead.name).and_then(|()| self.storage.sync_dir()) };
         gone.map_err(|cause| Broken { what: "a segment could not be cleared", cause })?;
         let Some(dead) = self.logs.hot.segments.pop_front() else { return Ok(()) };
         self.shared.index().forget_file(dead.header.seq);

@@ -4,16 +4,15 @@
 //! Copies are durable before what they were copied from is overwritten or removed, and a copy keeps its LSN. Segments leave each log
 //! in the order they came. The invariants are in `docs/design/queue.md`.
 
-use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::body::read_record;
 use crate::index::{Key, Piece, Which};
 use crate::layout::{LogKind, RecordHeader};
 use crate::storage::File;
 
+use super::aside::read_patiently;
 use super::batch::{Batch, Effect};
 use super::log::file_name;
 use super::room::{Class, Room};
@@ -139,12 +138,10 @@ impl Writer {
         let copies = self.choose(log, seq);
         let mut moved = false;
         for (copy, piece) in copies {
-            let (header, body) = match read_record(file.as_ref(), piece.offset, piece.len) {
+            let (header, body) = match read_patiently(file.as_ref(), piece) {
                 Ok(read) => read,
                 Err(error) => {
-                    self.report_loss(copy, &error);
-                    self.lose(copy);
-                    moved = true;
+                    moved |= self.part_with(copy, &error);
                     continue;
                 }
             };
@@ -229,15 +226,6 @@ impl Writer {
             }
         }
         chosen
-    }
-
-    fn report_loss(&self, copy: Copy, error: &io::Error) {
-        let letter = match copy {
-            Copy::Of { key, .. } => self.shared.index().entry(key).map(|entry| entry.id),
-            Copy::OfDraft { draft, .. } => self.drafts.get(&draft).map(|draft| draft.id),
-        };
-        let letter = letter.map(tracing::field::display);
-        tracing::error!(letter, %error, record = ?copy, "a record of the spool is damaged and cannot be kept");
     }
 }
 
