@@ -17,6 +17,7 @@ pub mod local;
 pub mod log;
 pub mod net;
 pub mod random;
+pub mod service;
 pub mod shutdown;
 pub mod signals;
 pub mod stream;

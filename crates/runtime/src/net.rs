@@ -64,6 +64,18 @@ impl Listener {
         Self::from_socket(socket.into())
     }
 
+    /// A socket that another process has bound for us.
+    ///
+    /// # Errors
+    /// It does not listen.
+    pub(crate) fn handed_over(socket: std::net::TcpListener) -> io::Result<Self> {
+        if !sockopt::socket_acceptconn(&socket)? {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a socket was handed over that does not listen"));
+        }
+        socket.set_nonblocking(true)?;
+        Self::from_socket(socket)
+    }
+
     fn from_socket(socket: std::net::TcpListener) -> io::Result<Self> {
         let local = socket.local_addr()?;
         Ok(Self { socket, local, registered: OnceLock::new() })

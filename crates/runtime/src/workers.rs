@@ -52,6 +52,24 @@ impl Workers {
         let _ = worker.jobs.send(job);
     }
 
+    /// Returns when every worker has taken its turn: one that is stuck keeps it waiting.
+    pub async fn turn(&self) {
+        let turns: Vec<_> = (0..self.len())
+            .map(|index| {
+                let (done, turned) = oneshot::channel();
+                self.spawn_on(index, move || async move {
+                    // Whoever asked may have gone.
+                    let _ = done.send(());
+                });
+                turned
+            })
+            .collect();
+        for turned in turns {
+            // An error: the worker is being stopped.
+            let _ = turned.await;
+        }
+    }
+
     /// How many workers there are.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -1,8 +1,10 @@
 use std::rc::Rc;
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use super::*;
+use crate::clock;
 
 #[test]
 fn what_is_started_on_a_worker_stays_on_its_thread() {
@@ -61,4 +63,24 @@ fn a_panic_leaves_the_worker_running() {
     workers.spawn_on(0, || async { panic!("on purpose") });
     workers.spawn_on(0, move || async move { report.send(()).unwrap() });
     reports.recv().unwrap();
+}
+
+#[test]
+fn a_worker_that_is_stuck_is_noticed() {
+    let workers = Workers::start(2).unwrap();
+    let (go_on, stuck) = std::sync::mpsc::channel::<()>();
+    crate::block_on(async {
+        clock::timeout(Duration::from_secs(30), workers.turn()).await.unwrap();
+        let (begun, has_begun) = oneshot::channel();
+        workers.spawn_on(1, move || async move {
+            begun.send(()).unwrap();
+            // Blocks the thread, as no task may.
+            let _ = stuck.recv();
+        });
+        has_begun.await.unwrap();
+        clock::timeout(Duration::from_millis(50), workers.turn()).await.unwrap_err();
+        drop(go_on);
+        clock::timeout(Duration::from_secs(30), workers.turn()).await.unwrap();
+    })
+    .unwrap();
 }
