@@ -5,6 +5,7 @@
 
 mod listen;
 mod parts;
+mod pulse;
 mod server;
 
 use std::path::Path;
@@ -13,11 +14,14 @@ use std::time::Duration;
 use serde::Serialize;
 use tracing::{error, info};
 
+use posthouse_runtime::service::{self, Manager};
 use posthouse_runtime::signals::{Signal, Signals};
 use posthouse_runtime::{clock, log, select};
 
 use crate::cli::{Exit, Failure, Printer};
 use crate::config::{Config, Kind};
+
+use self::pulse::Pulse;
 
 pub(crate) use server::Server;
 
@@ -33,34 +37,45 @@ struct Ready {
 
 /// Runs the server until SIGTERM or SIGINT.
 pub(crate) fn run(path: &Path, printer: &Printer) -> Result<(), Failure> {
+    let handed = service::handed_over().map_err(|error| Failure::new(Exit::Os, error))?;
     let config = Config::load(path).map_err(|error| Failure::new(Exit::Config, error))?;
     let log = log::init(&config.log).map_err(|error| Failure::new(Exit::Software, error))?;
     let ran = posthouse_runtime::block_on(async {
         // Before anything else: from here on a hang-up no longer kills.
         let mut signals = Signals::listen().map_err(|error| Failure::new(Exit::Os, error))?;
-        let mut server = Server::start(config, None).await?;
+        let mut server = Server::start(config, None, handed).await?;
         for (kind, address) in server.listening() {
             printer.line(format_args!("ready {kind} {address}"))?;
             printer.json(&Ready { ready: *kind, address: address.to_string() })?;
         }
+        let manager = Manager::from_env();
+        manager.ready();
+        let mut pulse = Pulse::new(&manager);
+        let mut renew_at = clock::now() + RENEW_EVERY;
         loop {
-            let signal = select! {
-                signal = signals.next() => Some(signal),
-                () = clock::sleep(RENEW_EVERY) => None,
-            };
-            match signal {
-                Some(Signal::Terminate) => break,
-                Some(Signal::Hangup) => reload(&mut server, path, &log),
-                None => {
+            select! {
+                signal = signals.next() => match signal {
+                    Signal::Terminate => break,
+                    Signal::Hangup => {
+                        manager.reloading();
+                        reload(&mut server, path, &log);
+                        manager.ready();
+                    }
+                },
+                () = clock::sleep_until(renew_at) => {
+                    renew_at = clock::now() + RENEW_EVERY;
                     if let Err(error) = server.renew() {
                         error!(%error, "the certificates were not renewed; the old ones stay");
                     }
                 }
+                () = pulse.due() => pulse.beat(&server).await,
             }
         }
+        manager.stopping();
         select! {
             () = server.stop() => Ok(()),
             () = terminated(&mut signals) => Err(Failure::say(Exit::TempFail, "stopped at once by a second signal")),
+            () = pulse.last() => Ok(()),
         }
     });
     ran.map_err(|error| Failure::new(Exit::Os, error))?

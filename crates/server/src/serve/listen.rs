@@ -1,5 +1,6 @@
 //! Listening: binds the addresses, and hands each connection to what speaks its protocol.
 
+use std::collections::HashMap;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use posthouse_access::Pop3;
 use posthouse_intake::ListenerKind;
 use posthouse_runtime::net::{Listener, Stream};
 use posthouse_runtime::select;
+use posthouse_runtime::service::HandedOver;
 use posthouse_runtime::shutdown::Shutdown;
 use posthouse_runtime::sync::{mpsc, watch};
 use posthouse_runtime::task;
@@ -32,13 +34,44 @@ pub(super) struct Accepting {
     pub(super) open: mpsc::Sender<()>,
 }
 
-/// Binds every address, or none.
-pub(super) fn bind(listeners: &[config::Listener]) -> Result<Vec<(Kind, Listener)>, Failure> {
-    let bound = listeners.iter().map(|listener| {
-        let socket = Listener::bind(listener.address).map_err(|error| refused(listener, &error))?;
+/// Binds every address, or none. A socket that was handed over is used for the listener with its address, else for one whose kind is its name.
+pub(super) fn bind(listeners: &[config::Listener], handed: Vec<HandedOver>) -> Result<Vec<(Kind, Listener)>, Failure> {
+    let mut sockets = assign(listeners, handed)?;
+    let bound = listeners.iter().enumerate().map(|(place, listener)| {
+        let socket = match sockets.remove(&place) {
+            Some(socket) => socket,
+            None => Listener::bind(listener.address).map_err(|error| refused(listener, &error))?,
+        };
         Ok((listener.kind, socket))
     });
     bound.collect()
+}
+
+/// The sockets by the place of their listener. One that nobody wants is a mistake: its clients would wait for ever.
+fn assign(listeners: &[config::Listener], handed: Vec<HandedOver>) -> Result<HashMap<usize, Listener>, Failure> {
+    let mut sockets = HashMap::new();
+    let mut named = Vec::new();
+    for socket in handed {
+        let address = socket.listener.local_addr();
+        match listeners.iter().position(|listener| listener.address == address) {
+            Some(place) if !sockets.contains_key(&place) => drop(sockets.insert(place, socket.listener)),
+            Some(_) | None => named.push(socket),
+        }
+    }
+    for HandedOver { name, listener: socket } in named {
+        let wants =
+            |(place, listener): &(usize, &config::Listener)| listener.kind.to_string() == name && !sockets.contains_key(place);
+        let Some((place, _)) = listeners.iter().enumerate().find(wants) else {
+            let address = socket.local_addr();
+            let words = format!(
+                "the service manager handed over a socket on {address} with the name `{name}`, and there is no [[listener]] with that \
+                 address, and none left whose kind is that name"
+            );
+            return Err(Failure::say(Exit::Config, words));
+        };
+        sockets.insert(place, socket);
+    }
+    Ok(sockets)
 }
 
 fn refused(listener: &config::Listener, error: &io::Error) -> Failure {

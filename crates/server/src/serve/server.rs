@@ -14,6 +14,7 @@ use posthouse_mail::Domain;
 use posthouse_runtime::clock;
 use posthouse_runtime::gate::Gate;
 use posthouse_runtime::local::LocalListener;
+use posthouse_runtime::service::HandedOver;
 use posthouse_runtime::shutdown::{self, Shutdown, Trigger};
 use posthouse_runtime::sync::{mpsc, watch};
 use posthouse_runtime::task::{self, Task};
@@ -41,10 +42,10 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Binds the addresses, opens the parts, and starts to take connections and to deliver.
-    pub(crate) async fn start(config: Config, resolver: Option<Resolver>) -> Result<Self, Failure> {
+    /// Binds the addresses, opens the parts, and starts to take connections and to deliver. `handed` are sockets that are bound already.
+    pub(crate) async fn start(config: Config, resolver: Option<Resolver>, handed: Vec<HandedOver>) -> Result<Self, Failure> {
         // First what another process may hold: a second server on the same host ends here, before it touches any data.
-        let bound = listen::bind(&config.listener)?;
+        let bound = listen::bind(&config.listener, handed)?;
         let parts = Parts::open(&config, resolver).await?;
         // The names that clients use for SMTP in ALPN are not registered; these two are what others accept.
         let smtp_tls = parts.tls.for_service(&["smtp", "esmtp"]).map_err(parts::tls_failure)?;
@@ -91,6 +92,19 @@ impl Server {
     /// Reads the certificates again, or issues a new one.
     pub(crate) fn renew(&self) -> Result<(), TlsError> {
         parts::renew_tls(&self.parts.tls, &self.config)
+    }
+
+    /// Returns when every thread that serves connections has taken its turn.
+    pub(crate) async fn turn(&self) {
+        self.workers.turn().await;
+    }
+
+    /// How it is, in one line.
+    pub(crate) fn status(&self) -> String {
+        let queue = &self.parts.queue;
+        let connections = self.contexts.borrow().smtp.gate.open();
+        let mail = queue.check().map_or_else(|error| format!("refusing mail: {error}"), |()| "taking mail".to_owned());
+        format!("{mail}; {} letters queued, {connections} SMTP connections", queue.len())
     }
 
     /// Stops in order: takes no more connections, lets those that are open and the deliveries under way come to a good place, and cuts

@@ -64,7 +64,7 @@ impl World {
         let ca = home.path().join("ca").join("ca.pem");
         // A zone without records: every other domain does not exist, so a letter to one comes back at once and nothing goes out.
         let nowhere = Arc::new(posthouse_dns::Zone::new());
-        let server = Server::start(config, Some(nowhere)).await.map_err(|failure| advise(failure, port_offset))?;
+        let server = Server::start(config, Some(nowhere), Vec::new()).await.map_err(|failure| advise(failure, port_offset))?;
         let directory = &server.parts().directory;
         let (alice, bob) = people(directory, options.password).await?;
         Ok(Self { alice, bob, home, ca, started_in: since(began), port_offset, server })

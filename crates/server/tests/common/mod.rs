@@ -127,8 +127,12 @@ impl Site {
 
 impl Running {
     pub fn start(config: &Path) -> Self {
-        let mut child =
-            posthouse().arg("serve").arg("--config").arg(config).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        Self::of(posthouse().arg("serve").arg("--config").arg(config), config)
+    }
+
+    /// Runs a command that serves with a configuration.
+    pub fn of(command: &mut Command, config: &Path) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let log = follow(child.stderr.take().unwrap());
         let expected = fs::read_to_string(config).unwrap().matches("[[listener]]").count();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -168,6 +172,11 @@ impl Running {
     pub fn kill(mut self) {
         self.signal(Signal::KILL);
         self.child.wait().unwrap();
+    }
+
+    /// The end of one that was asked to stop already.
+    pub fn ended(mut self) -> ExitStatus {
+        wait(&mut self.child)
     }
 
     /// SIGTERM, and the end that follows.

@@ -32,6 +32,33 @@ fn one_address_that_cannot_be_had_leaves_none_bound() {
     drop(first);
     let taken = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let wanted = [free, taken.local_addr()].map(|address| config::Listener { kind: Kind::Mx, address });
-    bind(&wanted).unwrap_err();
+    bind(&wanted, Vec::new()).unwrap_err();
     Listener::bind(free).unwrap();
+}
+
+fn handed(name: &str) -> HandedOver {
+    HandedOver { name: name.to_owned(), listener: Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap() }
+}
+
+#[test]
+fn a_socket_goes_to_the_listener_with_its_address_before_one_with_its_name() {
+    let (by_address, by_name) = (handed("mx"), handed("mx"));
+    let (address, other) = (by_address.listener.local_addr(), by_name.listener.local_addr());
+    let anywhere = "127.0.0.1:0".parse().unwrap();
+    let wanted = [(Kind::Mx, anywhere), (Kind::Mx, address), (Kind::Pop3, anywhere)];
+    let wanted = wanted.map(|(kind, address)| config::Listener { kind, address });
+    let bound = bind(&wanted, vec![by_name, by_address]).unwrap();
+    let bound: Vec<_> = bound.iter().map(|(kind, listener)| (*kind, listener.local_addr())).collect();
+    assert_eq!(bound[..2], [(Kind::Mx, other), (Kind::Mx, address)]);
+    assert!(bound[2].0 == Kind::Pop3 && bound[2].1 != other);
+}
+
+#[test]
+fn a_socket_that_nobody_wants_is_refused_with_its_name() {
+    let wanted = [config::Listener { kind: Kind::Mx, address: "127.0.0.1:0".parse().unwrap() }];
+    for sockets in [vec![handed("smtp")], vec![handed("mx"), handed("mx")], vec![handed("")]] {
+        let failure = bind(&wanted, sockets).unwrap_err();
+        assert_eq!(failure.exit(), Exit::Config);
+        assert!(failure.to_string().contains("handed over a socket on 127.0.0.1:"), "{failure}");
+    }
 }
