@@ -4,12 +4,12 @@ use std::sync::LazyLock;
 use std::time::Instant;
 
 use bytes::BytesMut;
-use posthouse_mail::Status;
+use posthouse_mail::{Priority, Status, UnixMillis};
 use posthouse_sasl::{ChannelBinding, Mechanism, Nonce};
 use posthouse_smtp::server::{
     Answer, AuthAnswer, AuthQuestion, CloseReason, Note, Output, Profile, Protocol, Question, Reason, Session, Tls, Verdict,
 };
-use posthouse_smtp::syntax::ReplyParser;
+use posthouse_smtp::syntax::{FutureRelease, ReplyParser};
 
 use crate::pieces;
 
@@ -58,6 +58,8 @@ fn play(listener: u8, pieces: &[&[u8]]) -> Seen {
         starttls: listener & 2 == 0,
         mechanisms: if listener & 4 == 0 { Mechanism::ALL.to_vec() } else { Vec::new() },
         auth_without_tls: listener & 8 == 0,
+        future_release: (listener & 32 == 0).then(|| FutureRelease::from_now(UnixMillis(1_795_489_923_000), 3600)),
+        deliver_by_seconds_min: (listener & 64 == 0).then_some(60),
         letter_bytes_max: 500,
         drain_bytes_max: 500,
         recipients_max: 3,
@@ -127,7 +129,10 @@ impl Driver {
                 return Answer::Auth(AuthAnswer::Password(login.len() % 2 == 0));
             }
             Question::Auth(AuthQuestion::Keys { .. }) => return Answer::Auth(AuthAnswer::Keys { keys: None, seed: [3; 32] }),
-            Question::Sender(sender) => by_text(&sender.path.to_string()),
+            Question::Sender(sender) => match sender.priority {
+                Some(_) => return Answer::Priority(Priority::default()),
+                None => by_text(&sender.path.to_string()),
+            },
             Question::Recipient(recipient) => by_text(&recipient.path.to_string()),
             Question::Letter => {
                 self.body.clear();

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
-use posthouse_mail::{Domain, Envelope};
+use posthouse_mail::{Domain, Envelope, UnixMillis};
 use posthouse_runtime::net::{Moved, Stream};
 use posthouse_runtime::stream::ByteSource;
 use posthouse_runtime::tls::{ClientTls, TlsError, TlsInfo};
@@ -201,7 +201,7 @@ impl Connection {
         if self.wire.session.is_closed() {
             return Err(self.closed().await);
         }
-        self.wire.session.letter(clock::now(), envelope, body.len());
+        self.wire.session.letter(clock::now(), UnixMillis(clock::unix_millis()), envelope, body.len());
         loop {
             match self.wire.run().await {
                 Output::Body => match body.next().await {

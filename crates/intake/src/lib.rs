@@ -12,11 +12,13 @@ mod context;
 mod letter;
 mod network;
 mod note;
+mod priority;
 mod pump;
 mod settings;
 mod visit;
 
 pub use context::{Context, ListenerKind};
 pub use network::{Network, NetworkError};
+pub use priority::PriorityMax;
 pub use pump::serve_smtp;
 pub use settings::Settings;

@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use crate::context::ListenerKind;
 use crate::network::Network;
+use crate::priority::PriorityMax;
 
 /// SMTP and LMTP: what is accepted, and the limits.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -27,6 +28,9 @@ pub struct Settings {
     pub recipients_max: usize,
     /// The letters over one connection.
     pub letters_per_connection_max: u32,
+    /// The highest priority, from 0 to 9, that a letter may ask for (MT-PRIORITY, RFC 6710) when its sender is logged in or its network trusted. The
+    /// letters of all others have priority 0.
+    pub priority_max: PriorityMax,
     /// Connections open at a time, in all.
     pub connections_max: usize,
     /// Connections open at a time from one address (IPv6: one /64).
@@ -58,6 +62,7 @@ impl Default for Settings {
             letter_size_max: ByteSize::mib(50),
             recipients_max: 1000,
             letters_per_connection_max: 1000,
+            priority_max: PriorityMax::default(),
             connections_max: 10_000,
             connections_per_address_max: 50,
             bad_commands_max: 20,

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use bytes::Bytes;
 use posthouse_directory::Account;
 use posthouse_journal::Event;
-use posthouse_mail::{Address, Recipient};
+use posthouse_mail::{Address, Priority, Recipient, UnixMillis};
 use posthouse_smtp::server::{Answer, HelloKind, Note, Question, SenderQuestion, Verdict};
 
 use crate::check;
@@ -41,6 +41,10 @@ pub(crate) struct Hello {
 /// A letter from MAIL on.
 pub(crate) struct Begun {
     pub(crate) sender: SenderQuestion,
+    /// When MAIL came: what it says in seconds counts from here.
+    pub(crate) at: UnixMillis,
+    /// The priority it has, whatever was asked for.
+    pub(crate) priority: Priority,
     /// What RCPT said, in order: for the replies of LMTP and the `for` of `Received`.
     pub(crate) named: Vec<Address>,
     /// Whom the letter goes to: aliases followed, each once.
@@ -54,9 +58,9 @@ pub(crate) struct Begun {
 }
 
 impl Begun {
-    pub(crate) fn new(sender: SenderQuestion) -> Self {
+    pub(crate) fn new(sender: SenderQuestion, at: UnixMillis, priority: Priority) -> Self {
         let (named, recipients, expanded) = (Vec::new(), Vec::new(), Vec::new());
-        Self { sender, named, recipients, known: HashSet::new(), expanded, letter: None }
+        Self { sender, at, priority, named, recipients, known: HashSet::new(), expanded, letter: None }
     }
 }
 
@@ -73,7 +77,7 @@ impl<'a> Visit<'a> {
             Question::Connect => Answer::Verdict(check::connect()),
             Question::Hello { kind, name } => Answer::Verdict(check::hello(self, kind, name)),
             Question::Auth(question) => check::auth(self, question).await,
-            Question::Sender(question) => Answer::Verdict(check::sender(self, question).await),
+            Question::Sender(question) => check::sender(self, question).await,
             Question::Recipient(question) => Answer::Verdict(check::recipient(self, question).await),
             Question::Letter => Answer::Verdict(check::room(self)),
             Question::Message { .. } => check::accept(self).await,

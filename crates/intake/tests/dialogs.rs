@@ -43,6 +43,9 @@ fn settings(dialog: &Dialog) -> Settings {
     settings.bad_commands_max = number("bad-commands-max").unwrap_or(settings.bad_commands_max);
     settings.letters_per_connection_max = number("letters-max").unwrap_or(settings.letters_per_connection_max);
     settings.refused_recipients_max = number("refused-recipients-max").unwrap_or(settings.refused_recipients_max);
+    if dialog.setting("trusted").is_some() {
+        settings.trusted_networks.push("127.0.0.0/8".parse().unwrap());
+    }
     settings.failed_logins_max = number("failed-logins-max").unwrap_or(settings.failed_logins_max);
     settings
 }

@@ -157,6 +157,21 @@ fn a_submitted_letter_is_completed_and_tells_of_no_bcc() {
 }
 
 #[test]
+fn a_priority_is_kept_and_shown() {
+    run(async {
+        let world = World::new(Settings::default()).await;
+        let mut client = Client::logged_in(world.listen(ListenerKind::Submission)).await;
+        client.expect("MAIL FROM:<alice@example.org> MT-PRIORITY=9", "250 2.3.6 4 ").await;
+        client.expect("RCPT TO:<friend@elsewhere.example>", "250 ").await;
+        client.expect("DATA", "354 ").await;
+        client.expect("\r\nx\r\n.", "250 ").await;
+        let (letter, text) = world.only_letter().await;
+        assert!(text.contains("\r\n\tPRIORITY 4;\r\n"), "{text}");
+        assert_eq!(letter.envelope.priority.level(), 4);
+    });
+}
+
+#[test]
 fn a_submitted_letter_that_is_complete_is_left_alone() {
     run(async {
         let world = World::new(Settings::default()).await;

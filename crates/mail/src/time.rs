@@ -29,6 +29,29 @@ impl UnixMillis {
         self.timestamp().to_zoned_datetime(TimeZone::UTC).strftime("%a, %d %b %Y %H:%M:%S %z").to_string()
     }
 
+    /// Reads `date-time` of RFC 3339 §5.6 in UTC, as in `2026-11-24T03:12:03Z`, with or without fractions of a second. What lies before 1970 is its
+    /// beginning.
+    #[must_use]
+    pub fn from_rfc3339(text: &str) -> Option<Self> {
+        const FORM: &[u8] = b"dddd-dd-ddTdd:dd:dd";
+        let (seconds, rest) = text.split_at_checked(FORM.len())?;
+        let fits = |(octet, form): (u8, &u8)| if *form == b'd' { octet.is_ascii_digit() } else { octet == *form };
+        let fraction = rest.strip_suffix('Z')?;
+        let digits = fraction.strip_prefix('.').unwrap_or("0");
+        let fraction_right = (fraction.is_empty() || fraction.starts_with('.')) && (1..=9).contains(&digits.len());
+        if !seconds.bytes().zip(FORM).all(fits) || !fraction_right || !digits.bytes().all(|octet| octet.is_ascii_digit()) {
+            return None;
+        }
+        let timestamp: Timestamp = text.parse().ok()?;
+        Some(Self(u64::try_from(timestamp.as_millisecond()).unwrap_or(0)))
+    }
+
+    /// RFC 3339 in UTC without fractions of a second. Read back by [`Self::from_rfc3339`].
+    #[must_use]
+    pub fn to_rfc3339_seconds(self) -> String {
+        format!("{:.0}", self.timestamp())
+    }
+
     fn timestamp(self) -> Timestamp {
         i64::try_from(self.0).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or(Timestamp::MAX)
     }
@@ -40,3 +63,6 @@ impl fmt::Display for UnixMillis {
         write!(f, "{:.3}", self.timestamp())
     }
 }
+
+#[cfg(test)]
+mod tests;

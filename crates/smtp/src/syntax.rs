@@ -12,6 +12,7 @@ mod parameter;
 mod path;
 mod rcpt;
 mod reply;
+mod timing;
 pub mod xtext;
 
 use thiserror::Error;
@@ -23,6 +24,7 @@ pub use mail::Mail;
 pub use path::{ForwardPath, PathError, take_path};
 pub use rcpt::Rcpt;
 pub use reply::{ReplyError, ReplyParser};
+pub use timing::{By, FutureRelease, Hold};
 
 /// Why the arguments of a command cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

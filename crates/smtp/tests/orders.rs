@@ -12,10 +12,11 @@
 
 use posthouse_sasl::Mechanism;
 use posthouse_smtp::server::Verdict;
+use posthouse_smtp::syntax::FutureRelease;
 
 mod world;
 
-use world::{World, profile, reject};
+use world::{TIME, World, profile, reject};
 
 const DEPTH: usize = 4;
 
@@ -26,6 +27,7 @@ enum Command {
     StartTls,
     Auth,
     Mail,
+    MailWithWishes,
     Rcpt,
     RcptUnknown,
     Data,
@@ -39,8 +41,8 @@ enum Command {
 
 use Command::*;
 
-const COMMANDS: [Command; 14] =
-    [Ehlo, Helo, StartTls, Auth, Mail, Rcpt, RcptUnknown, Data, DataRefused, Chunk, LastChunk, Rset, Noop, Quit];
+const COMMANDS: [Command; 15] =
+    [Ehlo, Helo, StartTls, Auth, Mail, MailWithWishes, Rcpt, RcptUnknown, Data, DataRefused, Chunk, LastChunk, Rset, Noop, Quit];
 
 /// What a server must know, and nothing else.
 #[derive(Default, Clone)]
@@ -86,9 +88,10 @@ impl Model {
                 self.login = true;
                 235
             }
-            Mail if self.hello.is_none() || self.mail => 503,
-            Mail if !self.login => 530,
-            Mail => {
+            Mail | MailWithWishes if self.hello.is_none() || self.mail => 503,
+            MailWithWishes if self.hello == Some(Helo) => 555,
+            Mail | MailWithWishes if !self.login => 530,
+            Mail | MailWithWishes => {
                 self.mail = true;
                 250
             }
@@ -133,6 +136,7 @@ fn send(world: &mut World, command: Command) -> Vec<u16> {
         StartTls => b"STARTTLS\r\n",
         Auth => b"AUTH PLAIN AGFsaWNlQGV4YW1wbGUub3JnAHNlY3JldA==\r\n",
         Mail => b"MAIL FROM:<>\r\n",
+        MailWithWishes => b"MAIL FROM:<> MT-PRIORITY=9 HOLDFOR=60 BY=60;RT\r\n",
         Rcpt => b"RCPT TO:<alice@example.org>\r\n",
         RcptUnknown => b"RCPT TO:<nobody@example.org>\r\n",
         Data | DataRefused => b"DATA\r\n",
@@ -153,6 +157,8 @@ fn fresh() -> World {
     let mut profile = profile();
     profile.mechanisms = Mechanism::ALL.to_vec();
     profile.bad_commands_max = 1000;
+    profile.deliver_by_seconds_min = Some(0);
+    profile.future_release = Some(FutureRelease::from_now(TIME, 3600));
     let mut world = World::new(profile, false);
     world.run();
     world

@@ -2,12 +2,15 @@
 //!
 //! Invariant: [`accept`] says yes only after the queue's commit has returned.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use posthouse_journal::Event;
-use posthouse_mail::{BodyKind, Envelope, LetterId, Status, UnixMillis};
+use posthouse_mail::{BodyKind, DeliverBy, Envelope, LetterId, Status, UnixMillis};
 use posthouse_queue::{Letter, Origin};
 use posthouse_runtime::clock;
 use posthouse_smtp::server::{Answer, HelloKind, Reason, Verdict};
+use posthouse_smtp::syntax::{By, Hold};
 
 use super::no_queue;
 use crate::letter::{Incoming, Parts};
@@ -67,6 +70,9 @@ fn queued(visit: &Visit<'_>, begun: &Begun, is_ascii: bool) -> Letter {
             smtputf8,
             ret,
             envid: begun.sender.envid.clone(),
+            priority: begun.priority,
+            release_at: release_at(begun),
+            deliver_by: deliver_by(begun),
             ..Envelope::new(begun.sender.path.clone(), begun.recipients.clone())
         },
         arrived: UnixMillis(clock::unix_millis()),
@@ -77,6 +83,23 @@ fn queued(visit: &Visit<'_>, begun: &Begun, is_ascii: bool) -> Letter {
             listener: visit.kind.to_string(),
         },
     }
+}
+
+/// `HOLDFOR` and `HOLDUNTIL` as a time. One that is over holds nothing.
+fn release_at(begun: &Begun) -> Option<UnixMillis> {
+    let at = match begun.sender.hold? {
+        Hold::For(seconds) => begun.at.plus(Duration::from_secs(seconds.into())),
+        Hold::Until(time) => time,
+    };
+    (at > begun.at).then_some(at)
+}
+
+/// `BY` as a time. For a letter that is held its seconds count from the release: none could be delivered before.
+fn deliver_by(begun: &Begun) -> Option<DeliverBy> {
+    let By { seconds, mode, trace } = begun.sender.by?;
+    let from = release_at(begun).unwrap_or(begun.at);
+    let at = UnixMillis(from.0.saturating_add_signed(i64::from(seconds) * 1000));
+    Some(DeliverBy { at, mode, trace })
 }
 
 fn accepted(visit: &Visit<'_>, begun: &Begun, id: LetterId, size: u64, message_id: Option<String>) {

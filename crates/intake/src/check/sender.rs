@@ -1,30 +1,47 @@
 //! May this sender begin a letter?
 
 use posthouse_directory::DirectoryError;
-use posthouse_mail::Address;
-use posthouse_smtp::server::{SenderQuestion, Verdict};
+use posthouse_mail::{Address, Priority, UnixMillis};
+use posthouse_runtime::clock;
+use posthouse_smtp::server::{Answer, SenderQuestion, Verdict};
 
 use super::{no_directory, reject};
 use crate::visit::{Begun, Visit};
 
-pub(crate) async fn sender(visit: &mut Visit<'_>, question: SenderQuestion) -> Verdict {
+pub(crate) async fn sender(visit: &mut Visit<'_>, question: SenderQuestion) -> Answer {
     visit.abandon();
+    if let Err(verdict) = may_send(visit, &question).await {
+        return Answer::Verdict(verdict);
+    }
+    let asked = question.priority.unwrap_or_default();
+    let given = priority(visit, asked);
+    visit.begun = Some(Begun::new(question, UnixMillis(clock::unix_millis()), given));
+    if given == asked { Answer::Verdict(Verdict::Accept) } else { Answer::Priority(given) }
+}
+
+async fn may_send(visit: &Visit<'_>, question: &SenderQuestion) -> Result<(), Verdict> {
     if visit.kind.is_submission() {
         if visit.account.is_none() {
             // RFC 4954 §6.
-            return reject(530, 7, 0, "log in first");
+            return Err(reject(530, 7, 0, "log in first"));
         }
         // `<>` is nobody's: receipts are sent so (RFC 8098 §2). Who wrote the letter still shows in its header, which is looked at.
         if let Some(address) = question.path.address() {
             match owns(visit, address).await {
                 Ok(true) => {}
-                Ok(false) => return not_yours(address),
-                Err(error) => return no_directory(&error),
+                Ok(false) => return Err(not_yours(address)),
+                Err(error) => return Err(no_directory(&error)),
             }
         }
     }
-    visit.begun = Some(Begun::new(question));
-    Verdict::Accept
+    Ok(())
+}
+
+/// RFC 6710 §8: who may have priority is for each server to say; the rest of the world has none.
+fn priority(visit: &Visit<'_>, asked: Priority) -> Priority {
+    let settings = &visit.context.settings;
+    let may = visit.account.is_some() || settings.trusts(visit.peer);
+    if may { settings.priority_max.cap(asked) } else { Priority::default() }
 }
 
 /// Whether whoever is logged in may write in the name of `address`.

@@ -107,6 +107,7 @@ fn received(visit: &Visit<'_>, id: LetterId) -> String {
         tls: visit.tls.as_deref(),
         id,
         only_recipient,
+        priority: begun.map(|begun| begun.priority).unwrap_or_default(),
         at: UnixMillis(clock::unix_millis()),
     }
     .to_field()

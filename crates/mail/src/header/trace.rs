@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::{Address, Domain, LetterId, ReversePath, UnixMillis};
+use crate::{Address, Domain, LetterId, Priority, ReversePath, UnixMillis};
 
 /// A `Received` field (RFC 5321 §4.4).
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -21,6 +21,8 @@ pub struct Received<'a> {
     pub id: LetterId,
     /// The recipient, when there is one alone: more would tell the one of the other.
     pub only_recipient: Option<&'a Address>,
+    /// The priority it has here; zero is not mentioned.
+    pub priority: Priority,
     /// When.
     pub at: UnixMillis,
 }
@@ -46,12 +48,15 @@ impl Received<'_> {
     pub fn to_field(&self) -> String {
         let tls = self.tls.map(|tls| format!("\r\n\t(using {})", comment(tls))).unwrap_or_default();
         let recipient = self.only_recipient.map(|to| format!("\r\n\tfor <{to}>")).unwrap_or_default();
+        // RFC 6710 §9: a clause of its own, as RFC 5321 §4.4 lets there be.
+        let priority =
+            if self.priority == Priority::default() { String::new() } else { format!("\r\n\tPRIORITY {}", self.priority) };
         let helo: Domain = self.helo.parse().unwrap_or_else(|_| Domain::from_ip(self.peer));
         // What is not a name stands in the comment, where it can say anything and mean nothing.
         let claimed =
             if helo.as_str().eq_ignore_ascii_case(self.helo) { String::new() } else { format!(" helo={}", comment(self.helo)) };
         format!(
-            "Received: from {helo} ({peer}{claimed}){tls}\r\n\tby {by} with {with} id {id}{recipient};\r\n\t{date}\r\n",
+            "Received: from {helo} ({peer}{claimed}){tls}\r\n\tby {by} with {with} id {id}{recipient}{priority};\r\n\t{date}\r\n",
             peer = Domain::from_ip(self.peer),
             by = self.by,
             with = self.with,

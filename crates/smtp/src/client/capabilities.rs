@@ -5,6 +5,8 @@
 use posthouse_mail::Reply;
 use posthouse_sasl::Mechanism;
 
+use crate::syntax::FutureRelease;
+
 /// `ehlo-line` by `ehlo-line` (RFC 5321 §4.1.1.1).
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Capabilities {
@@ -34,6 +36,14 @@ pub struct Capabilities {
     pub auth_text: String,
     /// `LIMITS` (RFC 9422).
     pub limits: Limits,
+    /// `MT-PRIORITY` (RFC 6710).
+    pub mt_priority: bool,
+    /// `DELIVERBY` (RFC 2852).
+    pub deliver_by: bool,
+    /// The seconds a letter must have to be returned if it is late; `None` when the server does not tell.
+    pub deliver_by_seconds_min: Option<u32>,
+    /// `FUTURERELEASE` (RFC 4865).
+    pub future_release: Option<FutureRelease>,
 }
 
 /// `LIMITS` (RFC 9422 §4); `None` where nothing is said.
@@ -83,6 +93,14 @@ impl Capabilities {
             "STARTTLS" => self.start_tls = true,
             "AUTH" => self.mechanisms(parameters),
             "LIMITS" => self.limits(parameters),
+            // RFC 6710 §4: the profile behind it names levels; all of them are numbers.
+            "MT-PRIORITY" => self.mt_priority = true,
+            "DELIVERBY" => {
+                self.deliver_by = true;
+                // RFC 2852 §3: behind a comma there may be extensions.
+                self.deliver_by_seconds_min = parameters.next().and_then(|min| min.split(',').next()?.parse().ok());
+            }
+            "FUTURERELEASE" => self.future_release = FutureRelease::parse(parameters),
             _ => {}
         }
     }

@@ -5,13 +5,13 @@
 
 use std::fmt::Write as _;
 
-use posthouse_mail::{BodyKind, Envelope, Notify, OriginalRecipient, Recipient, Ret};
+use posthouse_mail::{BodyKind, Envelope, Notify, OriginalRecipient, Priority, Recipient, Ret, UnixMillis};
 
 use super::capabilities::Capabilities;
-use crate::syntax::xtext;
+use crate::syntax::{By, Hold, xtext};
 
-/// `mail = "MAIL FROM:" Reverse-path [SP Mail-parameters]`.
-pub(super) fn mail(envelope: &Envelope, size: u64, smtputf8: bool, offered: &Capabilities) -> String {
+/// `mail = "MAIL FROM:" Reverse-path [SP Mail-parameters]`, as it is right at this time.
+pub(super) fn mail(envelope: &Envelope, size: u64, smtputf8: bool, offered: &Capabilities, time: UnixMillis) -> String {
     let mut line = format!("MAIL FROM:<{}>", envelope.reverse_path);
     if offered.size {
         let _ = write!(line, " SIZE={size}");
@@ -37,7 +37,26 @@ pub(super) fn mail(envelope: &Envelope, size: u64, smtputf8: bool, offered: &Cap
             let _ = write!(line, " ENVID={}", xtext::encode(envid));
         }
     }
+    wishes(&mut line, envelope, offered, time);
     line
+}
+
+/// What is asked of the server's queue.
+fn wishes(line: &mut String, envelope: &Envelope, offered: &Capabilities, time: UnixMillis) {
+    // RFC 6710 §4: nothing said is zero.
+    if offered.mt_priority && envelope.priority != Priority::default() {
+        let _ = write!(line, " MT-PRIORITY={}", envelope.priority);
+    }
+    // RFC 4865 §5: what is over needs no holding.
+    if let Some(until) = envelope.release_at.filter(|&until| until > time && offered.future_release.is_some()) {
+        // In whole seconds, and not a moment too early.
+        let until = UnixMillis(until.0.div_ceil(1000).saturating_mul(1000));
+        let _ = write!(line, " {}", Hold::Until(until));
+    }
+    // RFC 2852 §4: the seconds that are left, which may be less than none.
+    if let Some(by) = envelope.deliver_by.filter(|_| offered.deliver_by) {
+        let _ = write!(line, " {}", By::left(by, time));
+    }
 }
 
 /// `rcpt = "RCPT TO:" Forward-path [SP Rcpt-parameters]`.

@@ -8,11 +8,12 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
-use posthouse_mail::{BodyKind, Envelope, Reply, Status};
+use posthouse_mail::{BodyKind, Envelope, Reply, Status, UnixMillis};
 
 use super::capabilities::Capabilities;
 use super::command;
 use super::error::{SessionError, Stage};
+use super::fit::{self, DomainsTold};
 use super::outbox::Outbox;
 use super::settings::{Protocol, Timeouts};
 use crate::body::bdat::TextCheck;
@@ -102,12 +103,14 @@ pub(super) struct Letter {
 pub(super) struct Context<'a> {
     pub(super) protocol: Protocol,
     pub(super) offered: &'a Capabilities,
+    /// What time it is.
+    pub(super) time: UnixMillis,
     /// Whether an unfinished transaction is to be cleared first.
     pub(super) reset: bool,
 }
 
 impl Letter {
-    pub(super) fn new(envelope: &Envelope, size: u64, context: &Context<'_>) -> Self {
+    pub(super) fn new(envelope: &Envelope, size: u64, context: &Context<'_>, domains: &mut DomainsTold) -> Self {
         let offered = context.offered;
         // LMTP with BDAT: RFC 2033 does not say which chunk gets the reply per recipient, so only where nothing else can carry the letter.
         let binary = envelope.body == BodyKind::BinaryMime;
@@ -133,26 +136,29 @@ impl Letter {
             needs_reset: false,
             eight_bit_undeclared: envelope.body == BodyKind::EightBitMime && !offered.eight_bit_mime,
         };
-        letter.plan(envelope, size, context);
+        letter.plan(envelope, size, context, domains);
         letter
     }
 
     /// Decides who can be sent to at all, and what commands that takes.
-    fn plan(&mut self, envelope: &Envelope, size: u64, context: &Context<'_>) {
+    fn plan(&mut self, envelope: &Envelope, size: u64, context: &Context<'_>, domains: &mut DomainsTold) {
         let offered = context.offered;
-        let whole = unsendable(envelope, size, offered);
+        let whole = fit::unsendable(envelope, size, context);
         let utf8_wanted = envelope.smtputf8 || envelope.recipients.iter().any(|recipient| recipient.address.needs_smtputf8());
-        let utf8 = offered.smtputf8 && (utf8_wanted || sender_needs_utf8(envelope));
+        let utf8 = offered.smtputf8 && (utf8_wanted || fit::sender_needs_utf8(envelope));
         let recipients_max = offered.limits.recipients_max.unwrap_or(usize::MAX);
         let mut steps = Vec::new();
         for (index, recipient) in envelope.recipients.iter().enumerate() {
             let slot = if let Some(reply) = &whole {
                 Slot::Ended(RecipientResult::Unsendable(reply.clone()))
             } else if recipient.address.needs_smtputf8() && !offered.smtputf8 {
-                Slot::Ended(RecipientResult::Unsendable(no_smtputf8("this recipient's address")))
+                Slot::Ended(RecipientResult::Unsendable(fit::no_smtputf8("this recipient's address")))
             } else if steps.len() >= recipients_max {
                 // RFC 9422 §4.2: more than the announced limit would only be refused.
                 Slot::Ended(RecipientResult::NotTried(format!("the server takes {recipients_max} recipients at a time")))
+            } else if !domains.tell(recipient.address.domain(), offered.limits) {
+                let text = "the server takes no recipient of another domain over this connection";
+                Slot::Ended(RecipientResult::NotTried(text.to_owned()))
             } else {
                 steps.push(Step::Rcpt(index, command::rcpt(recipient, offered)));
                 Slot::Waiting
@@ -167,7 +173,7 @@ impl Letter {
         if context.reset {
             self.todo.push_back(Step::Reset);
         }
-        self.todo.push_back(Step::Mail(command::mail(envelope, size, utf8, offered)));
+        self.todo.push_back(Step::Mail(command::mail(envelope, size, utf8, offered, context.time)));
         self.todo.extend(steps);
         if !self.is_chunked() {
             self.todo.push_back(Step::Data);
@@ -515,28 +521,4 @@ fn is_too_many(reply: &Reply) -> bool {
         (452, None) => true,
         _ => false,
     }
-}
-
-fn sender_needs_utf8(envelope: &Envelope) -> bool {
-    envelope.reverse_path.address().is_some_and(posthouse_mail::Address::needs_smtputf8)
-}
-
-/// Why this server cannot be given the letter at all.
-fn unsendable(envelope: &Envelope, size: u64, offered: &Capabilities) -> Option<Reply> {
-    if envelope.body == BodyKind::BinaryMime && !offered.binary_mime {
-        // RFC 3030 §3: it must be converted or returned, and a conversion breaks every signature.
-        return Some(Reply::new(554, Status::permanent(6, 3), "the letter is binary and the server takes no BINARYMIME"));
-    }
-    if (envelope.smtputf8 || sender_needs_utf8(envelope)) && !offered.smtputf8 {
-        return Some(no_smtputf8("this letter"));
-    }
-    // RFC 1870 §5: a client may spare itself a refusal that is certain.
-    let size_max = offered.size_max.filter(|&size_max| size > size_max)?;
-    let text = format!("the letter has {size} octets and the server takes {size_max}");
-    Some(Reply::new(552, Status::permanent(3, 4), &text))
-}
-
-/// RFC 6531 §3.5: 550 with 5.6.7.
-fn no_smtputf8(what: &str) -> Reply {
-    Reply::new(550, Status::permanent(6, 7), &format!("{what} needs SMTPUTF8, which the server does not offer"))
 }

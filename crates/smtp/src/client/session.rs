@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use posthouse_mail::{Envelope, Reply};
+use posthouse_mail::{Envelope, Reply, UnixMillis};
 
 use super::capabilities::Capabilities;
 use super::error::{SessionError, Stage};
+use super::fit::DomainsTold;
 use super::letter::{Context, Letter, RecipientResult};
 use super::login::Login;
 use super::outbox::Outbox;
@@ -57,6 +58,7 @@ pub struct ClientSession {
     deadline: Instant,
     needs_reset: bool,
     letters: usize,
+    domains: DomainsTold,
     eight_bit_undeclared: bool,
 }
 
@@ -75,6 +77,7 @@ impl ClientSession {
             results: None,
             needs_reset: false,
             letters: 0,
+            domains: DomainsTold::default(),
             eight_bit_undeclared: false,
         }
     }
@@ -170,13 +173,14 @@ impl ClientSession {
         self.hello(now);
     }
 
-    /// Begins a letter of `size` octets. Only at [`Output::Ready`].
-    pub fn letter(&mut self, now: Instant, envelope: &Envelope, size: u64) {
+    /// Begins a letter of `size` octets. Only at [`Output::Ready`]. `time` is that of people, in which its envelope speaks of a release and a
+    /// deadline.
+    pub fn letter(&mut self, now: Instant, time: UnixMillis, envelope: &Envelope, size: u64) {
         if !matches!(self.phase, Phase::Ready) {
             return self.fail(SessionError::Misuse("a letter while the session is not at rest"));
         }
-        let context = Context { protocol: self.settings.protocol, offered: &self.capabilities, reset: self.needs_reset };
-        let letter = Letter::new(envelope, size, &context);
+        let context = Context { protocol: self.settings.protocol, offered: &self.capabilities, time, reset: self.needs_reset };
+        let letter = Letter::new(envelope, size, &context, &mut self.domains);
         self.letters += 1;
         self.phase = Phase::Letter(Box::new(letter));
         self.with_letter(now, Letter::advance);
@@ -225,10 +229,12 @@ impl ClientSession {
         &self.capabilities
     }
 
-    /// Whether the server's announced number of letters per connection is reached (`MAILMAX`, RFC 9422 §4.1).
+    /// Whether the server's announced number of letters per connection is reached (`MAILMAX`, RFC 9422 §4.1), or that of its recipients' domains
+    /// (`RCPTDOMAINMAX`, §4.3): what is left goes over another connection.
     #[must_use]
     pub fn is_exhausted(&self) -> bool {
-        self.capabilities.limits.letters_max.is_some_and(|letters_max| self.letters >= letters_max)
+        let limits = self.capabilities.limits;
+        limits.letters_max.is_some_and(|letters_max| self.letters >= letters_max) || self.domains.is_full(limits)
     }
 
     /// Whether the last letter had 8-bit octets and the server does not offer 8BITMIME: they were sent as they are.

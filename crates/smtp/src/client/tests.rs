@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use posthouse_mail::{BodyKind, Envelope, Recipient, ReversePath, Status};
+use posthouse_mail::{BodyKind, Envelope, Recipient, ReversePath, Status, UnixMillis};
 use posthouse_sasl::{ChannelBinding, ClientError};
 
 use super::*;
@@ -12,6 +12,7 @@ mod ends;
 mod hostile;
 mod letters;
 mod login;
+mod wishes;
 
 /// What a dialogue is run with.
 struct Play {
@@ -31,6 +32,8 @@ struct End {
 }
 
 const TLS: Secured = Secured { binding: ChannelBinding::None, verified: true };
+/// 2026-11-24 03:12:03 UTC.
+const TIME: UnixMillis = UnixMillis(1_795_489_923_000);
 const BODY: &[u8] = b"Subject: x\r\n\r\nhello\r\n";
 const ESMTP: &str =
     "S: 220 mx.example\nC: EHLO me.example\nS: 250-mx.example\nS: 250-SIZE 1000\nS: 250-8BITMIME\nS: 250 PIPELINING\n";
@@ -101,7 +104,7 @@ impl Play {
                     Some((envelope, body)) => {
                         let size = body.iter().map(|chunk| chunk.len() as u64).sum();
                         chunks = body.clone().into_iter();
-                        session.letter(now, envelope, size);
+                        session.letter(now, TIME, envelope, size);
                     }
                     None => session.quit(now),
                 },

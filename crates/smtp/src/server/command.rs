@@ -11,8 +11,8 @@ use super::verb::{self, Turn};
 use super::verdict::{Reason, Verdict};
 use crate::syntax::{LineError, LineScanner, split_command};
 
-/// The octets of a command line. RFC 5321 §4.5.3.1.4 says 512; SIZE, BODY, SMTPUTF8, RET, ENVID, AUTH, NOTIFY and ORCPT each ask for more
-/// (the most: 500 for ORCPT and 500 for AUTH, RFC 3461 §4.2 and RFC 4954 §3), and an address in UTF-8 is up to four times as long.
+/// The octets of a command line. RFC 5321 §4.5.3.1.4 says 512; SIZE, BODY, SMTPUTF8, RET, ENVID, AUTH, MT-PRIORITY, HOLDUNTIL, BY, NOTIFY and ORCPT
+/// each ask for more (the most: 500 for ORCPT and 500 for AUTH, RFC 3461 §4.2 and RFC 4954 §3), and an address in UTF-8 is up to four times as long.
 const COMMAND_BYTES_MAX: usize = 2048;
 /// The octets of AUTH and of a line within a login (RFC 4954 §4).
 const AUTH_BYTES_MAX: usize = 12_288;

@@ -116,7 +116,7 @@ pub(super) fn refuse(state: &mut State, verdict: &Verdict) {
 pub(super) fn answered(transaction: Transaction, core: &mut Core, answer: Answer) -> State {
     let (id, verdicts) = match answer {
         Answer::Message { id, verdicts } => (id, verdicts),
-        Answer::Verdict(Verdict::Accept) | Answer::Auth(_) => (String::new(), vec![misfit()]),
+        Answer::Verdict(Verdict::Accept) | Answer::Auth(_) | Answer::Priority(_) => (String::new(), vec![misfit()]),
         Answer::Verdict(verdict) => (String::new(), vec![verdict]),
     };
     core.letter_ended();

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use posthouse_sasl::{ChannelBinding, Mechanism};
 
+use crate::syntax::FutureRelease;
+
 /// Which protocol is spoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
@@ -26,6 +28,10 @@ pub struct Profile {
     pub mechanisms: Vec<Mechanism>,
     /// Whether AUTH is allowed outside TLS.
     pub auth_without_tls: bool,
+    /// How long a letter may be held (RFC 4865); `None`: FUTURERELEASE is not known. RFC 4865 §4 has it for submission alone.
+    pub future_release: Option<FutureRelease>,
+    /// The seconds that a letter must have to be returned if it is late (`BY` with `R`, RFC 2852 §4), zero for no minimum; `None`: DELIVERBY is not known.
+    pub deliver_by_seconds_min: Option<u32>,
     /// The octets of a letter (RFC 1870).
     pub letter_bytes_max: u64,
     /// The octets read and thrown away beyond a letter's limit before the connection is closed.
@@ -69,6 +75,8 @@ impl Default for Profile {
             starttls: false,
             mechanisms: Vec::new(),
             auth_without_tls: false,
+            future_release: None,
+            deliver_by_seconds_min: None,
             letter_bytes_max: 50 << 20,
             drain_bytes_max: 50 << 20,
             recipients_max: 1000,

@@ -4,11 +4,11 @@ use std::fmt;
 use std::time::Instant;
 
 use bytes::Bytes;
-use posthouse_mail::{BodyKind, Notify, OriginalRecipient, Reply, Ret, ReversePath};
+use posthouse_mail::{BodyKind, Notify, OriginalRecipient, Priority, Reply, Ret, ReversePath};
 use posthouse_sasl::{FAKE_SALT_SEED_BYTES, Mechanism, Nonce, Password, ScramKeys};
 
 use super::verdict::Verdict;
-use crate::syntax::ForwardPath;
+use crate::syntax::{By, ForwardPath, Hold};
 
 /// What the driver is to do.
 #[derive(Debug)]
@@ -102,6 +102,12 @@ pub struct SenderQuestion {
     pub ret: Option<Ret>,
     /// `ENVID=`.
     pub envid: Option<String>,
+    /// `MT-PRIORITY=`.
+    pub priority: Option<Priority>,
+    /// `HOLDFOR=` or `HOLDUNTIL=`; within [`Profile::future_release`](super::Profile::future_release).
+    pub hold: Option<Hold>,
+    /// `BY=`; as [`Profile::deliver_by_seconds_min`](super::Profile::deliver_by_seconds_min) allows it.
+    pub by: Option<By>,
 }
 
 /// `RCPT TO`.
@@ -120,6 +126,8 @@ pub struct RecipientQuestion {
 pub enum Answer {
     /// To every question but [`Question::Message`]; to [`Question::Auth`] only a refusal.
     Verdict(Verdict),
+    /// To [`Question::Sender`]: yes, but with this priority instead of the one that was asked for.
+    Priority(Priority),
     /// To [`Question::Auth`].
     Auth(AuthAnswer),
     /// To [`Question::Message`].

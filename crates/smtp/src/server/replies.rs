@@ -1,8 +1,8 @@
 //! What the session says by itself.
 
-use posthouse_mail::{Reply, Status};
+use posthouse_mail::{Priority, Reply, Status};
 
-use crate::syntax::{ArgumentError, LineError, PathError};
+use crate::syntax::{ArgumentError, FutureRelease, LineError, PathError};
 
 fn no(code: u16, subject: u16, detail: u16, text: &str) -> Reply {
     Reply::new(code, Status::permanent(subject, detail), text)
@@ -30,6 +30,11 @@ pub(super) fn ok() -> Reply {
 
 pub(super) fn sender_ok() -> Reply {
     yes(250, 1, 0, "sender ok")
+}
+
+/// RFC 6710 §12 gives the status, and wants the priority as the first word.
+pub(super) fn sender_ok_with(priority: Priority) -> Reply {
+    yes(250, 3, 6, &format!("{priority} is the new priority of this letter"))
 }
 
 pub(super) fn recipient_ok() -> Reply {
@@ -188,6 +193,16 @@ pub(super) fn too_many_errors() -> Reply {
 
 pub(super) fn too_large(bytes_max: u64) -> Reply {
     no(552, 3, 4, &format!("a letter may have {bytes_max} octets"))
+}
+
+pub(super) fn held_too_long(limit: &FutureRelease) -> Reply {
+    let FutureRelease { seconds_max, until_max } = limit;
+    no(501, 5, 4, &format!("a letter is held for {seconds_max} seconds at most, until {}", until_max.to_rfc3339_seconds()))
+}
+
+/// RFC 2852 §4: any permanent refusal of the parameter.
+pub(super) fn too_soon(seconds_min: u32) -> Reply {
+    no(555, 5, 4, &format!("BY with R needs {seconds_min} seconds at least"))
 }
 
 pub(super) fn line(error: LineError) -> Reply {

@@ -232,7 +232,7 @@ impl Session {
         let core = &mut self.core;
         let verdict = |answer: &Answer| match answer {
             Answer::Verdict(verdict) => verdict.clone(),
-            Answer::Auth(_) | Answer::Message { .. } => command::misfit(),
+            Answer::Auth(_) | Answer::Priority(_) | Answer::Message { .. } => command::misfit(),
         };
         Turn::Go(match asked {
             Asked::Connect => connected(core, &verdict(&answer)),
@@ -245,7 +245,11 @@ impl Session {
                 let answer = if let Answer::Auth(answer) = answer { Ok(answer) } else { Err(verdict(&answer)) };
                 return verb::auth_answered(login, core, answer);
             }
-            Asked::Sender { transaction, about } => verb::mail_answered(transaction, about, core, &verdict(&answer)),
+            Asked::Sender { transaction, about } => {
+                let given = if let Answer::Priority(priority) = answer { Some(priority) } else { None };
+                let verdict = given.map_or_else(|| verdict(&answer), |_| Verdict::Accept);
+                verb::mail_answered(transaction, about, core, &verdict, given)
+            }
             Asked::Recipient { transaction, about } => verb::rcpt_answered(transaction, about, core, &verdict(&answer)),
             Asked::Text(transaction) => verb::data_answered(transaction, core, &verdict(&answer)),
             Asked::Chunk { transaction, bdat } => verb::bdat_answered(transaction, bdat, core, &verdict(&answer)),

@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use posthouse_mail::{BodyKind, Ret, ReversePath};
+use posthouse_mail::{BodyKind, Priority, Ret, ReversePath};
 
 use super::parameter::{once, parameters};
 use super::path::reverse_path;
-use super::{ArgumentError, take_path, xtext};
+use super::{ArgumentError, By, Hold, take_path, xtext};
 
 /// `envid` has at most 100 characters (RFC 3461 §4.4).
 const ENVID_BYTES_MAX: usize = 100;
@@ -28,6 +28,12 @@ pub struct Mail {
     pub envid: Option<String>,
     /// `AUTH=`, decoded; `<>` when the sender is not known (RFC 4954 §5).
     pub auth: Option<String>,
+    /// `MT-PRIORITY=` (RFC 6710 §4).
+    pub priority: Option<Priority>,
+    /// `HOLDFOR=` or `HOLDUNTIL=`, of which there is one at most (RFC 4865 §5).
+    pub hold: Option<Hold>,
+    /// `BY=` (RFC 2852 §4).
+    pub by: Option<By>,
 }
 
 impl Mail {
@@ -73,6 +79,10 @@ impl Mail {
                 once(&mut self.envid, "ENVID", envid)
             }
             "AUTH" => once(&mut self.auth, "AUTH", value.and_then(xtext::decode)),
+            "MT-PRIORITY" => once(&mut self.priority, "MT-PRIORITY", value.and_then(priority)),
+            "HOLDFOR" => once(&mut self.hold, "HOLDFOR", value.and_then(Hold::parse_for)),
+            "HOLDUNTIL" => once(&mut self.hold, "HOLDUNTIL", value.and_then(Hold::parse_until)),
+            "BY" => once(&mut self.by, "BY", value.and_then(By::parse)),
             _ => Err(ArgumentError::UnknownParameter(keyword.to_ascii_uppercase())),
         }
     }
@@ -106,10 +116,17 @@ impl fmt::Display for Mail {
         }
         match self.auth.as_deref() {
             // RFC 4954 §5: the two characters themselves, not xtext.
-            Some("<>") => f.write_str(" AUTH=<>"),
-            Some(auth) => write!(f, " AUTH={}", xtext::encode(auth)),
-            None => Ok(()),
+            Some("<>") => f.write_str(" AUTH=<>")?,
+            Some(auth) => write!(f, " AUTH={}", xtext::encode(auth))?,
+            None => {}
         }
+        if let Some(priority) = self.priority {
+            write!(f, " MT-PRIORITY={priority}")?;
+        }
+        if let Some(hold) = self.hold {
+            write!(f, " {hold}")?;
+        }
+        self.by.map_or(Ok(()), |by| write!(f, " {by}"))
     }
 }
 
@@ -127,4 +144,11 @@ fn body(value: &str) -> Option<BodyKind> {
 fn ret(value: &str) -> Option<Ret> {
     let kinds = [("FULL", Ret::Full), ("HDRS", Ret::Headers)];
     kinds.into_iter().find(|(name, _)| value.eq_ignore_ascii_case(name)).map(|(_, kind)| kind)
+}
+
+/// `priority-value = (["-"] NZDIGIT) / "0"` (RFC 6710 §4).
+fn priority(value: &str) -> Option<Priority> {
+    let digits = value.strip_prefix('-').unwrap_or(value);
+    let right = value == "0" || matches!(digits.as_bytes(), [b'1'..=b'9']);
+    right.then(|| value.parse().ok().and_then(Priority::new))?
 }

@@ -58,6 +58,68 @@ fn parameters_come_back_as_they_were() {
 }
 
 #[test]
+fn wishes_come_back_as_they_were() {
+    for (given, written) in [
+        ("MT-PRIORITY=-9", "MT-PRIORITY=-9"),
+        ("mt-priority=0", "MT-PRIORITY=0"),
+        ("HOLDFOR=999999999", "HOLDFOR=999999999"),
+        ("holduntil=2026-11-24T03:12:03Z", "HOLDUNTIL=2026-11-24T03:12:03Z"),
+        ("HOLDUNTIL=2026-11-24T03:12:03.5Z", "HOLDUNTIL=2026-11-24T03:12:03.500Z"),
+        ("BY=120;R", "BY=120;R"),
+        ("by=+120;rt", "BY=120;RT"),
+        ("BY=-000000001;nT", "BY=-1;NT"),
+        ("BY=0;N", "BY=0;N"),
+    ] {
+        let parsed = mail(&format!("FROM:<> {given}")).unwrap();
+        assert!(parsed.has_parameters());
+        assert_eq!(parsed.to_string(), format!("MAIL FROM:<> {written}"));
+        assert_eq!(mail(&format!("FROM:<> {written}")), Ok(parsed));
+    }
+}
+
+#[test]
+fn a_wish_that_means_nothing_is_an_error() {
+    for wrong in [
+        "MT-PRIORITY",
+        "MT-PRIORITY=10",
+        "MT-PRIORITY=+1",
+        "MT-PRIORITY=-0",
+        "MT-PRIORITY=01",
+        "MT-PRIORITY=-",
+        "MT-PRIORITY=high",
+        "MT-PRIORITY=1 MT-PRIORITY=1",
+        "HOLDFOR=",
+        "HOLDFOR=0",
+        "HOLDFOR=01",
+        "HOLDFOR=-1",
+        "HOLDFOR=1000000000",
+        "HOLDFOR=1h",
+        "HOLDUNTIL=1795489923",
+        "HOLDUNTIL=2026-11-24T03:12:03+00:00",
+        "HOLDUNTIL=2026-11-31T03:12:03Z",
+        "HOLDFOR=1 HOLDUNTIL=2026-11-24T03:12:03Z",
+        "HOLDUNTIL=2026-11-24T03:12:03Z HOLDFOR=1",
+        "BY",
+        "BY=120",
+        "BY=;R",
+        "BY=R;120",
+        "BY=0;R",
+        "BY=-1;R",
+        "BY=--1;N",
+        "BY=1000000000;N",
+        "BY=120;",
+        "BY=120;T",
+        "BY=120;NN",
+        "BY=120;NTT",
+        "BY=120;N;T",
+        "BY=1;N BY=1;N",
+    ] {
+        let error = mail(&format!("FROM:<> {wrong}")).unwrap_err();
+        assert!(matches!(error, ArgumentError::Parameter(_) | ArgumentError::Form(_)), "{wrong}: {error}");
+    }
+}
+
+#[test]
 fn quoted_brackets_do_not_end_a_path() {
     assert_eq!(take_path("<\"a>b\"@c> X"), Ok(("\"a>b\"@c", " X")));
     assert_eq!(take_path("<\"a\\\">b\"@c>"), Ok(("\"a\\\">b\"@c", "")));

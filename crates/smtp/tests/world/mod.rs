@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use posthouse_mail::Status;
+use posthouse_mail::{Priority, Status, UnixMillis};
 use posthouse_sasl::{ChannelBinding, Mechanism, Nonce, ScramKeys, prepare_password};
 use posthouse_smtp::server::{
     Answer, AuthAnswer, AuthQuestion, CloseReason, Note, Output, Profile, Protocol, Question, Reason, Refusal, Session, Tls,
@@ -32,11 +32,16 @@ pub(crate) struct World {
     pub(crate) largest_piece: usize,
     pub(crate) body_octets: u64,
     pub(crate) keep_body: bool,
+    /// Whether the peer may ask for a priority without a login.
+    trusted: bool,
     submission: bool,
     lmtp: bool,
     login: Option<String>,
     body: Vec<u8>,
 }
+
+/// 2026-11-24 03:12:03 UTC.
+pub(crate) const TIME: UnixMillis = UnixMillis(1_795_489_923_000);
 
 pub(crate) fn tls() -> Tls {
     Tls { binding: ChannelBinding::Exporter([7; 32]) }
@@ -78,6 +83,7 @@ impl World {
             largest_piece: 0,
             body_octets: 0,
             keep_body: true,
+            trusted: false,
             submission,
             lmtp,
             login: None,
@@ -101,7 +107,7 @@ impl World {
         profile.letters_max = number("letters-max").unwrap_or(profile.letters_max);
         profile.refused_recipients_max = number("refused-recipients-max").unwrap_or(profile.refused_recipients_max);
         profile.auth_failures_max = number("failed-logins-max").unwrap_or(profile.auth_failures_max);
-        Self::new(profile, setting("secure").is_some())
+        Self { trusted: setting("trusted").is_some(), ..Self::new(profile, setting("secure").is_some()) }
     }
 
     /// Gives the session octets, if it still listens, and lets it do what it can.
@@ -190,11 +196,11 @@ impl World {
         match question {
             Question::Connect | Question::Hello { .. } => Answer::Verdict(Verdict::Accept),
             Question::Auth(question) => Answer::Auth(answer_login(question)),
-            Question::Sender(sender) => Answer::Verdict(match (&self.login, sender.path.to_string().as_str()) {
-                (None, _) if self.submission => reject(530, 7, 0),
-                (Some(login), path) if !path.is_empty() && path != login => reject(553, 7, 1),
-                _ => Verdict::Accept,
-            }),
+            Question::Sender(sender) => match (&self.login, sender.path.to_string().as_str()) {
+                (None, _) if self.submission => Answer::Verdict(reject(530, 7, 0)),
+                (Some(login), path) if !path.is_empty() && path != login => Answer::Verdict(reject(553, 7, 1)),
+                _ => self.priority(sender.priority.unwrap_or_default()),
+            },
             Question::Recipient(recipient) => Answer::Verdict(self.recipient(&recipient.path)),
             Question::Letter => {
                 self.body.clear();
@@ -211,6 +217,11 @@ impl World {
                 Answer::Message { id: "01HZ".to_owned(), verdicts: vec![self.verdict.clone()] }
             }
         }
+    }
+
+    fn priority(&self, asked: Priority) -> Answer {
+        let max = if self.trusted || self.login.is_some() { asked.min(Priority::new(4).unwrap()) } else { Priority::default() };
+        if max == asked { Answer::Verdict(Verdict::Accept) } else { Answer::Priority(max) }
     }
 
     fn recipient(&self, path: &ForwardPath) -> Verdict {

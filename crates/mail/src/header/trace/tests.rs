@@ -1,10 +1,15 @@
 use super::*;
 
 fn received(helo: &str, tls: Option<&str>) -> String {
+    received_with(helo, tls, Priority::default())
+}
+
+fn received_with(helo: &str, tls: Option<&str>, priority: Priority) -> String {
     let (by, to) = ("mail.example.test".parse().unwrap(), "bob@example.test".parse().unwrap());
     let at = UnixMillis(1_790_000_000_000);
     let peer = "192.0.2.7".parse().unwrap();
-    Received { helo, peer, by: &by, with: "ESMTPS", tls, id: LetterId::new(at, 1), only_recipient: Some(&to), at }.to_field()
+    Received { helo, peer, by: &by, with: "ESMTPS", tls, id: LetterId::new(at, 1), only_recipient: Some(&to), priority, at }
+        .to_field()
 }
 
 #[test]
@@ -14,6 +19,12 @@ fn a_received_field_says_from_by_with_id_for_and_when() {
         "Received: from client.example ([192.0.2.7])\r\n\t(using TLSv1.3, TLS_AES_128_GCM_SHA256)\r\n\
          \tby mail.example.test with ESMTPS id 01M3250V000000000000000001\r\n\tfor <bob@example.test>;\r\n\tMon, 21 Sep 2026 14:13:20 +0000\r\n"
     );
+}
+
+#[test]
+fn a_priority_is_said_where_there_is_one() {
+    let field = received_with("client.example", None, Priority::new(-4).unwrap());
+    assert!(field.contains("\r\n\tfor <bob@example.test>\r\n\tPRIORITY -4;\r\n"), "{field}");
 }
 
 #[test]

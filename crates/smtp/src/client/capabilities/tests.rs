@@ -1,3 +1,5 @@
+use posthouse_mail::UnixMillis;
+
 use super::*;
 
 fn parse(lines: &[&str]) -> Capabilities {
@@ -20,6 +22,9 @@ fn every_keyword_is_read_in_any_case() {
         "AUTH PLAIN LOGIN GSSAPI",
         "AUTH=PLAIN SCRAM-SHA-256",
         "LIMITS RCPTMAX=20 MAILMAX=5 rcptdomainmax=2",
+        "mt-priority MIXER",
+        "DELIVERBY 60,X-OTHER",
+        "FUTURERELEASE 86400 2026-11-25T03:12:03Z",
         "X-OTHER 1 2 3",
     ]);
     let expected = Capabilities {
@@ -36,6 +41,10 @@ fn every_keyword_is_read_in_any_case() {
         auth: vec![Mechanism::Plain, Mechanism::Login, Mechanism::ScramSha256],
         auth_text: "PLAIN LOGIN GSSAPI PLAIN SCRAM-SHA-256".to_owned(),
         limits: Limits { letters_max: Some(5), recipients_max: Some(20), recipient_domains_max: Some(2) },
+        mt_priority: true,
+        deliver_by: true,
+        deliver_by_seconds_min: Some(60),
+        future_release: Some(FutureRelease { seconds_max: 86_400, until_max: UnixMillis(1_795_576_323_000) }),
     };
     assert_eq!(found, expected);
 }
@@ -47,8 +56,8 @@ fn the_servers_name_is_no_keyword() {
 
 #[test]
 fn broken_parameters_count_as_absent() {
-    let found = parse(&["SIZE lots", "LIMITS RCPTMAX=0 MAILMAX=-1 x", "BINARYMIME", ""]);
-    let expected = Capabilities { size: true, ..Capabilities::default() };
+    let found = parse(&["SIZE lots", "LIMITS RCPTMAX=0 MAILMAX=-1 x", "BINARYMIME", "", "DELIVERBY soon", "FUTURERELEASE 86400"]);
+    let expected = Capabilities { size: true, deliver_by: true, ..Capabilities::default() };
     assert_eq!(found, expected);
     assert_eq!(parse(&["SIZE 0"]).size_max, None);
     assert_eq!(parse(&["SIZE 99999999999999999999999"]).size_max, None);

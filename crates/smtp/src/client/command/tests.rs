@@ -10,13 +10,13 @@ fn all() -> Capabilities {
 fn quoted_local_parts_stay_quoted() {
     let address: Address = r#""a b>@c"@x.example"#.parse().unwrap();
     let envelope = Envelope::new(ReversePath::from(address.clone()), vec![]);
-    assert_eq!(mail(&envelope, 7, false, &Capabilities::default()), r#"MAIL FROM:<"a b>@c"@x.example>"#);
+    assert_eq!(mail(&envelope, 7, false, &Capabilities::default(), UnixMillis(0)), r#"MAIL FROM:<"a b>@c"@x.example>"#);
     assert_eq!(rcpt(&address.into(), &all()), r#"RCPT TO:<"a b>@c"@x.example>"#);
 }
 
 #[test]
 fn the_null_path_is_written_out() {
-    assert_eq!(mail(&Envelope::new(ReversePath::NULL, vec![]), 7, false, &all()), "MAIL FROM:<> SIZE=7");
+    assert_eq!(mail(&Envelope::new(ReversePath::NULL, vec![]), 7, false, &all(), UnixMillis(0)), "MAIL FROM:<> SIZE=7");
 }
 
 #[test]

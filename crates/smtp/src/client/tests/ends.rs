@@ -30,7 +30,7 @@ fn a_letter_of_another_length_than_announced_is_never_ended() {
         let _ = session.poll(now);
         session.receive(now, b"250-x\r\n250-PIPELINING\r\n250 CHUNKING\r\n");
         assert_eq!(session.poll(now), Output::Ready);
-        session.letter(now, &envelope(&["b@y.example"]), announced);
+        session.letter(now, TIME, &envelope(&["b@y.example"]), announced);
         session.body(now, Bytes::from_static(BODY));
         session.body_end(now);
         assert_eq!(session.poll(now), Output::Closed(Some(SessionError::BodyLength { given })));
@@ -75,7 +75,7 @@ fn an_end_that_could_not_be_written_is_not_sent() {
     session.receive(now, b"220 x\r\n");
     let _ = session.poll(now);
     session.receive(now, b"250-x\r\n250-PIPELINING\r\n250 CHUNKING\r\n");
-    session.letter(now, &envelope(&["b@y.example"]), 21);
+    session.letter(now, TIME, &envelope(&["b@y.example"]), 21);
     session.body(now, Bytes::from_static(BODY));
     session.body_end(now);
     assert!(matches!(session.poll(now), Output::Send(_)));
@@ -90,7 +90,7 @@ fn a_refusal_in_the_middle_of_the_letter_is_heard_and_the_letter_not_ended() {
     session.receive(now, b"220 x\r\n");
     let _ = session.poll(now);
     session.receive(now, b"250-x\r\n250 PIPELINING\r\n");
-    session.letter(now, &envelope(&["b@y.example"]), 1000);
+    session.letter(now, TIME, &envelope(&["b@y.example"]), 1000);
     let _ = session.poll(now);
     session.receive(now, b"250 ok\r\n250 ok\r\n354 go\r\n");
     assert_eq!(session.poll(now), Output::Body);
@@ -111,7 +111,7 @@ fn each_step_has_its_own_deadline() {
     session.receive(start, b"220 x\r\n");
     let _ = session.poll(start);
     session.receive(start, b"250 x\r\n");
-    session.letter(start, &envelope(&["b@y.example"]), 21);
+    session.letter(start, TIME, &envelope(&["b@y.example"]), 21);
     for (reply, minutes) in [(&b"250 ok\r\n"[..], 5), (b"250 ok\r\n", 2), (b"354 go\r\n", 3)] {
         let _ = session.poll(start);
         session.receive(start, reply);

@@ -40,7 +40,7 @@ fn a_letter_is_not_delivered_because_the_server_says_so_early() {
     session.receive(now, b"220 x\r\n");
     let _ = session.poll(now);
     session.receive(now, b"250-x\r\n250 PIPELINING\r\n");
-    session.letter(now, &envelope(&["b@y.example"]), 21);
+    session.letter(now, TIME, &envelope(&["b@y.example"]), 21);
     let _ = session.poll(now);
     session.receive(now, b"250 ok\r\n250 ok\r\n354 go\r\n250 taken\r\n");
     assert!(matches!(session.poll(now), Output::Closed(Some(SessionError::Protocol { stage: Stage::Letter, .. }))));
@@ -132,7 +132,7 @@ fn line_ends_other_than_crlf_are_not_replies() {
 fn a_session_driven_out_of_order_says_so() {
     let now = clock();
     let mut session = play().session();
-    session.letter(now, &envelope(&["b@y.example"]), 1);
+    session.letter(now, TIME, &envelope(&["b@y.example"]), 1);
     assert!(matches!(session.poll(now), Output::Closed(Some(SessionError::Misuse(_)))));
     let mut session = play().session();
     session.tls_started(now, TLS);

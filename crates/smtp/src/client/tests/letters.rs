@@ -386,7 +386,7 @@ fn a_binary_letter_goes_as_it_is_or_not_at_all() {
     assert!(matches!(session.poll(now), Output::Send(_)));
     session.receive(now, b"250-x\r\n250-CHUNKING\r\n250-BINARYMIME\r\n250 PIPELINING\r\n");
     assert_eq!(session.poll(now), Output::Ready);
-    session.letter(now, &play.letters[0].0, 5);
+    session.letter(now, TIME, &play.letters[0].0, 5);
     assert_eq!(session.poll(now), Output::Body);
     session.body(now, Bytes::from_static(play.letters[0].1[0]));
     assert_eq!(session.poll(now), Output::Body);

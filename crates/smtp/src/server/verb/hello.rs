@@ -61,6 +61,12 @@ fn extensions(core: &Core) -> Reply {
     lines.extend(["PIPELINING".to_owned(), format!("SIZE {}", profile.letter_bytes_max)]);
     lines.extend(["8BITMIME", "BINARYMIME", "CHUNKING", "SMTPUTF8", "ENHANCEDSTATUSCODES", "DSN"].map(str::to_owned));
     lines.push(format!("LIMITS MAILMAX={} RCPTMAX={}", profile.letters_max, profile.recipients_max));
+    lines.push("MT-PRIORITY".to_owned());
+    lines.extend(profile.deliver_by_seconds_min.map(|min| match min {
+        0 => "DELIVERBY".to_owned(),
+        min => format!("DELIVERBY {min}"),
+    }));
+    lines.extend(profile.future_release.map(|limit| format!("FUTURERELEASE {limit}")));
     if profile.starttls && core.tls.is_none() {
         lines.push("STARTTLS".to_owned());
     }
