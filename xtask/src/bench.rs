@@ -1,47 +1,42 @@
-//! `cargo xtask bench`: accept and relay beside a tuned Postfix, in a world of their own on this machine's disk.
+//! `cargo xtask bench`: Posthouse beside a tuned Postfix, in a world of their own on this machine's disk.
 //!
 //! Fair as far as one machine allows: the same letters from the same generator, both servers in turn (A B A B), a fresh
 //! spool each time, delivery held on both where acceptance is measured, and both sync before they answer. Generator and
 //! server share the processors, so CPU seconds per 1,000 letters are the steadier figure. The generator and the sink
 //! are C programs from outside the repository (`smtpload.c`, `smtpsinkd.c`); without them the bench says so.
 
+mod alone;
 mod figures;
+mod load;
+mod memory;
+mod pairs;
 mod servers;
 
 use crate::{peers, process};
 use anyhow::{Context, bail};
-use figures::{Figure, Report};
-use servers::{Kind, Running};
+use figures::Report;
+use servers::{Kind, Running, Setup};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What is measured.
 struct Row {
     name: &'static str,
-    what: &'static str,
-    sessions: u32,
-    letters: u32,
-    /// 0: all over the same connection.
-    per_session: u32,
-    relay: bool,
+    measure: fn(&Bench) -> anyhow::Result<Report>,
 }
 
-const ROWS: [Row; 4] = [
-    Row { name: "accept", what: "100 connections kept open", sessions: 100, letters: 8_000, per_session: 0, relay: false },
-    Row { name: "accept-one", what: "one connection kept open", sessions: 1, letters: 3_000, per_session: 0, relay: false },
-    Row {
-        name: "accept-new",
-        what: "100 at a time, a new connection each",
-        sessions: 100,
-        letters: 4_000,
-        per_session: 1,
-        relay: false,
-    },
-    Row { name: "relay", what: "100 connections in, on to a sink", sessions: 100, letters: 4_000, per_session: 0, relay: true },
+const ROWS: [Row; 10] = [
+    Row { name: "accept", measure: |bench| pairs::run(bench, &pairs::ACCEPT) },
+    Row { name: "accept-new", measure: |bench| pairs::run(bench, &pairs::ACCEPT_NEW) },
+    Row { name: "accept-one", measure: |bench| pairs::run(bench, &pairs::ACCEPT_ONE) },
+    Row { name: "relay", measure: |bench| pairs::run(bench, &pairs::RELAY) },
+    Row { name: "fanout", measure: |bench| pairs::run(bench, &pairs::FANOUT) },
+    Row { name: "deliver", measure: |bench| pairs::run(bench, &pairs::DELIVER) },
+    Row { name: "starttls", measure: |bench| pairs::run(bench, &pairs::STARTTLS) },
+    Row { name: "idle", measure: alone::idle },
+    Row { name: "large", measure: alone::large },
+    Row { name: "million", measure: alone::million },
 ];
-
-/// Octets of a letter.
-const SIZE: u32 = 10_240;
 
 /// What was asked for.
 struct Options {
@@ -67,6 +62,40 @@ impl Options {
             bail!("the rows are {}", ROWS.map(|row| row.name).join(", "));
         }
         Ok(options)
+    }
+}
+
+/// Where a measurement works.
+struct Bench {
+    pairs: usize,
+    /// On the disk that is measured; the tools are there too.
+    folder: PathBuf,
+}
+
+impl Bench {
+    /// Lets a server run in a fresh place while something is measured.
+    fn with<T>(
+        &self,
+        row: &str,
+        kind: Kind,
+        setup: &Setup<'_>,
+        measure: impl FnOnce(&Running) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        let place = self.fresh(&format!("{row}-{kind}"))?;
+        let server = Running::start(kind, &place, setup)?;
+        let measured = measure(&server).with_context(|| format!("{row} with {kind}"));
+        server.stop()?;
+        std::fs::remove_dir_all(&place)?;
+        measured
+    }
+
+    /// An empty place.
+    fn fresh(&self, name: &str) -> anyhow::Result<PathBuf> {
+        let place = self.folder.join(name);
+        if place.exists() {
+            std::fs::remove_dir_all(&place)?;
+        }
+        Ok(place)
     }
 }
 
@@ -112,27 +141,13 @@ fn tools(folder: &Path) -> anyhow::Result<()> {
 /// Measures, as the first process of a world.
 pub(crate) fn run_inside(words: &[String]) -> anyhow::Result<()> {
     let options = Options::parse(words)?;
-    let rows = ROWS.iter().filter(|row| options.row.as_deref().is_none_or(|name| name == row.name));
-    for row in rows {
-        let mut pairs = Vec::new();
-        for pair in 0..options.pairs {
-            let ours = measure(row, Kind::Posthouse, pair)?;
-            pairs.push((ours, measure(row, Kind::Postfix, pair)?));
-        }
-        let report = Report::new(row.name, row.what, pairs);
-        println!("{}", if options.json { report.json() } else { report.text() });
+    let bench = Bench { pairs: options.pairs.max(1), folder: folder() };
+    if !options.json {
+        println!("{}", figures::heading());
+    }
+    for row in ROWS.iter().filter(|row| options.row.as_deref().is_none_or(|name| name == row.name)) {
+        let report = (row.measure)(&bench)?;
+        println!("{}", if options.json { report.json()? } else { report.text() });
     }
     Ok(())
-}
-
-fn measure(row: &Row, kind: Kind, pair: usize) -> anyhow::Result<Figure> {
-    let place = folder().join(format!("{}-{kind}-{pair}", row.name));
-    if place.exists() {
-        std::fs::remove_dir_all(&place)?;
-    }
-    let server = Running::start(kind, &place, row.relay)?;
-    let figure = figures::measure(&server, row, &folder(), SIZE).with_context(|| format!("{} with {kind}", row.name));
-    server.stop()?;
-    std::fs::remove_dir_all(&place)?;
-    figure
 }

@@ -27,7 +27,7 @@ cargo xtask COMMAND
   tidy [--shrink]                             edges between crates, sizes, banned calls, words
   licences                                    what deny.toml says, read from cargo metadata
   docs [--check]                              regenerate the reference from the binary's own declarations
-  bench [--json] [--row NAME] [--pairs N]     accept and relay beside a tuned Postfix
+  bench [--json] [--row NAME] [--pairs N]     the table of rates, CPU and memory, beside a tuned Postfix
   peers                                       fetch and unpack the peers only
 ";
 
