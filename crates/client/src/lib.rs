@@ -48,8 +48,9 @@ mod url;
 pub use connection::Connection;
 pub use error::{ClientError, Fault};
 pub use mailer::{Mailer, MailerBuilder, MailerError};
-pub use message::{Message, MessageBuilder, MessageError};
+pub use message::{Body, Message, MessageBuilder, MessageError};
 pub use posthouse_mail as mail;
+pub use posthouse_runtime::stream;
 pub use posthouse_runtime::tls::{ClientTls, Roots};
 pub use posthouse_smtp::client::{
     Capabilities, Credentials, Limits, Line, Protocol, RecipientResult, SessionError, Stage, Timeouts,

@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use posthouse_dns::Resolver;
 use posthouse_mail::{Domain, Envelope};
-use posthouse_runtime::stream::Buffered;
 use posthouse_runtime::tls::{ClientTls, Roots, TlsError};
 use posthouse_runtime::{clock, task};
 use posthouse_smtp::client::{Credentials, Line, RecipientResult, Timeouts};
@@ -212,7 +211,7 @@ impl Mailer {
             tls: connection.tls().map(ToString::to_string),
             message_id: message.message_id().map(str::to_owned),
         });
-        let results = connection.send(envelope, &mut Buffered::new(message.bytes().clone())).await?;
+        let results = connection.send(envelope, &mut message.body()).await?;
         if connection.is_reusable() {
             *kept = Some(connection);
         }

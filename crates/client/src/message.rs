@@ -3,44 +3,36 @@
 //! A [`Message`] is complete: its octets, with CRLF line ends, and its envelope. Blind copies stand in the envelope alone. Nothing that is
 //! given to the builder can add a header field, a recipient or a command; what would is a [`MessageError`], and the caller's to mend.
 
+mod answer;
+mod body;
+mod builder;
 mod file;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use posthouse_mail::header::{Header, HeaderError, end_of_header};
-use posthouse_mail::mime::{self, Attachment, ComposeError, Composition, Limits, Mailbox, ParseError, ParsedMailbox};
-use posthouse_mail::{Address, AddressError, BodyKind, Envelope, LetterId, Recipient, ReversePath, UnixMillis};
-use posthouse_runtime::{clock, random};
+use posthouse_mail::mime::{self, ComposeError, Limits, ParseError, ParsedMailbox, Segment};
+use posthouse_mail::{Address, AddressError, BodyKind, Envelope, Recipient, ReversePath};
+use posthouse_runtime::stream::ByteSource as _;
 use thiserror::Error;
+
+pub use body::Body;
+use body::Opener;
+pub use builder::MessageBuilder;
 
 /// The octets of one letter. Servers rarely take more than a hundredth of it.
 const MESSAGE_BYTES_MAX: u64 = 1 << 30;
 
-/// A letter with its envelope.
+/// A letter with its envelope. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Message {
     envelope: Envelope,
-    bytes: Bytes,
+    segments: Arc<[Segment]>,
+    files: Arc<[Opener]>,
+    size: u64,
     message_id: Option<String>,
-}
-
-/// Gathers what a letter is made of; the first mistake is told by [`MessageBuilder::build`].
-#[derive(Clone, Debug, Default)]
-pub struct MessageBuilder {
-    from: Option<Mailbox>,
-    to: Vec<Mailbox>,
-    cc: Vec<Mailbox>,
-    bcc: Vec<Mailbox>,
-    reply_to: Vec<Mailbox>,
-    subject: String,
-    text: Option<String>,
-    html: Option<String>,
-    attachments: Vec<Attachment>,
-    fields: Vec<(String, String)>,
-    date: Option<UnixMillis>,
-    message_id: Option<String>,
-    mistake: Option<MessageError>,
 }
 
 /// Why there is no letter.
@@ -64,6 +56,11 @@ pub enum MessageError {
         /// What is wrong with it.
         source: AddressError,
     },
+    /// An address to unsubscribe at that no mail program would call.
+    #[error(
+        "`{0}` cannot be an address to unsubscribe at: it must be https, in ASCII, without spaces, commas and angle brackets"
+    )]
+    Unsubscribe(String),
     /// A file that cannot be attached.
     #[error("cannot attach {}: {why}", path.display())]
     File {
@@ -88,12 +85,34 @@ pub enum MessageError {
 
 impl Message {
     /// Begins a letter.
+    ///
+    /// ```
+    /// use posthouse_client::Message;
+    ///
+    /// let message = Message::builder()
+    ///     .from("Alice <alice@example.org>")
+    ///     .to("bob@example.net")
+    ///     .subject("Grüße")
+    ///     .html("<p>Look: <img src=\"cid:cat@example.org\" alt=\"a cat\"></p>")
+    ///     .inline_bytes("cat@example.org", "cat.png", "image/png", &b"\x89PNG"[..])
+    ///     .build()?;
+    /// # Ok::<(), posthouse_client::MessageError>(())
+    /// ```
     #[must_use]
     pub fn builder() -> MessageBuilder {
         MessageBuilder::default()
     }
 
     /// Takes a letter that is complete, such as an `.eml` file, for an envelope given apart.
+    ///
+    /// ```
+    /// use posthouse_client::Message;
+    ///
+    /// let to = vec!["bob@example.net".parse()?];
+    /// let message = Message::from_eml(b"Subject: Hello\n\nHi.\n", "alice@example.org".parse()?, to)?;
+    /// assert_eq!(message.to_bytes()?, "Subject: Hello\r\n\r\nHi.\r\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// Two things are changed in it: line ends become CRLF, here and once, as files of this system have LF; and a `Bcc` field is taken out.
     ///
@@ -117,7 +136,9 @@ impl Message {
         let message_id = header.first("Message-ID").map(|field| field.value().trim_matches(['<', '>', ' ']).to_owned());
         let mut without = header.without(&["Bcc", "Resent-Bcc"]);
         without.extend_from_slice(body);
-        Self::new(from, to, without, smtputf8, message_id)
+        let eight_bit = !without.is_ascii();
+        let octets = Octets { segments: vec![Segment::Octets(without.into())], files: Vec::new(), eight_bit };
+        Self::new(from, to, octets, smtputf8, message_id)
     }
 
     /// The same, with sender and recipients read from `From` (or `Sender`), `To`, `Cc` and `Bcc`, as `sendmail -t` does.
@@ -137,7 +158,7 @@ impl Message {
     fn new(
         from: ReversePath,
         to: Vec<Address>,
-        bytes: Vec<u8>,
+        octets: Octets,
         smtputf8: bool,
         message_id: Option<String>,
     ) -> Result<Self, MessageError> {
@@ -149,8 +170,12 @@ impl Message {
         }
         let mut envelope = Envelope::new(from, recipients);
         envelope.smtputf8 = smtputf8;
-        envelope.body = if bytes.is_ascii() { BodyKind::SevenBit } else { BodyKind::EightBitMime };
-        Ok(Self { envelope, bytes: bytes.into(), message_id })
+        envelope.body = if octets.eight_bit { BodyKind::EightBitMime } else { BodyKind::SevenBit };
+        let size = octets.segments.iter().map(Segment::len).fold(0, u64::saturating_add);
+        if size > MESSAGE_BYTES_MAX {
+            return Err(MessageError::TooLarge);
+        }
+        Ok(Self { envelope, segments: octets.segments.into(), files: octets.files.into(), size, message_id })
     }
 
     /// Who it goes to, from whom, and what was asked of its transport.
@@ -164,10 +189,55 @@ impl Message {
         &mut self.envelope
     }
 
-    /// Header and body, with CRLF line ends.
+    /// Header and body, with CRLF line ends, piece by piece; large files are read meanwhile.
+    ///
+    /// ```
+    /// use posthouse_client::Message;
+    /// use posthouse_client::stream::ByteSource as _;
+    ///
+    /// let message = Message::builder().from("a@x.example").to("b@y.example").text("Hi.").build()?;
+    /// assert_eq!(message.body().len(), message.size());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
-    pub fn bytes(&self) -> &Bytes {
-        &self.bytes
+    pub fn body(&self) -> Body {
+        Body::new(Arc::clone(&self.segments), Arc::clone(&self.files), self.size)
+    }
+
+    /// The octets of the whole letter.
+    ///
+    /// ```
+    /// # use posthouse_client::Message;
+    /// let message = Message::builder().from("a@x.example").to("b@y.example").text("Hi.").build()?;
+    /// assert!(message.size() > 100);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The whole letter in memory, as it is sent: an `.eml` file. Waits for files that are read for it.
+    ///
+    /// ```
+    /// # use posthouse_client::Message;
+    /// let message = Message::builder().from("a@x.example").to("b@y.example").subject("Hello").text("Hi.").build()?;
+    /// assert!(message.to_bytes()?.ends_with(b"\r\n\r\nHi.\r\n"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A file cannot be read any more, or is not what it was.
+    pub fn to_bytes(&self) -> std::io::Result<Bytes> {
+        if let [Segment::Octets(all)] = &*self.segments {
+            return Ok(all.clone());
+        }
+        let mut whole = BytesMut::with_capacity(usize::try_from(self.size).unwrap_or_default());
+        let mut body = self.body();
+        while let Some(chunk) = body.next_now()? {
+            whole.extend_from_slice(&chunk);
+        }
+        Ok(whole.freeze())
     }
 
     /// `Message-ID` without angle brackets.
@@ -177,162 +247,11 @@ impl Message {
     }
 }
 
-impl MessageBuilder {
-    /// Who it is from: `alice@example.org` or `Alice <alice@example.org>`. Failures are reported there.
-    #[must_use]
-    pub fn from(mut self, mailbox: &str) -> Self {
-        self.from = self.read(mailbox);
-        self
-    }
-
-    /// One more recipient.
-    #[must_use]
-    pub fn to(mut self, mailbox: &str) -> Self {
-        let mailbox = self.read(mailbox);
-        self.to.extend(mailbox);
-        self
-    }
-
-    /// One more recipient of a copy.
-    #[must_use]
-    pub fn cc(mut self, mailbox: &str) -> Self {
-        let mailbox = self.read(mailbox);
-        self.cc.extend(mailbox);
-        self
-    }
-
-    /// One more recipient whom the others do not see: it stands in the envelope and nowhere in the letter.
-    #[must_use]
-    pub fn bcc(mut self, mailbox: &str) -> Self {
-        let mailbox = self.read(mailbox);
-        self.bcc.extend(mailbox);
-        self
-    }
-
-    /// Where answers go, if not to the sender.
-    #[must_use]
-    pub fn reply_to(mut self, mailbox: &str) -> Self {
-        let mailbox = self.read(mailbox);
-        self.reply_to.extend(mailbox);
-        self
-    }
-
-    /// What it is about.
-    #[must_use]
-    pub fn subject(mut self, subject: impl Into<String>) -> Self {
-        self.subject = subject.into();
-        self
-    }
-
-    /// The text, with any line ends.
-    #[must_use]
-    pub fn text(mut self, text: impl Into<String>) -> Self {
-        self.text = Some(text.into());
-        self
-    }
-
-    /// The text as HTML; with [`Self::text`] too, readers choose.
-    #[must_use]
-    pub fn html(mut self, html: impl Into<String>) -> Self {
-        self.html = Some(html.into());
-        self
-    }
-
-    /// Attaches octets under a name.
-    #[must_use]
-    pub fn attach_bytes(mut self, name: impl Into<String>, content_type: impl Into<String>, content: impl Into<Vec<u8>>) -> Self {
-        self.attachments.push(Attachment { name: name.into(), content_type: content_type.into(), content: content.into() });
-        self
-    }
-
-    /// Attaches a file, read here, under its own name.
-    #[must_use]
-    pub fn attach_file(mut self, path: impl AsRef<Path>) -> Self {
-        let path = path.as_ref();
-        match file::read(path) {
-            Ok(content) => {
-                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                let content_type = file::content_type(path).to_owned();
-                self.attachments.push(Attachment { name, content_type, content });
-            }
-            Err(why) => self.blame(MessageError::File { path: path.to_owned(), why }),
-        }
-        self
-    }
-
-    /// One more header field, such as `X-Mailer` or `In-Reply-To`; none that the letter has by itself.
-    #[must_use]
-    pub fn field(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.fields.push((name.into(), value.into()));
-        self
-    }
-
-    /// `Date`, if not now.
-    #[must_use]
-    pub fn date(mut self, date: UnixMillis) -> Self {
-        self.date = Some(date);
-        self
-    }
-
-    /// `Message-ID` without angle brackets, if not a new one.
-    #[must_use]
-    pub fn message_id(mut self, id: impl Into<String>) -> Self {
-        self.message_id = Some(id.into());
-        self
-    }
-
-    /// Makes the letter.
-    ///
-    /// # Errors
-    /// [`MessageError`]: the first mistake that was made.
-    pub fn build(self) -> Result<Message, MessageError> {
-        if let Some(mistake) = self.mistake {
-            return Err(mistake);
-        }
-        let from = self.from.ok_or(MessageError::NoSender)?;
-        let size: u64 = self
-            .attachments
-            .iter()
-            .map(|file| u64::try_from(file.content.len()).unwrap_or(u64::MAX))
-            .fold(0, u64::saturating_add);
-        if size > MESSAGE_BYTES_MAX / 2 {
-            return Err(MessageError::TooLarge);
-        }
-        let now = UnixMillis(clock::unix_millis());
-        let sender = from.address.clone();
-        // RFC 5322 §3.6.4: unique by time and 80 random bits, in the domain of the sender.
-        let message_id = self.message_id.unwrap_or_else(|| format!("{}@{}", LetterId::new(now, random::u128()), sender.domain()));
-        let recipients = [&self.to, &self.cc, &self.bcc].into_iter().flatten().map(|mailbox| mailbox.address.clone()).collect();
-        let composed = mime::compose(&Composition {
-            from,
-            to: self.to,
-            cc: self.cc,
-            reply_to: self.reply_to,
-            subject: self.subject,
-            date: self.date.unwrap_or(now),
-            message_id: message_id.clone(),
-            text: self.text,
-            html: self.html,
-            attachments: self.attachments,
-            fields: self.fields,
-            boundary: random::u128(),
-        })?;
-        Message::new(sender.into(), recipients, composed.bytes, composed.needs_smtputf8, Some(message_id))
-    }
-
-    fn read(&mut self, mailbox: &str) -> Option<Mailbox> {
-        match mailbox.parse() {
-            Ok(mailbox) => Some(mailbox),
-            Err(error) => {
-                self.blame(MessageError::Part(error));
-                None
-            }
-        }
-    }
-
-    fn blame(&mut self, mistake: MessageError) {
-        self.mistake.get_or_insert(mistake);
-    }
+/// What a letter is made of once it is made.
+struct Octets {
+    segments: Vec<Segment>,
+    files: Vec<Opener>,
+    eight_bit: bool,
 }
 
 fn address(text: &str) -> Result<Address, MessageError> {

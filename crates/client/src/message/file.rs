@@ -1,13 +1,41 @@
 //! Files that go with a letter: the only place of this crate that opens one, and only one that the caller names.
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
+use std::sync::Arc;
 
-pub(super) fn read(path: &Path) -> Result<Vec<u8>, String> {
-    let size = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
-    if size > super::MESSAGE_BYTES_MAX {
-        return Err(format!("it has {size} octets"));
+use super::body::Opener;
+
+/// Files up to this are read when they are attached, larger ones while the letter is sent.
+const READ_AT_ONCE_BYTES_MAX: u64 = 64 * 1024;
+
+/// What is known of a file when it is attached.
+pub(super) enum Found {
+    Read(Vec<u8>),
+    Large { len: u64, opener: Opener },
+}
+
+pub(super) fn find(path: &Path) -> Result<Found, String> {
+    let mut file = File::open(path).map_err(|error| error.to_string())?;
+    let about = file.metadata().map_err(|error| error.to_string())?;
+    if about.is_dir() {
+        return Err("it is a folder".to_owned());
     }
-    std::fs::read(path).map_err(|error| error.to_string())
+    // A pipe has no length and cannot be read twice.
+    if about.is_file() && about.len() > READ_AT_ONCE_BYTES_MAX {
+        let path = path.to_owned();
+        let open = move || Ok::<_, io::Error>(Box::new(File::open(&path)?) as Box<dyn Read + Send>);
+        return Ok(Found::Large { len: about.len(), opener: Opener(Arc::new(open)) });
+    }
+    let mut octets = Vec::new();
+    let most = super::MESSAGE_BYTES_MAX;
+    (&mut file).take(most + 1).read_to_end(&mut octets).map_err(|error| error.to_string())?;
+    if u64::try_from(octets.len()).is_ok_and(|len| len <= most) {
+        Ok(Found::Read(octets))
+    } else {
+        Err("it is too large".to_owned())
+    }
 }
 
 /// The media type by the file's ending, for what people attach most; everything else is octets.
@@ -18,6 +46,7 @@ pub(super) fn content_type(path: &Path) -> &'static str {
         "csv" => "text/csv",
         "htm" | "html" => "text/html",
         "ics" => "text/calendar",
+        "eml" => "message/rfc822",
         "pdf" => "application/pdf",
         "json" => "application/json",
         "xml" => "application/xml",

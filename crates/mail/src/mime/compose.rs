@@ -1,22 +1,22 @@
 //! Letters made of words and files.
+//!
+//! The result is ASCII but for addresses that are not (RFC 6532) and for letters attached as they are; no line has more than 998 octets. Large files are
+//! not in it: their place is kept by a [`Segment`], which whoever sends the letter fills with [`base64_lines`].
 
-use mail_builder::MessageBuilder;
-use mail_builder::headers::address::Address as AddressList;
-use mail_builder::headers::content_type::ContentType;
-use mail_builder::headers::message_id::MessageId;
-use mail_builder::headers::raw::Raw;
-use mail_builder::headers::text::Text;
-use mail_builder::mime::{BodyPart, MimePart};
+mod check;
+mod encode;
+mod fields;
+mod tree;
+
+use bytes::Bytes;
 use thiserror::Error;
 
-use super::lines::to_crlf;
 use crate::address::{Address, AddressError};
 use crate::time::UnixMillis;
-
-/// The octets of one value: a subject, a name, a field.
-const VALUE_BYTES_MAX: usize = 8 * 1024;
-/// The mailboxes in one field, the attachments, the further fields.
-const ITEMS_MAX: usize = 10_000;
+use check::{ITEMS_MAX, VALUE_BYTES_MAX, check, check_all};
+pub use encode::{BASE64_LINE_BYTES, base64_len, base64_lines};
+use fields::Fields;
+use tree::Tree;
 
 /// A name and an address, as in `Alice Example <alice@example.org>`.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -27,15 +27,47 @@ pub struct Mailbox {
     pub address: Address,
 }
 
+/// The octets of a file.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Content {
+    /// In memory.
+    Here(Bytes),
+    /// Somewhere that only the caller knows: so many, and a number to know them by.
+    Elsewhere {
+        /// The octets.
+        len: u64,
+        /// The caller's number.
+        key: usize,
+    },
+}
+
 /// A file that goes with a letter.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Attachment {
-    /// The file's name, without folders.
+    /// The file's name; of a path the last piece is sent.
     pub name: String,
-    /// The media type, such as `application/pdf`. Of the type `message` none travels: such a file goes as `application/octet-stream`.
+    /// The media type, such as `application/pdf`. A `message/rfc822` that cannot travel as it is goes as `application/octet-stream`.
     pub content_type: String,
     /// The file's octets; they arrive as they are.
-    pub content: Vec<u8>,
+    pub content: Content,
+}
+
+/// A picture that the HTML shows by `cid:` and its id.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Inline {
+    /// `Content-ID` without angle brackets: `left@right`.
+    pub content_id: String,
+    /// The picture.
+    pub file: Attachment,
+}
+
+/// An invitation, or an answer to one (iMIP, RFC 6047).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Calendar {
+    /// `REQUEST`, `REPLY`, `CANCEL`, …; the same as in the object.
+    pub method: String,
+    /// The iCalendar object (RFC 5545).
+    pub ics: String,
 }
 
 /// Everything a letter is made of. Blind copies are not among it: they belong to the envelope alone.
@@ -43,6 +75,8 @@ pub struct Attachment {
 pub struct Composition {
     /// `From`.
     pub from: Mailbox,
+    /// `Sender`: who sends it, if that is not whom it is from.
+    pub sender: Option<Mailbox>,
     /// `To`.
     pub to: Vec<Mailbox>,
     /// `Cc`.
@@ -55,10 +89,22 @@ pub struct Composition {
     pub date: UnixMillis,
     /// `Message-ID` without the angle brackets, such as `01K…@example.org`.
     pub message_id: String,
-    /// The text for people; with any line ends.
+    /// `In-Reply-To`, without angle brackets.
+    pub in_reply_to: Vec<String>,
+    /// `References`, without angle brackets.
+    pub references: Vec<String>,
+    /// The text for people; with any line ends. Made of the HTML if there is only that.
     pub text: Option<String>,
+    /// Whether the text's paragraphs may be broken and put together again by the reader (RFC 3676).
+    pub flowed: bool,
     /// The same as HTML.
     pub html: Option<String>,
+    /// The same as AMP for Email.
+    pub amp: Option<String>,
+    /// The same as an invitation.
+    pub calendar: Option<Calendar>,
+    /// The pictures of the HTML; without HTML they are left out.
+    pub inline: Vec<Inline>,
     /// Files.
     pub attachments: Vec<Attachment>,
     /// Further fields, such as `X-Mailer`; those that a letter has by itself cannot be given here.
@@ -67,13 +113,29 @@ pub struct Composition {
     pub boundary: u128,
 }
 
+/// A piece of a letter.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Segment {
+    /// Octets as they are sent.
+    Octets(Bytes),
+    /// What [`base64_lines`] makes of a file.
+    Base64 {
+        /// The file.
+        content: Content,
+        /// The octets it takes in the letter.
+        len: u64,
+    },
+}
+
 /// A letter that is ready to be sent.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Composed {
-    /// Header and body, with CRLF line ends.
-    pub bytes: Vec<u8>,
+    /// Header and body, with CRLF line ends; together the letter.
+    pub segments: Vec<Segment>,
     /// Whether it needs a server with SMTPUTF8 (RFC 6532): an address in its header is not ASCII. Everything else is encoded.
     pub needs_smtputf8: bool,
+    /// Whether its body has octets beyond ASCII: those of a letter that is attached as it is.
+    pub eight_bit: bool,
 }
 
 /// Why a letter cannot be made. The caller's to mend.
@@ -105,8 +167,11 @@ pub enum ComposeError {
     #[error("`{0}` is not a media type such as application/pdf")]
     ContentType(String),
     /// Not `left@right`.
-    #[error("`{0}` is not a message id such as 123@example.org")]
+    #[error("`{0}` is not an id such as 123@example.org")]
     MessageId(String),
+    /// Not a method of iTIP.
+    #[error("`{0}` is not a method such as REQUEST")]
+    Method(String),
     /// A mailbox that cannot be read.
     #[error("`{text}` is not a mailbox: {source}")]
     Mailbox {
@@ -115,6 +180,39 @@ pub enum ComposeError {
         /// What is wrong with it.
         source: AddressError,
     },
+}
+
+/// Makes a letter.
+///
+/// # Errors
+/// [`ComposeError`] for a part that cannot be written without changing what the others mean.
+pub fn compose(composition: &Composition) -> Result<Composed, ComposeError> {
+    check_all(composition)?;
+    let mut fields = Fields::default();
+    fields.plain("Date", &composition.date.to_rfc5322());
+    fields.mailboxes("From", std::slice::from_ref(&composition.from));
+    fields.ids("Message-ID", std::slice::from_ref(&composition.message_id));
+    let sender = composition.sender.clone().into_iter().collect();
+    let lists = [("Sender", &sender), ("To", &composition.to), ("Cc", &composition.cc), ("Reply-To", &composition.reply_to)];
+    for (name, mailboxes) in lists {
+        if !mailboxes.is_empty() {
+            fields.mailboxes(name, mailboxes);
+        }
+    }
+    fields.text("Subject", &composition.subject);
+    for (name, ids) in [("In-Reply-To", &composition.in_reply_to), ("References", &composition.references)] {
+        if !ids.is_empty() {
+            fields.ids(name, ids);
+        }
+    }
+    for (name, value) in &composition.fields {
+        fields.text(name, value);
+    }
+    fields.plain("MIME-Version", "1.0");
+    let mut addresses = lists.into_iter().flat_map(|(_, mailboxes)| mailboxes).chain([&composition.from]);
+    let needs_smtputf8 = addresses.any(|mailbox| mailbox.address.needs_smtputf8());
+    let (segments, eight_bit) = Tree::write(fields, composition);
+    Ok(Composed { segments, needs_smtputf8, eight_bit })
 }
 
 impl From<Address> for Mailbox {
@@ -140,156 +238,74 @@ impl std::str::FromStr for Mailbox {
     }
 }
 
-impl Composed {
-    /// Whether the body has octets that need 8BITMIME.
+impl Content {
+    /// How many octets there are.
     #[must_use]
-    pub fn is_ascii(&self) -> bool {
-        self.bytes.is_ascii()
-    }
-}
-
-/// Makes a letter.
-///
-/// # Errors
-/// [`ComposeError`] for a part that cannot be written without changing what the others mean.
-pub fn compose(composition: &Composition) -> Result<Composed, ComposeError> {
-    check_all(composition)?;
-    let mut builder = MessageBuilder::new()
-        .header("Date", Raw::new(composition.date.to_rfc5322()))
-        .from(list(std::slice::from_ref(&composition.from)))
-        .message_id(MessageId::new(composition.message_id.as_str()));
-    for (field, mailboxes) in [("To", &composition.to), ("Cc", &composition.cc), ("Reply-To", &composition.reply_to)] {
-        if !mailboxes.is_empty() {
-            builder = builder.header(field, list(mailboxes));
+    pub fn len(&self) -> u64 {
+        match self {
+            Self::Here(octets) => u64::try_from(octets.len()).unwrap_or(u64::MAX),
+            Self::Elsewhere { len, .. } => *len,
         }
     }
-    builder = builder.subject(composition.subject.as_str());
-    for (name, value) in &composition.fields {
-        builder = builder.header(name.as_str(), Text::new(value.as_str()));
-    }
-    let bytes = builder.body(body(composition)).write_to_vec().unwrap_or_default();
-    let mailboxes = [&composition.to, &composition.cc, &composition.reply_to];
-    let mut addresses = mailboxes.into_iter().flatten().chain([&composition.from]).map(|mailbox| &mailbox.address);
-    Ok(Composed { bytes, needs_smtputf8: addresses.any(Address::needs_smtputf8) })
-}
 
-fn list(mailboxes: &[Mailbox]) -> AddressList<'_> {
-    let each = |mailbox: &Mailbox| AddressList::new_address(mailbox.name.clone(), mailbox.address.to_string());
-    match mailboxes {
-        [one] => each(one),
-        many => AddressList::new_list(many.iter().map(each).collect()),
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 }
 
-/// Text, HTML or both as alternatives; with files, these in front of them.
-fn body(composition: &Composition) -> MimePart<'_> {
-    let words = |text: &str| String::from_utf8_lossy(&to_crlf(text.as_bytes())).into_owned();
-    let text = composition.text.as_deref().map(|text| MimePart::new("text/plain", words(text)));
-    let html = composition.html.as_deref().map(|html| MimePart::new("text/html", words(html)));
-    let content = match (text, html) {
-        (Some(text), Some(html)) => multipart("alternative", composition.boundary, vec![text, html]),
-        (Some(one), None) | (None, Some(one)) => one,
-        (None, None) => MimePart::new("text/plain", ""),
-    };
-    if composition.attachments.is_empty() {
-        return content;
+impl<T: Into<Bytes>> From<T> for Content {
+    fn from(octets: T) -> Self {
+        Self::Here(octets.into())
     }
-    let mut parts = vec![content];
-    parts.extend(composition.attachments.iter().map(attachment));
-    multipart("mixed", composition.boundary, parts)
 }
 
-fn multipart<'a>(kind: &str, boundary: u128, parts: Vec<MimePart<'a>>) -> MimePart<'a> {
-    // `=_` cannot stand in quoted-printable (RFC 2045 §6.7) nor `_` in base64; the random bits keep it out of text that is sent as it is.
-    let boundary = format!("=_{kind}_{boundary:032x}");
-    MimePart::new(ContentType::new(format!("multipart/{kind}")).attribute("boundary", boundary), BodyPart::Multipart(parts))
-}
-
-/// A part whose octets arrive as they are: base64, or for text what keeps its line ends too.
-fn attachment(file: &Attachment) -> MimePart<'_> {
-    // RFC 2046 §5.2: a part of the type message may not be encoded, so it could not have any octets. As a plain file it can.
-    let is_message = file.content_type.get(..8).is_some_and(|kind| kind.eq_ignore_ascii_case("message/"));
-    let content_type = if is_message { "application/octet-stream" } else { file.content_type.as_str() };
-    let content_type = ContentType::new(content_type.to_ascii_lowercase()).attribute("name", file.name.as_str());
-    MimePart::new(content_type, BodyPart::Binary(file.content.as_slice().into())).attachment(file.name.as_str())
-}
-
-fn check_all(composition: &Composition) -> Result<(), ComposeError> {
-    check("the subject", &composition.subject)?;
-    let message_id = &composition.message_id;
-    let whole = message_id.split_once('@').is_some_and(|(left, right)| !left.is_empty() && !right.is_empty());
-    if !whole || message_id.len() > 250 || !message_id.bytes().all(|b| b.is_ascii_graphic() && !b"<>()\"\\,;".contains(&b)) {
-        return Err(ComposeError::MessageId(message_id.clone()));
-    }
-    let lists = [("To", &composition.to), ("Cc", &composition.cc), ("Reply-To", &composition.reply_to)];
-    for (field, mailboxes) in lists {
-        if mailboxes.len() > ITEMS_MAX {
-            return Err(ComposeError::TooMany { field });
+impl Segment {
+    /// The octets it takes in the letter.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        match self {
+            Self::Octets(octets) => u64::try_from(octets.len()).unwrap_or(u64::MAX),
+            Self::Base64 { len, .. } => *len,
         }
     }
-    for mailbox in lists.into_iter().flat_map(|(_, mailboxes)| mailboxes).chain([&composition.from]) {
-        check("the name of a mailbox", mailbox.name.as_deref().unwrap_or_default())?;
+
+    /// Whether it takes none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
-    if composition.attachments.len() > ITEMS_MAX {
-        return Err(ComposeError::TooMany { field: "attachments" });
+}
+
+impl Composed {
+    /// The octets of the whole letter.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.segments.iter().map(Segment::len).fold(0, u64::saturating_add)
     }
-    for file in &composition.attachments {
-        check("the name of an attachment", &file.name)?;
-        if !is_content_type(&file.content_type) {
-            return Err(ComposeError::ContentType(file.content_type.clone()));
+
+    /// The whole letter in memory, if all of it is.
+    #[must_use]
+    pub fn to_bytes(&self) -> Option<Bytes> {
+        if let [Segment::Octets(all)] = self.segments.as_slice() {
+            return Some(all.clone());
         }
-    }
-    if composition.fields.len() > ITEMS_MAX {
-        return Err(ComposeError::TooMany { field: "fields" });
-    }
-    for (name, value) in &composition.fields {
-        if !is_free_field(name) {
-            return Err(ComposeError::FieldName(name.clone()));
+        let mut whole = Vec::with_capacity(usize::try_from(self.size()).ok()?);
+        for segment in &self.segments {
+            match segment {
+                Segment::Octets(octets) => whole.extend_from_slice(octets),
+                Segment::Base64 { content: Content::Here(octets), .. } => base64_lines(octets, &mut whole),
+                Segment::Base64 { content: Content::Elsewhere { .. }, .. } => return None,
+            }
         }
-        check(name, value)?;
+        Some(whole.into())
     }
-    Ok(())
 }
 
-/// Whether a value stays within its field: no control character, and neither of the separators that some programs take for line ends.
-fn check(field: &str, value: &str) -> Result<(), ComposeError> {
-    if value.len() > VALUE_BYTES_MAX {
-        return Err(ComposeError::TooLong { field: field.to_owned() });
-    }
-    if value.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')) {
-        return Err(ComposeError::Control { field: field.to_owned() });
-    }
-    Ok(())
-}
-
-/// `type "/" subtype`, both tokens (RFC 2045 §5.1), without parameters; a part's structure is not a file's.
-fn is_content_type(text: &str) -> bool {
-    let token = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b));
-    text.len() <= 127
-        && text.split_once('/').is_some_and(|(kind, sub)| token(kind) && token(sub) && !kind.eq_ignore_ascii_case("multipart"))
-}
-
-/// `field-name = 1*ftext` (RFC 5322 §3.6.8), and none that the letter, or the servers on its way, write themselves.
-fn is_free_field(name: &str) -> bool {
-    const TAKEN: [&str; 14] = [
-        "From",
-        "Sender",
-        "To",
-        "Cc",
-        "Bcc",
-        "Resent-Bcc",
-        "Reply-To",
-        "Subject",
-        "Date",
-        "Message-ID",
-        "MIME-Version",
-        "Return-Path",
-        "Received",
-        "DKIM-Signature",
-    ];
-    let ftext = !name.is_empty() && name.len() <= 70 && name.bytes().all(|b| b.is_ascii_graphic() && b != b':');
-    let content = name.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("content-"));
-    ftext && !content && !TAKEN.iter().any(|taken| taken.eq_ignore_ascii_case(name))
+/// `token` (RFC 2045 §5.1).
+fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?=".contains(&b))
 }
 
 #[cfg(test)]

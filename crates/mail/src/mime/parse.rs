@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use mail_parser::{Address as AddressList, Message, MessageParser, MessagePart, MimeHeaders, PartType};
+use mail_parser::{Address as AddressList, HeaderValue, Message, MessageParser, MessagePart, MimeHeaders, PartType};
 use memchr::memmem;
 use thiserror::Error;
 
@@ -32,12 +32,18 @@ pub struct Parsed {
     pub cc: Vec<ParsedMailbox>,
     /// `Bcc`: only in letters that were not sent yet.
     pub bcc: Vec<ParsedMailbox>,
+    /// `Reply-To`.
+    pub reply_to: Vec<ParsedMailbox>,
     /// `Subject`, decoded.
     pub subject: Option<String>,
     /// `Date` in seconds since 1970.
     pub date: Option<i64>,
     /// `Message-ID` without angle brackets.
     pub message_id: Option<String>,
+    /// `In-Reply-To` without angle brackets.
+    pub in_reply_to: Vec<String>,
+    /// `References` without angle brackets.
+    pub references: Vec<String>,
     /// The first part of plain text, decoded; made from HTML if there is only that.
     pub text: Option<String>,
     /// The first part of HTML, decoded.
@@ -62,6 +68,8 @@ pub struct ParsedAttachment {
     pub name: Option<String>,
     /// The media type, such as `application/pdf`.
     pub content_type: String,
+    /// `Content-ID` without angle brackets: what `cid:` in the HTML names.
+    pub content_id: Option<String>,
     /// The octets, decoded; of text its UTF-8, whatever its charset was.
     pub content: Vec<u8>,
 }
@@ -116,6 +124,7 @@ fn taken(message: &Message<'_>, items_max: usize) -> Parsed {
     let attachment = |part: &MessagePart<'_>| ParsedAttachment {
         name: part.attachment_name().map(str::to_owned),
         content_type: content_type(part),
+        content_id: part.content_id().map(str::to_owned),
         content: part.contents().to_vec(),
     };
     Parsed {
@@ -123,12 +132,27 @@ fn taken(message: &Message<'_>, items_max: usize) -> Parsed {
         to: mailboxes(message.to(), items_max),
         cc: mailboxes(message.cc(), items_max),
         bcc: mailboxes(message.bcc(), items_max),
+        reply_to: mailboxes(message.reply_to(), items_max),
         subject: message.subject().map(str::to_owned),
         date: message.date().map(mail_parser::DateTime::to_timestamp),
         message_id: message.message_id().map(str::to_owned),
+        in_reply_to: ids(message.in_reply_to(), items_max),
+        references: ids(message.references(), items_max),
         text: message.body_text(0).map(std::borrow::Cow::into_owned),
         html: message.html_bodies().find(|part| matches!(part.body, PartType::Html(_))).map(|part| text_of(part)),
         attachments: message.attachments().take(items_max).map(attachment).collect(),
+    }
+}
+
+fn ids(value: &HeaderValue<'_>, items_max: usize) -> Vec<String> {
+    match value {
+        HeaderValue::Text(id) => vec![id.to_string()],
+        HeaderValue::TextList(ids) => ids.iter().take(items_max).map(ToString::to_string).collect(),
+        HeaderValue::Address(_)
+        | HeaderValue::DateTime(_)
+        | HeaderValue::ContentType(_)
+        | HeaderValue::Received(_)
+        | HeaderValue::Empty => Vec::new(),
     }
 }
 

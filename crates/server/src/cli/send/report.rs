@@ -19,7 +19,7 @@ pub(super) struct Report {
     tls: Option<String>,
     from: String,
     message_id: Option<String>,
-    size: usize,
+    size: u64,
     recipients: Vec<Row>,
     #[serde(skip)]
     exit: Option<Exit>,
@@ -57,7 +57,7 @@ impl Report {
             tls: sent.tls.clone(),
             from: letter.envelope().reverse_path.to_string(),
             message_id: sent.message_id.clone(),
-            size: letter.bytes().len(),
+            size: letter.size(),
             recipients: Vec::new(),
             exit: None,
         };

@@ -18,7 +18,7 @@ fn exit(arguments: &[&str]) -> Exit {
 }
 
 fn text(letter: &Message) -> String {
-    String::from_utf8(letter.bytes().to_vec()).unwrap()
+    String::from_utf8(letter.to_bytes().unwrap().to_vec()).unwrap()
 }
 
 fn recipients(letter: &Message) -> Vec<String> {
@@ -106,7 +106,7 @@ fn a_file_arrives_with_its_name_and_type() {
     std::fs::write(&path, b"%PDF\x00\xff").unwrap();
     let arguments = ["--to", "b@x.test", "--from", "a@x.test", "--text", "see", "--attach", path.to_str().unwrap()];
     let letter = read(&arguments, None).unwrap();
-    let parsed = mime::parse(letter.bytes(), &Limits::default()).unwrap();
+    let parsed = mime::parse(&letter.to_bytes().unwrap(), &Limits::default()).unwrap();
     let file = &parsed.attachments[0];
     assert_eq!(
         (file.name.as_deref(), file.content_type.as_str(), file.content.as_slice()),
