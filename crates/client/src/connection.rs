@@ -4,6 +4,7 @@
 //! on, does not wait for us while we wait for it. It never retries a letter; what to do with a result is the caller's policy. An error means that
 //! the connection is of no further use.
 
+use std::borrow::Cow;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -32,6 +33,14 @@ pub struct Connection {
     wire: Wire,
     name: String,
     fallback: Option<String>,
+}
+
+/// A letter for [`Connection::send_each`].
+pub struct Outgoing<'a> {
+    /// Who it goes to.
+    pub envelope: Cow<'a, Envelope>,
+    /// Its octets, with CRLF line ends.
+    pub body: Box<dyn ByteSource + 'a>,
 }
 
 /// The session and its socket.
@@ -197,27 +206,62 @@ impl Connection {
     /// # Errors
     /// The connection broke or the server broke the protocol before the letter was complete, so that nobody got it; or `body` could not be read.
     pub async fn send(&mut self, envelope: &Envelope, body: &mut dyn ByteSource) -> Result<Vec<RecipientResult>, ClientError> {
-        self.wire.look_up().await;
-        if self.wire.session.is_closed() {
-            return Err(self.closed().await);
+        let mut letter = Some(Outgoing { envelope: Cow::Borrowed(envelope), body: Box::new(body) });
+        let mut end = None;
+        let sent = self.send_each(&mut || letter.take(), &mut |results| end = Some(results)).await;
+        match (end, sent) {
+            (Some(results), _) => Ok(results),
+            (None, Err(error)) => Err(error),
+            (None, Ok(())) => Err(self.error(Some(SessionError::Misuse("a letter without an end")))),
         }
-        self.wire.session.letter(clock::now(), UnixMillis(clock::unix_millis()), envelope, body.len());
+    }
+
+    /// Sends letters one behind the other. With PIPELINING the envelope of the next leaves in one write with the end of the last, and with CHUNKING small letters
+    /// whole, so that a round trip carries several of them.
+    ///
+    /// `next` is asked whenever another letter can be begun; it may have none now and one later. Each letter's results are given to `done`, in the order in which
+    /// they were begun. It returns when none is under way and `next` has none, or [`Self::is_reusable`] is no longer true.
+    ///
+    /// # Errors
+    /// The connection is of no further use. Nobody got those letters that were begun and have no results.
+    pub async fn send_each<'a>(
+        &mut self,
+        next: &mut (dyn FnMut() -> Option<Outgoing<'a>> + Send),
+        done: &mut (dyn FnMut(Vec<RecipientResult>) + Send),
+    ) -> Result<(), ClientError> {
+        self.wire.look_up().await;
+        let mut body: Option<Box<dyn ByteSource + 'a>> = None;
+        let mut unreadable = None;
         loop {
+            if self.wire.session.takes_letter()
+                && let Some(letter) = next()
+            {
+                self.wire.session.letter(clock::now(), UnixMillis(clock::unix_millis()), &letter.envelope, letter.body.len());
+                body = Some(letter.body);
+            } else if self.wire.session.is_at_rest() {
+                return Ok(());
+            }
             match self.wire.run().await {
-                Output::Body => match body.next().await {
+                Output::Body => match next_chunk(body.as_deref_mut()).await {
                     Ok(Some(chunk)) => self.wire.session.body(clock::now(), chunk),
                     Ok(None) => self.wire.session.body_end(clock::now()),
                     Err(error) => {
-                        self.wire.session.body_failed();
-                        return Err(ClientError::Read(error));
+                        self.wire.session.body_failed(clock::now());
+                        unreadable = Some(error);
                     }
                 },
                 Output::Done(results) => {
                     self.wire.tell();
-                    return Ok(results);
+                    done(results);
                 }
-                Output::Closed(why) => return Err(self.error(why)),
-                Output::Ready | Output::StartTls | Output::Send(_) | Output::Wait(_) => {
+                Output::Ready => {}
+                Output::Closed(why) => {
+                    return Err(match unreadable {
+                        Some(error) => ClientError::Read(error),
+                        None => self.error(why),
+                    });
+                }
+                Output::StartTls | Output::Send(_) | Output::Wait(_) => {
                     return Err(self.error(Some(SessionError::Misuse("a letter without an end"))));
                 }
             }
@@ -229,11 +273,6 @@ impl Connection {
         self.wire.session.quit(clock::now());
         let _ = clock::timeout(QUIT_MAX, self.wire.run()).await;
         self.wire.stream.close().await;
-    }
-
-    async fn closed(&mut self) -> ClientError {
-        let why = if let Output::Closed(why) = self.wire.run().await { why } else { None };
-        self.error(why)
     }
 
     fn error(&self, why: Option<SessionError>) -> ClientError {
@@ -273,12 +312,12 @@ impl Wire {
                 Ok(Ok(Moved::Written(count))) => bytes.advance(count.min(bytes.len())),
                 Ok(Ok(Moved::Read(count))) if count > 0 || is_over => self.heard(Ok(count)),
                 // The rest cannot be written any more.
-                Ok(Ok(Moved::Read(_))) => self.session.write_failed(false),
+                Ok(Ok(Moved::Read(_))) => self.session.write_failed(false, bytes.len()),
                 Ok(Err(_)) => {
                     self.last_words().await;
-                    if is_over { self.session.closed() } else { self.session.write_failed(false) }
+                    if is_over { self.session.closed() } else { self.session.write_failed(false, bytes.len()) }
                 }
-                Err(_) => self.session.write_failed(true),
+                Err(_) => self.session.write_failed(true, bytes.len()),
             }
             if self.session.is_closed() {
                 return;
@@ -324,6 +363,13 @@ impl Wire {
         if let Some(transcript) = &self.transcript {
             self.session.take_transcript().iter().for_each(|line| transcript(line));
         }
+    }
+}
+
+async fn next_chunk(body: Option<&mut (dyn ByteSource + '_)>) -> io::Result<Option<Bytes>> {
+    match body {
+        Some(body) => body.next().await,
+        None => Ok(None),
     }
 }
 

@@ -45,7 +45,7 @@ mod report;
 mod target;
 mod url;
 
-pub use connection::Connection;
+pub use connection::{Connection, Outgoing};
 pub use error::{ClientError, Fault};
 pub use mailer::{Mailer, MailerBuilder, MailerError};
 pub use message::{Body, Message, MessageBuilder, MessageError};

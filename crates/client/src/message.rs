@@ -15,7 +15,6 @@ use bytes::{Bytes, BytesMut};
 use posthouse_mail::header::{Header, HeaderError, end_of_header};
 use posthouse_mail::mime::{self, ComposeError, Limits, ParseError, ParsedMailbox, Segment};
 use posthouse_mail::{Address, AddressError, BodyKind, Envelope, Recipient, ReversePath};
-use posthouse_runtime::stream::ByteSource as _;
 use thiserror::Error;
 
 pub use body::Body;

@@ -28,6 +28,16 @@ pub trait ByteSource: Send {
     fn next(&mut self) -> NextChunk<'_>;
 }
 
+impl<T: ByteSource + ?Sized> ByteSource for &mut T {
+    fn len(&self) -> u64 {
+        (**self).len()
+    }
+
+    fn next(&mut self) -> NextChunk<'_> {
+        (**self).next()
+    }
+}
+
 /// A [`ByteSource`] over octets in memory.
 #[derive(Debug, Clone)]
 pub struct Buffered {

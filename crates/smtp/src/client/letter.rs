@@ -93,7 +93,9 @@ pub(super) struct Letter {
     held: Option<Bytes>,
     begun: bool,
     first_taken: bool,
-    end_sent: bool,
+    /// Where the letter's end stands in all that is written.
+    end_at: Option<u64>,
+    unreadable: bool,
     must_drop: bool,
     needs_reset: bool,
     eight_bit_undeclared: bool,
@@ -131,7 +133,8 @@ impl Letter {
             held: None,
             begun: false,
             first_taken: false,
-            end_sent: false,
+            end_at: None,
+            unreadable: false,
             must_drop: false,
             needs_reset: false,
             eight_bit_undeclared: envelope.body == BodyKind::EightBitMime && !offered.eight_bit_mime,
@@ -238,7 +241,8 @@ impl Letter {
                 self.give_up();
             }
             Expected::End => {
-                self.needs_reset = false;
+                // RFC 3030 §2: after a chunk that was refused only RSET tells where the server stands.
+                self.needs_reset = self.is_chunked() && !reply.is_positive();
                 self.end_accepted(&ended(reply));
             }
             Expected::EndFor(index) => {
@@ -298,9 +302,9 @@ impl Letter {
             return Err(SessionError::BodyLength { given: "fewer" });
         }
         let mut end = Vec::new();
-        let checked = match std::mem::replace(&mut self.way, Way::Binary) {
-            Way::Dots(encoder) => encoder.finish(&mut end),
-            Way::Chunks(text) => text.finish(),
+        let checked = match &mut self.way {
+            Way::Dots(encoder) => std::mem::replace(encoder, DotEncoder::new()).finish(&mut end),
+            Way::Chunks(text) => std::mem::take(text).finish(),
             Way::Binary => Ok(()),
         };
         if let Err(fault) = checked {
@@ -315,20 +319,39 @@ impl Letter {
             self.expect_end();
         }
         self.body = Body::Over;
-        self.end_sent = true;
+        self.end_at = Some(out.queued());
         Ok(())
+    }
+
+    /// The rest of the letter cannot be read: it will never be ended.
+    pub(super) fn body_failed(&mut self) {
+        self.unreadable = true;
+        self.abandon();
+    }
+
+    pub(super) fn is_unreadable(&self) -> bool {
+        self.unreadable
+    }
+
+    /// Whether all of it was given out and only replies are missing: RFC 2920 §3.1 lets the next letter's envelope follow at once.
+    pub(super) fn is_sent(&self) -> bool {
+        self.end_at.is_some() && self.pipelined
+    }
+
+    /// Whether its end leaves the server where nobody knows until the reply came: RFC 3030 §2 wants a RSET after a chunk that was refused, and without it the
+    /// next letter would go to this one's recipients.
+    pub(super) fn may_leave_transaction(&self) -> bool {
+        self.is_chunked()
     }
 
     pub(super) fn is_over(&self) -> bool {
         self.must_drop || (self.body == Body::Over && self.todo.is_empty() && self.expected.is_empty())
     }
 
-    /// The connection is gone or useless. The results, if what is known of the letter is worth telling; `handed_over` when all that was sent has
+    /// The connection is gone or useless. The results, if what is known of the letter is worth telling; `written` is the place up to which all has
     /// left us.
-    pub(super) fn lost(mut self, why: &SessionError, handed_over: bool) -> Option<Vec<RecipientResult>> {
-        if !(self.end_sent && handed_over) {
-            return None;
-        }
+    pub(super) fn lost(mut self, why: &SessionError, written: u64) -> Option<Vec<RecipientResult>> {
+        self.end_at.filter(|&end_at| end_at <= written)?;
         self.end_all(&RecipientResult::Unknown(format!("the letter was sent, then {why}")));
         Some(self.into_results())
     }

@@ -25,6 +25,9 @@ pub(super) struct Outbox {
     whole: VecDeque<Bytes>,
     tail: BytesMut,
     waiting: usize,
+    /// Octets put in and taken out since the beginning: where a letter's end stands, and whether it has left.
+    queued: u64,
+    popped: u64,
     transcript: Option<Vec<Line>>,
 }
 
@@ -68,7 +71,7 @@ impl Outbox {
     }
 
     pub(super) fn copy(&mut self, bytes: &[u8]) {
-        self.waiting += bytes.len();
+        self.count(bytes.len());
         self.tail.extend_from_slice(bytes);
     }
 
@@ -76,7 +79,7 @@ impl Outbox {
         if bytes.len() < PASSED_ON_BYTES_MIN {
             return self.copy(&bytes);
         }
-        self.waiting += bytes.len();
+        self.count(bytes.len());
         if !self.tail.is_empty() {
             self.whole.push_back(self.tail.split().freeze());
         }
@@ -90,7 +93,23 @@ impl Outbox {
             None => std::mem::take(&mut self.tail).freeze(),
         };
         self.waiting -= next.len();
+        self.popped += u64::try_from(next.len()).unwrap_or_default();
         Some(next)
+    }
+
+    fn count(&mut self, octets: usize) {
+        self.waiting += octets;
+        self.queued += u64::try_from(octets).unwrap_or_default();
+    }
+
+    /// The place behind all that was put in so far.
+    pub(super) fn queued(&self) -> u64 {
+        self.queued
+    }
+
+    /// The place behind all that was given out, less what of it could not be written.
+    pub(super) fn written(&self, unwritten: usize) -> u64 {
+        self.popped.saturating_sub(u64::try_from(unwritten).unwrap_or(u64::MAX))
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -103,5 +122,6 @@ impl Outbox {
 
     pub(super) fn clear(&mut self) {
         (self.whole, self.tail, self.waiting) = Default::default();
+        self.queued = self.popped;
     }
 }

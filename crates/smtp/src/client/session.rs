@@ -1,5 +1,6 @@
 //! The dialogue around the letters: greeting, hello, TLS, login, rest, farewell.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -15,6 +16,9 @@ use super::settings::{Protocol, Secured, Settings, StartTls};
 use super::transcript::Line;
 use crate::syntax::ReplyParser;
 
+/// The letters whose replies may be missing at a time: if the connection breaks, it is not known of any of them whether it arrived.
+const IN_FLIGHT_MAX: usize = 8;
+
 /// What the driver does next.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Output {
@@ -26,7 +30,7 @@ pub enum Output {
     Ready,
     /// Give the next octets with [`ClientSession::body`], or their end with [`ClientSession::body_end`].
     Body,
-    /// The letter is done: one result per recipient of the envelope, in its order.
+    /// The first letter that was not done yet is done: one result per recipient of the envelope, in its order.
     Done(Vec<RecipientResult>),
     /// Read, until this time at most. Then poll again.
     Wait(Instant),
@@ -36,12 +40,15 @@ pub enum Output {
 
 enum Phase {
     Greeting,
-    Hello { esmtp: bool },
+    Hello {
+        esmtp: bool,
+    },
     StartTls,
     Handshake,
     Login(Box<Login>),
     Ready,
-    Letter(Box<Letter>),
+    /// There are letters under way.
+    Letters,
     Quit,
     Closed(Option<SessionError>),
 }
@@ -54,7 +61,9 @@ pub struct ClientSession {
     capabilities: Capabilities,
     replies: ReplyParser,
     out: Outbox,
-    results: Option<Vec<RecipientResult>>,
+    /// Replies are for the first, octets from the last.
+    under_way: VecDeque<Letter>,
+    results: VecDeque<Vec<RecipientResult>>,
     deadline: Instant,
     needs_reset: bool,
     letters: usize,
@@ -74,7 +83,8 @@ impl ClientSession {
             secured,
             capabilities: Capabilities::default(),
             replies: ReplyParser::new(),
-            results: None,
+            under_way: VecDeque::new(),
+            results: VecDeque::new(),
             needs_reset: false,
             letters: 0,
             domains: DomainsTold::default(),
@@ -84,13 +94,10 @@ impl ClientSession {
 
     /// What to do next. To be called until it gives [`Output::Wait`], [`Output::Ready`], [`Output::Body`] or [`Output::Closed`].
     pub fn poll(&mut self, now: Instant) -> Output {
-        if let Phase::Letter(letter) = &self.phase
-            && letter.wants_body()
-            && !self.out.is_full()
-        {
+        if self.under_way.back().is_some_and(Letter::wants_body) && !self.out.is_full() {
             return Output::Body;
         }
-        if let Some(results) = self.results.take() {
+        if let Some(results) = self.results.pop_front() {
             return Output::Done(results);
         }
         if let Some(bytes) = self.out.pop() {
@@ -98,7 +105,7 @@ impl ClientSession {
         }
         let awaits = matches!(
             self.phase,
-            Phase::Greeting | Phase::Hello { .. } | Phase::StartTls | Phase::Login(_) | Phase::Letter(_) | Phase::Quit
+            Phase::Greeting | Phase::Hello { .. } | Phase::StartTls | Phase::Login(_) | Phase::Letters | Phase::Quit
         );
         if awaits && now >= self.deadline {
             self.fail(SessionError::Timeout(self.stage()));
@@ -108,7 +115,7 @@ impl ClientSession {
             Phase::Handshake => Output::StartTls,
             Phase::Ready => Output::Ready,
             Phase::Closed(why) => Output::Closed(why.clone()),
-            Phase::Greeting | Phase::Hello { .. } | Phase::StartTls | Phase::Login(_) | Phase::Letter(_) | Phase::Quit => {
+            Phase::Greeting | Phase::Hello { .. } | Phase::StartTls | Phase::Login(_) | Phase::Letters | Phase::Quit => {
                 Output::Wait(self.deadline)
             }
         }
@@ -124,7 +131,7 @@ impl ClientSession {
             | Phase::StartTls
             | Phase::Login(_)
             | Phase::Ready
-            | Phase::Letter(_)
+            | Phase::Letters
             | Phase::Quit => {}
         }
         self.replies.push(bytes);
@@ -148,14 +155,14 @@ impl ClientSession {
             | Phase::Handshake
             | Phase::Login(_)
             | Phase::Ready
-            | Phase::Letter(_) => self.fail(SessionError::Lost(self.stage())),
+            | Phase::Letters => self.fail(SessionError::Lost(self.stage())),
         }
     }
 
-    /// The octets of the last [`Output::Send`] could not be written to their end, or not in time: a letter whose end stood in them was not sent.
-    pub fn write_failed(&mut self, timed_out: bool) {
+    /// The last `unwritten` octets of the last [`Output::Send`] could not be written, or not in time: a letter whose end stood in them was not sent.
+    pub fn write_failed(&mut self, timed_out: bool, unwritten: usize) {
         let stage = self.stage();
-        self.fail_with(if timed_out { SessionError::Timeout(stage) } else { SessionError::Lost(stage) }, false);
+        self.fail_with(if timed_out { SessionError::Timeout(stage) } else { SessionError::Lost(stage) }, unwritten);
     }
 
     /// The handshake that [`Output::StartTls`] asked for is done. Everything the server said before is forgotten (RFC 3207 §4.2).
@@ -173,32 +180,69 @@ impl ClientSession {
         self.hello(now);
     }
 
-    /// Begins a letter of `size` octets. Only at [`Output::Ready`]. `time` is that of people, in which its envelope speaks of a release and a
-    /// deadline.
+    /// Whether [`Self::letter`] may be called: at [`Output::Ready`], and, if the server has PIPELINING, as soon as all of the last letter was given. Its
+    /// envelope then leaves in one write with the end of the last one.
+    #[must_use]
+    pub fn takes_letter(&self) -> bool {
+        match &self.phase {
+            Phase::Ready => !self.is_exhausted(),
+            Phase::Letters => {
+                self.under_way.len() < IN_FLIGHT_MAX
+                    && self.under_way.back().is_some_and(Letter::is_sent)
+                    && !self.under_way.iter().any(Letter::must_drop)
+                    && !self.is_exhausted()
+            }
+            Phase::Greeting
+            | Phase::Hello { .. }
+            | Phase::StartTls
+            | Phase::Handshake
+            | Phase::Login(_)
+            | Phase::Quit
+            | Phase::Closed(_) => false,
+        }
+    }
+
+    /// Whether no letter is under way and all has been told.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        matches!(self.phase, Phase::Ready) && self.results.is_empty()
+    }
+
+    /// Begins a letter of `size` octets. Only at [`Output::Ready`], or when [`Self::takes_letter`] says so. `time` is that of people, in which its envelope speaks of
+    /// a release and a deadline.
     pub fn letter(&mut self, now: Instant, time: UnixMillis, envelope: &Envelope, size: u64) {
-        if !matches!(self.phase, Phase::Ready) {
+        if !matches!(self.phase, Phase::Ready) && !self.takes_letter() {
             return self.fail(SessionError::Misuse("a letter while the session is not at rest"));
         }
-        let context = Context { protocol: self.settings.protocol, offered: &self.capabilities, time, reset: self.needs_reset };
-        let letter = Letter::new(envelope, size, &context, &mut self.domains);
+        let reset = self.under_way.back().map_or(self.needs_reset, Letter::may_leave_transaction);
+        let context = Context { protocol: self.settings.protocol, offered: &self.capabilities, time, reset };
+        let mut letter = Letter::new(envelope, size, &context, &mut self.domains);
+        let begun = letter.advance(&mut self.out);
         self.letters += 1;
-        self.phase = Phase::Letter(Box::new(letter));
-        self.with_letter(now, Letter::advance);
+        self.phase = Phase::Letters;
+        self.under_way.push_back(letter);
+        self.settle(now, begun);
     }
 
     /// Takes the next octets of the letter, asked for by [`Output::Body`].
     pub fn body(&mut self, now: Instant, chunk: Bytes) {
-        self.with_letter(now, |letter, out| letter.body(chunk, out));
+        let Some(letter) = self.under_way.back_mut() else { return };
+        let done = letter.body(chunk, &mut self.out);
+        self.settle(now, done);
     }
 
     /// All octets of the letter have been given.
     pub fn body_end(&mut self, now: Instant) {
-        self.with_letter(now, Letter::body_end);
+        let Some(letter) = self.under_way.back_mut() else { return };
+        let done = letter.body_end(&mut self.out);
+        self.settle(now, done);
     }
 
-    /// The rest of the letter cannot be read: it will never be ended, and the connection has to be dropped.
-    pub fn body_failed(&mut self) {
-        self.fail(SessionError::BodyUnreadable);
+    /// The rest of the letter cannot be read: it will never be ended, and the connection has to be dropped once the letters before it have their replies.
+    pub fn body_failed(&mut self, now: Instant) {
+        let Some(letter) = self.under_way.back_mut() else { return };
+        letter.body_failed();
+        self.settle(now, Ok(()));
     }
 
     /// Ends the session: with QUIT at rest, at once everywhere else.
@@ -251,7 +295,7 @@ impl ClientSession {
     fn reply(&mut self, now: Instant, reply: Reply) {
         self.out.heard(&reply);
         // A reply to what has not been sent: it was made before the question.
-        let lockstep = !matches!(self.phase, Phase::Letter(_) | Phase::Ready);
+        let lockstep = !matches!(self.phase, Phase::Letters | Phase::Ready);
         if lockstep && !self.out.is_empty() {
             return self.fail(SessionError::Protocol { stage: self.stage(), what: "a reply before its command" });
         }
@@ -271,7 +315,12 @@ impl ClientSession {
             // RFC 5321 §3.8: a server may say at any time that it closes.
             Phase::Ready if reply.code() == 421 => self.fail(SessionError::Refused { stage: Stage::Idle, reply }),
             Phase::Ready => self.fail(SessionError::Protocol { stage: Stage::Idle, what: "a reply that nobody asked for" }),
-            Phase::Letter(_) => self.with_letter(now, |letter, out| letter.reply(reply, out)),
+            Phase::Letters => {
+                if let Some(letter) = self.under_way.front_mut() {
+                    let done = letter.reply(reply, &mut self.out);
+                    self.settle(now, done);
+                }
+            }
             Phase::Quit => self.phase = Phase::Closed(None),
             Phase::Handshake | Phase::Closed(_) => {}
         }
@@ -350,27 +399,32 @@ impl ClientSession {
         }
     }
 
-    /// Does something with the letter under way, and sees whether it is over.
-    fn with_letter(&mut self, now: Instant, act: impl FnOnce(&mut Letter, &mut Outbox) -> Result<(), SessionError>) {
-        let Phase::Letter(letter) = &mut self.phase else { return };
-        if let Err(error) = act(letter, &mut self.out) {
+    /// After something was done with a letter under way: sees which are over. They end in the order in which they began.
+    fn settle(&mut self, now: Instant, done: Result<(), SessionError>) {
+        if let Err(error) = done {
             return self.fail(error);
         }
-        if !letter.is_over() {
-            let patience = letter.patience(&self.settings.timeouts);
-            return self.await_reply(now, patience);
+        while let Some(letter) = self.under_way.front() {
+            if !letter.is_over() {
+                let patience = letter.patience(&self.settings.timeouts);
+                return self.await_reply(now, patience);
+            }
+            if letter.is_unreadable() {
+                return self.fail(SessionError::BodyUnreadable);
+            }
+            let must_drop = letter.must_drop();
+            self.needs_reset = letter.needs_reset();
+            self.eight_bit_undeclared = letter.eight_bit_undeclared();
+            self.results.extend(self.under_way.pop_front().map(Letter::into_results));
+            if must_drop {
+                // Nothing behind it was looked at: a server that says 421 answers no more, and the others end only after all before them.
+                self.out.clear();
+                self.under_way.clear();
+                self.phase = Phase::Closed(Some(SessionError::Lost(Stage::Letter)));
+                return;
+            }
         }
-        let next = if letter.must_drop() {
-            self.out.clear();
-            Phase::Closed(Some(SessionError::Lost(Stage::Letter)))
-        } else {
-            Phase::Ready
-        };
-        self.needs_reset = letter.needs_reset();
-        self.eight_bit_undeclared = letter.eight_bit_undeclared();
-        if let Phase::Letter(letter) = std::mem::replace(&mut self.phase, next) {
-            self.results = Some(letter.into_results());
-        }
+        self.phase = Phase::Ready;
     }
 
     fn await_reply(&mut self, now: Instant, patience: Duration) {
@@ -386,20 +440,18 @@ impl ClientSession {
     }
 
     fn fail(&mut self, why: SessionError) {
-        // What has not been given to the driver yet is not sent; the end of a letter always stands last.
-        let handed_over = self.out.is_empty();
-        self.fail_with(why, handed_over);
+        self.fail_with(why, 0);
     }
 
-    /// Ends the session. A letter whose end is out has results all the same.
-    fn fail_with(&mut self, why: SessionError, handed_over: bool) {
+    /// Ends the session. Letters whose end is out have results all the same; what has not been given to the driver yet is not sent.
+    fn fail_with(&mut self, why: SessionError, unwritten: usize) {
         if matches!(self.phase, Phase::Closed(_)) {
             return;
         }
+        let written = self.out.written(unwritten);
         self.out.clear();
-        if let Phase::Letter(letter) = std::mem::replace(&mut self.phase, Phase::Closed(Some(why.clone()))) {
-            self.results = letter.lost(&why, handed_over);
-        }
+        self.results.extend(self.under_way.drain(..).map_while(|letter| letter.lost(&why, written)));
+        self.phase = Phase::Closed(Some(why));
     }
 
     fn stage(&self) -> Stage {
@@ -409,7 +461,7 @@ impl ClientSession {
             Phase::StartTls | Phase::Handshake => Stage::StartTls,
             Phase::Login(_) => Stage::Login,
             Phase::Ready => Stage::Idle,
-            Phase::Letter(letter) => letter.stage(),
+            Phase::Letters => self.under_way.front().map_or(Stage::Idle, Letter::stage),
             Phase::Quit | Phase::Closed(_) => Stage::Quit,
         }
     }

@@ -12,6 +12,7 @@ mod ends;
 mod hostile;
 mod letters;
 mod login;
+mod pipeline;
 mod wishes;
 
 /// What a dialogue is run with.
@@ -22,6 +23,8 @@ struct Play {
     secured: Option<Secured>,
     unprotected: bool,
     letters: Vec<(Envelope, Vec<&'static [u8]>)>,
+    /// Whether letters are begun as soon as the session takes them.
+    eager: bool,
 }
 
 /// How it ended.
@@ -51,6 +54,7 @@ fn play() -> Play {
         secured: None,
         unprotected: false,
         letters: Vec::new(),
+        eager: false,
     }
 }
 
@@ -94,20 +98,30 @@ impl Play {
         let mut session = self.session();
         let mut turns = turns(script).into_iter();
         let mut letters = self.letters.iter();
-        let (mut chunks, mut sent, mut heard) = (Vec::new().into_iter(), Vec::new(), Vec::new().into_iter());
+        let (mut chunks, mut sent, mut heard): (std::vec::IntoIter<&[u8]>, _, _) =
+            (Vec::new().into_iter(), Vec::new(), Vec::new().into_iter());
         let mut end = End { results: Vec::new(), closed: None };
+        let mut begin = |session: &mut ClientSession, chunks: &mut std::vec::IntoIter<&'static [u8]>| match letters.next() {
+            Some((envelope, body)) => {
+                let size = body.iter().map(|chunk| chunk.len() as u64).sum();
+                *chunks = body.clone().into_iter();
+                session.letter(now, TIME, envelope, size);
+                true
+            }
+            None => false,
+        };
         for _ in 0..100_000 {
+            if self.eager && session.takes_letter() && begin(&mut session, &mut chunks) {
+                continue;
+            }
             match session.poll(now) {
                 Output::Send(bytes) => sent.extend_from_slice(&bytes),
                 Output::StartTls => session.tls_started(now, self.secured.unwrap_or(TLS)),
-                Output::Ready => match letters.next() {
-                    Some((envelope, body)) => {
-                        let size = body.iter().map(|chunk| chunk.len() as u64).sum();
-                        chunks = body.clone().into_iter();
-                        session.letter(now, TIME, envelope, size);
+                Output::Ready => {
+                    if !begin(&mut session, &mut chunks) {
+                        session.quit(now);
                     }
-                    None => session.quit(now),
-                },
+                }
                 Output::Body => match chunks.next() {
                     Some(chunk) => session.body(now, Bytes::from_static(chunk)),
                     None => session.body_end(now),

@@ -79,7 +79,7 @@ fn an_end_that_could_not_be_written_is_not_sent() {
     session.body(now, Bytes::from_static(BODY));
     session.body_end(now);
     assert!(matches!(session.poll(now), Output::Send(_)));
-    session.write_failed(false);
+    session.write_failed(false, 1);
     assert_eq!(session.poll(now), Output::Closed(Some(SessionError::Lost(Stage::Envelope))));
 }
 
