@@ -21,6 +21,7 @@ use posthouse_smtp::client::{
 };
 
 use crate::error::ClientError;
+use crate::race::{self, Race};
 use crate::target::{Security, Target, Transcript};
 
 /// How long a farewell may take: nothing depends on it.
@@ -33,6 +34,7 @@ pub struct Connection {
     wire: Wire,
     name: String,
     fallback: Option<String>,
+    letters: usize,
 }
 
 /// A letter for [`Connection::send_each`].
@@ -61,7 +63,7 @@ enum Missed {
 impl Connection {
     /// Connects to the first of the target's addresses that answers, secures the connection and logs in.
     ///
-    /// The next address is tried when one cannot be reached, breaks off, does not answer in time, or turns us away before the login; a refused login,
+    /// The addresses are raced (RFC 8305). Another one is tried when one breaks off, does not answer in time, or turns us away before the login; a refused login,
     /// missing TLS and wrong certificates are the last word.
     ///
     /// # Errors
@@ -71,16 +73,16 @@ impl Connection {
             "" => None,
             name => Some(name.parse::<Domain>().map_err(|_| ClientError::Helo(name.to_owned()))?),
         };
-        let mut failures = Vec::new();
+        let mut race = Race::new(target, target.in_order());
         let mut last = None;
-        for address in target.in_order() {
-            let missed = match Self::open_at(target, helo.as_ref(), address).await {
+        while let Some((address, stream)) = race.next().await {
+            let missed = match Self::open_on(target, helo.as_ref(), stream).await {
                 Ok(connection) => return Ok(connection),
                 Err(missed) => missed,
             };
             let name = target.name.clone();
             match missed {
-                Missed::Connect(words) => failures.push((address, words)),
+                Missed::Connect(words) => race.failures.push((address, words)),
                 Missed::Tls(source) => return Err(ClientError::Tls { name, address, source }),
                 Missed::Session(source) => {
                     let elsewhere = may_differ_elsewhere(&source);
@@ -95,21 +97,23 @@ impl Connection {
         let name = target.name.clone();
         Err(match last {
             Some(error) => error,
-            None if failures.is_empty() => ClientError::NoAddress { name },
-            None => ClientError::Connect { name, failures },
+            None if race.failures.is_empty() => ClientError::NoAddress { name },
+            None => ClientError::Connect { name, failures: race.failures },
         })
     }
 
-    async fn open_at(target: &Target, helo: Option<&Domain>, address: SocketAddr) -> Result<Self, Missed> {
+    async fn open_on(target: &Target, helo: Option<&Domain>, stream: Stream) -> Result<Self, Missed> {
         let (tls, start_tls) = match &target.security {
             Security::Plain | Security::Implicit(_) => (None, StartTls::Never),
             Security::Opportunistic(tls) => (Some(tls), StartTls::IfOffered),
             Security::StartTls(tls) => (Some(tls), StartTls::Required),
         };
-        match Self::attempt(target, helo, address, start_tls, tls).await {
+        let address = stream.peer_addr();
+        match Self::attempt(target, helo, stream, start_tls, tls).await {
             // RFC 7435 §3: a server whose TLS does not work is no worse than one without. The connection is new, because the old one is in the middle of a handshake.
             Err(Missed::Tls(error)) if start_tls == StartTls::IfOffered => {
-                let mut connection = Self::attempt(target, helo, address, StartTls::Never, None).await?;
+                let stream = race::connect(target, address).await.map_err(Missed::Connect)?;
+                let mut connection = Self::attempt(target, helo, stream, StartTls::Never, None).await?;
                 connection.fallback = Some(error.to_string());
                 Ok(connection)
             }
@@ -120,14 +124,20 @@ impl Connection {
     async fn attempt(
         target: &Target,
         helo: Option<&Domain>,
-        address: SocketAddr,
+        mut stream: Stream,
         start_tls: StartTls,
         tls: Option<&ClientTls>,
     ) -> Result<Self, Missed> {
-        let mut stream = clock::timeout(target.timeouts.connect, Stream::connect(address, target.source))
-            .await
-            .map_err(|_| Missed::Connect("no answer in time".to_owned()))?
-            .map_err(|error| Missed::Connect(error.to_string()))?;
+        // Behind a proxy the far end is another machine, wherever the proxy is.
+        let is_local = target.proxy.is_none() && is_loopback(stream.peer_addr());
+        let mut early = BytesMut::new();
+        if let Some(proxy) = &target.proxy {
+            let through = clock::timeout(target.timeouts.connect, proxy.pass(&mut stream, &target.name, target.port));
+            early = through
+                .await
+                .map_err(|_| Missed::Connect("no answer of the proxy in time".to_owned()))?
+                .map_err(Missed::Connect)?;
+        }
         if let Security::Implicit(tls) = &target.security {
             stream = stream.into_tls_client(tls, &tls_name(&target.name)).await.map_err(Missed::Tls)?;
         }
@@ -139,16 +149,19 @@ impl Connection {
             helo: helo.cloned().unwrap_or_else(|| Domain::from_ip(stream.local_addr().ip().to_canonical())),
             start_tls,
             credentials: target.credentials.clone(),
-            danger_credentials_unprotected: target.danger_credentials_unprotected || is_loopback(address),
+            danger_credentials_unprotected: target.danger_credentials_unprotected || is_local,
             nonce: Nonce::from_random(nonce),
             timeouts: target.timeouts,
             transcript: target.transcript.is_some(),
         };
         let session = ClientSession::start(settings, secured(&stream), clock::now());
         let mut wire = Wire { stream, session, input: BytesMut::new(), transcript: target.transcript.clone() };
+        if !early.is_empty() {
+            wire.session.receive(clock::now(), &early);
+        }
         loop {
             match wire.run().await {
-                Output::Ready => return Ok(Self { wire, name: target.name.clone(), fallback: None }),
+                Output::Ready => return Ok(Self { wire, name: target.name.clone(), fallback: None, letters: 0 }),
                 Output::StartTls => {
                     let Some(tls) = tls else { return Err(Missed::Session(SessionError::Misuse("TLS was not asked for"))) };
                     wire = wire.secure(tls, &tls_name(&target.name)).await.map_err(Missed::Tls)?;
@@ -185,6 +198,18 @@ impl Connection {
     #[must_use]
     pub fn capabilities(&self) -> &Capabilities {
         self.wire.session.capabilities()
+    }
+
+    /// The server's name, as it was given.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How many letters were begun on it.
+    #[must_use]
+    pub fn letters(&self) -> usize {
+        self.letters
     }
 
     /// Whether another letter may be sent.
@@ -236,6 +261,7 @@ impl Connection {
             if self.wire.session.takes_letter()
                 && let Some(letter) = next()
             {
+                self.letters += 1;
                 self.wire.session.letter(clock::now(), UnixMillis(clock::unix_millis()), &letter.envelope, letter.body.len());
                 body = Some(letter.body);
             } else if self.wire.session.is_at_rest() {

@@ -2,11 +2,14 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use posthouse_mail::Reply;
 use posthouse_runtime::tls::TlsError;
 use posthouse_smtp::client::{SessionError, Stage};
 use thiserror::Error;
+
+use crate::cause::cause;
 
 /// Whose fault something is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -71,6 +74,18 @@ pub enum ClientError {
     /// This system gives us no event queue; only with [`crate::blocking`].
     #[error("cannot start: {0}")]
     Runtime(io::Error),
+    /// No token could be had for the login.
+    #[error("no token for the login: {0}")]
+    Token(String),
+    /// Too many letters wait for a connection already.
+    #[error("{waiting} letters wait for a connection already")]
+    Busy {
+        /// How many.
+        waiting: usize,
+    },
+    /// The connection that this letter waited for together with others could not be made.
+    #[error("no connection: {0}")]
+    NoConnection(Arc<ClientError>),
     /// The name for EHLO is neither a host name nor an address literal.
     #[error("`{0}` cannot be our name in EHLO: it must be a host name or an address literal such as [192.0.2.1]")]
     Helo(String),
@@ -86,7 +101,10 @@ impl ClientError {
             | Self::Connect { .. }
             | Self::Tls { .. }
             | Self::Read(_)
-            | Self::Runtime(_) => true,
+            | Self::Runtime(_)
+            | Self::Token(_)
+            | Self::Busy { .. } => true,
+            Self::NoConnection(error) => error.is_temporary(),
             Self::Session { source, .. } => source.is_temporary(),
             Self::Helo(_) => false,
         }
@@ -98,7 +116,14 @@ impl ClientError {
         match self {
             Self::Connect { .. } => Fault::Network,
             Self::Tls { .. } => Fault::Server,
-            Self::NoAddress { .. } | Self::Resolve { .. } | Self::Read(_) | Self::Runtime(_) | Self::Helo(_) => Fault::Yours,
+            Self::NoAddress { .. }
+            | Self::Resolve { .. }
+            | Self::Read(_)
+            | Self::Runtime(_)
+            | Self::Helo(_)
+            | Self::Token(_)
+            | Self::Busy { .. } => Fault::Yours,
+            Self::NoConnection(error) => error.fault(),
             Self::Session { source, .. } => match source {
                 SessionError::Timeout(_) | SessionError::Lost(_) => Fault::Network,
                 SessionError::Refused { stage: Stage::Login, .. }
@@ -129,6 +154,9 @@ impl ClientError {
             Self::Runtime(_) => "Close some files or programs and try again.",
             Self::Read(_) => "Check the file the letter is read from.",
             Self::Helo(_) => "Give a host name such as mail.example.org.",
+            Self::Token(_) => "Ask the issuer for a new token; the one who granted it may have taken it back.",
+            Self::Busy { .. } => "Wait for letters that are under way before sending more.",
+            Self::NoConnection(error) => error.advice(),
             Self::Session { source, .. } => match source {
                 SessionError::Refused { stage: Stage::Login, .. } => "Check the user name and the password.",
                 SessionError::Login(_) => {
@@ -158,7 +186,64 @@ impl ClientError {
     /// The server's reply, where that was the reason.
     #[must_use]
     pub fn reply(&self) -> Option<&Reply> {
-        if let Self::Session { source, .. } = self { source.reply() } else { None }
+        match self {
+            Self::Session { source, .. } => source.reply(),
+            Self::NoConnection(error) => error.reply(),
+            Self::NoAddress { .. }
+            | Self::Resolve { .. }
+            | Self::Connect { .. }
+            | Self::Tls { .. }
+            | Self::Read(_)
+            | Self::Runtime(_)
+            | Self::Token(_)
+            | Self::Busy { .. }
+            | Self::Helo(_) => None,
+        }
+    }
+
+    /// What a reply like this one usually means with this provider; nothing where nobody knows.
+    ///
+    /// ```
+    /// use posthouse_client::cause;
+    /// use posthouse_client::mail::Reply;
+    ///
+    /// let reply = Reply::new(535, "5.7.8".parse()?, "Username and Password not accepted");
+    /// assert!(cause("smtp.gmail.com", &reply).unwrap().contains("app password"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn cause(&self) -> Option<&'static str> {
+        match self {
+            Self::Session { name, source, .. } => cause(name, source.reply()?),
+            Self::NoConnection(error) => error.cause(),
+            Self::NoAddress { .. }
+            | Self::Resolve { .. }
+            | Self::Connect { .. }
+            | Self::Tls { .. }
+            | Self::Read(_)
+            | Self::Runtime(_)
+            | Self::Token(_)
+            | Self::Busy { .. }
+            | Self::Helo(_) => None,
+        }
+    }
+
+    /// Whether the login failed, which another server would not change.
+    pub(crate) fn is_login(&self) -> bool {
+        let refused = |source: &SessionError| {
+            matches!(
+                source,
+                SessionError::Refused { stage: Stage::Login, .. } | SessionError::Login(_) | SessionError::UnprotectedLogin
+            )
+        };
+        matches!(self, Self::Token(_)) || matches!(self, Self::Session { source, .. } if refused(source))
+    }
+
+    /// Whether the connection ended without a word about a letter.
+    pub(crate) fn is_connection_lost(&self) -> bool {
+        let lost =
+            |source: &SessionError| matches!(source, SessionError::Lost(_) | SessionError::Refused { stage: Stage::Idle, .. });
+        matches!(self, Self::Session { source, .. } if lost(source))
     }
 }
 

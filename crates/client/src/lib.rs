@@ -31,30 +31,43 @@
 //! * A letter is never sent half as if it were whole, and what became of it is told for each recipient: accepted, refused, not sent, not tried, or unknown
 //!   because the connection broke between the letter's last octet and the server's reply.
 //! * Nothing that is given to it can add a header field, a recipient or a command.
-//! * It retries nothing by itself, and every wait has an end ([`Timeouts`]).
+//! * It repeats nothing that a server may have taken, and every wait has an end ([`Timeouts`]).
 //!
 //! [`Mailer`] and [`Message`] are for programs; [`Target`] and [`Connection`] are what they are made of, for those who choose addresses, connections and
 //! retries themselves.
 
 pub mod blocking;
+mod catcher;
+mod caught;
+mod cause;
 mod connection;
 mod error;
+mod folder;
 mod mailer;
 mod message;
+mod proxy;
+mod race;
 mod report;
 mod target;
+mod transport;
 mod url;
 
+pub use catcher::{Catcher, CatcherBuilder, NotCaught};
+pub use caught::Caught;
+pub use cause::cause;
 pub use connection::{Connection, Outgoing};
 pub use error::{ClientError, Fault};
+pub use folder::Folder;
 pub use mailer::{Mailer, MailerBuilder, MailerError};
 pub use message::{Body, Message, MessageBuilder, MessageError};
 pub use posthouse_mail as mail;
-pub use posthouse_runtime::stream;
-pub use posthouse_runtime::tls::{ClientTls, Roots};
+pub use posthouse_runtime::tls::{CertificateFiles, ClientTls, Roots};
+pub use posthouse_runtime::{block_on, stream};
 pub use posthouse_smtp::client::{
     Capabilities, Credentials, Limits, Line, Protocol, RecipientResult, SessionError, Stage, Timeouts,
 };
+pub use proxy::Proxy;
 pub use report::{RecipientReport, SendReport};
 pub use target::{Security, Target, Transcript};
+pub use transport::{Memory, Sending, Transport};
 pub use url::{ServerUrl, UrlError};

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use posthouse_mail::Address;
 use posthouse_smtp::client::RecipientResult;
 
+use crate::cause::cause;
 use crate::error::Fault;
 
 /// The end of one [`Mailer::send`](crate::Mailer::send).
@@ -16,8 +17,8 @@ pub struct SendReport {
     pub recipients: Vec<RecipientReport>,
     /// The server's name.
     pub server: String,
-    /// The address it was reached at.
-    pub peer: SocketAddr,
+    /// The address it was reached at; none where nothing was connected.
+    pub peer: Option<SocketAddr>,
     /// Protocol and cipher; `None` in clear.
     pub tls: Option<String>,
     /// The letter's `Message-ID`.
@@ -74,6 +75,18 @@ impl RecipientReport {
             RecipientResult::Refused(_) => Some(Fault::Server),
             RecipientResult::Unsendable(_) => Some(Fault::Yours),
             RecipientResult::Unknown(_) | RecipientResult::NotTried(_) => Some(Fault::Network),
+        }
+    }
+
+    /// What a reply like this one usually means with this provider; nothing where nobody knows.
+    #[must_use]
+    pub fn cause(&self, server: &str) -> Option<&'static str> {
+        match &self.result {
+            RecipientResult::Refused(reply) => cause(server, reply),
+            RecipientResult::Accepted(_)
+            | RecipientResult::Unsendable(_)
+            | RecipientResult::Unknown(_)
+            | RecipientResult::NotTried(_) => None,
         }
     }
 

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use posthouse_runtime::tls::ClientTls;
 use posthouse_smtp::client::{Credentials, Line, Protocol, Timeouts};
 
+use crate::proxy::Proxy;
+
 /// Is called with each line of the dialogue, without its secrets.
 pub type Transcript = Arc<dyn Fn(&Line) + Send + Sync>;
 
@@ -40,6 +42,10 @@ pub struct Target {
     pub danger_credentials_unprotected: bool,
     /// Our name in EHLO: a host name or an address literal; if empty, the literal of the address we connect from.
     pub helo: String,
+    /// Through whom: then `addresses` are the proxy's, and the server is reached by its name and [`Self::port`].
+    pub proxy: Option<Proxy>,
+    /// The server's port behind a proxy; not used without one.
+    pub port: u16,
     /// The address to connect from.
     pub source: Option<IpAddr>,
     /// How long each step may take.
@@ -63,6 +69,8 @@ impl Target {
             credentials: None,
             danger_credentials_unprotected: false,
             helo: helo.into(),
+            proxy: None,
+            port: 25,
             source: None,
             timeouts: Timeouts::default(),
             transcript: None,

@@ -56,6 +56,9 @@ pub enum UrlError {
     /// A password in the URL would be seen by everybody on this machine.
     #[error("a password does not belong into the URL: anybody on this machine can read it there")]
     Password,
+    /// A proxy with no scheme, or another one.
+    #[error("a proxy is written socks5://host or http://host")]
+    ProxyScheme,
     /// A path or a query.
     #[error("nothing may stand behind the host and the port")]
     Path,
@@ -131,15 +134,8 @@ impl FromStr for ServerUrl {
             return Err(UrlError::Path);
         }
         let user = user.map(read_user).transpose()?;
-        let (host, given) = split_port(server)?;
-        let port = match given {
-            None => port,
-            Some(digits) => {
-                let port = digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok()).flatten();
-                port.filter(|&port| port > 0).ok_or_else(|| UrlError::Port(digits.to_owned()))?
-            }
-        };
-        Ok(Self { scheme, host: read_host(host)?, port, user })
+        let (host, port) = self::server(server, port)?;
+        Ok(Self { scheme, host, port, user })
     }
 }
 
@@ -167,6 +163,19 @@ impl fmt::Display for ServerUrl {
             None => write!(f, "{}:{}", self.host, self.port),
         }
     }
+}
+
+/// A host and its port, or the usual one.
+pub(crate) fn server(server: &str, usual: u16) -> Result<(Domain, u16), UrlError> {
+    let (host, given) = split_port(server)?;
+    let port = match given {
+        None => usual,
+        Some(digits) => {
+            let port = digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok()).flatten();
+            port.filter(|&port| port > 0).ok_or_else(|| UrlError::Port(digits.to_owned()))?
+        }
+    };
+    Ok((read_host(host)?, port))
 }
 
 /// `host [":" port]`, with an IPv6 address in brackets.
@@ -198,6 +207,10 @@ fn read_user(user: &str) -> Result<String, UrlError> {
     if user.contains(':') {
         return Err(UrlError::Password);
     }
+    unescaped(user)
+}
+
+pub(crate) fn unescaped(user: &str) -> Result<String, UrlError> {
     let mut octets = Vec::with_capacity(user.len());
     let mut bytes = user.bytes();
     while let Some(byte) = bytes.next() {

@@ -41,7 +41,14 @@ fn recipients_beyond_the_servers_limit_are_sent_to_in_further_rounds() {
         assert_eq!(talk.hear().as_deref(), Some("QUIT"));
     });
     let message = message(&["b@y.example", "c@y.example", "d@y.example"]);
-    let report = block_on(mailer(&peer).send(&message)).unwrap().unwrap();
+    let mailer = mailer(&peer);
+    let report = block_on(async {
+        let report = mailer.send(&message).await;
+        mailer.close().await;
+        report
+    })
+    .unwrap()
+    .unwrap();
     let lines: Vec<String> = report.recipients.iter().map(ToString::to_string).collect();
     let expected = [
         "b@y.example: accepted: 250 2.0.0 stored",
@@ -83,7 +90,9 @@ fn several_letters_use_one_connection_and_a_new_one_when_it_is_lost() {
         }
     });
     let letters = [message(&["b@y.example"]), message(&["c@y.example"]), message(&["d@y.example"])];
-    let results = blocking::Mailer::from(mailer(&peer)).send_all(&letters).unwrap();
+    let mailer = blocking::Mailer::from(mailer(&peer));
+    let results = mailer.send_all(&letters).unwrap();
+    mailer.close();
     let told: Vec<bool> = results.iter().map(|result| result.as_ref().is_ok_and(|report| report.is_complete())).collect();
     assert_eq!(told, [true, false, true]);
     assert!(matches!(results[1], Err(ClientError::Session { .. })));

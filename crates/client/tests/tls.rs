@@ -69,7 +69,7 @@ fn message() -> Message {
 
 fn mailer(url: &str, folder: &Path) -> Mailer {
     let ca = Ca::load_or_create(folder).unwrap();
-    let builder = Mailer::builder(url).unwrap().password("pencil").helo("me.example");
+    let builder = Mailer::builder(url).unwrap().password("pencil").helo("me.example").idle(std::time::Duration::ZERO);
     builder.roots(Roots::PemFile(ca.certificate_path().to_owned())).build().unwrap()
 }
 

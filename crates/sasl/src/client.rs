@@ -13,8 +13,9 @@ use zeroize::Zeroizing;
 use crate::MESSAGE_BYTES_MAX;
 use crate::keys::{KeysError, hmac, salted_password};
 use crate::mechanism::{ChannelBinding, Mechanism};
+use crate::method::Method;
 use crate::nonce::Nonce;
-use crate::prepare::{Password, PrepareError, prepare_login, prepare_password};
+use crate::prepare::{Password, PrepareError, prepare_login, prepare_password, prepare_token};
 use crate::scram;
 
 /// One login, seen from the client.
@@ -70,6 +71,17 @@ enum State {
     Plain,
     LoginName,
     LoginPassword,
+    CramMd5,
+    /// What is sent at once, and what answers the challenge that carries a refusal.
+    Token {
+        message: Zeroizing<Vec<u8>>,
+        farewell: &'static [u8],
+    },
+    TokenSent {
+        farewell: &'static [u8],
+    },
+    /// The identity to act as; empty for that of the certificate.
+    External(String),
     ScramFirst,
     ScramChallenge {
         gs2_header: String,
@@ -84,14 +96,27 @@ enum State {
     },
 }
 
-/// The best mechanism the server offers that can be used: SCRAM before a password in clear, bound to the connection where possible.
+/// What a client has to log in with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Possession {
+    /// A password.
+    Password,
+    /// A token.
+    Token,
+    /// A certificate, shown in the TLS handshake.
+    Certificate,
+}
+
+/// The best method the server offers that can be used: SCRAM before a password in clear, bound to the connection where possible.
 #[must_use]
-pub fn choose(offered: &[Mechanism], binding: ChannelBinding) -> Option<Mechanism> {
-    let possible = |mechanism: &Mechanism| match mechanism {
-        Mechanism::ScramSha256Plus => binding.is_available(),
-        Mechanism::ScramSha256 | Mechanism::Plain | Mechanism::Login => true,
+pub fn choose(offered: &[Method], possession: Possession, binding: ChannelBinding) -> Option<Method> {
+    let possible = |method: &Method| match method {
+        Method::Password(Mechanism::ScramSha256Plus) => possession == Possession::Password && binding.is_available(),
+        Method::Password(_) | Method::CramMd5 => possession == Possession::Password,
+        Method::OAuthBearer | Method::XOAuth2 => possession == Possession::Token,
+        Method::External => possession == Possession::Certificate,
     };
-    Mechanism::ALL.into_iter().filter(possible).find(|mechanism| offered.contains(mechanism))
+    Method::ALL.into_iter().filter(possible).find(|method| offered.contains(method))
 }
 
 impl ClientExchange {
@@ -121,6 +146,45 @@ impl ClientExchange {
         Ok(Self { state, login, password, binding, nonce, plus })
     }
 
+    /// Begins an exchange with CRAM-MD5 (RFC 2195).
+    ///
+    /// # Errors
+    /// [`ClientError::Login`] and [`ClientError::Password`].
+    pub fn cram_md5(login: &str, password: &str) -> Result<Self, ClientError> {
+        let login = prepare_login(login).map_err(ClientError::Login)?;
+        let password = prepare_password(password).map_err(ClientError::Password)?;
+        Ok(Self::with(State::CramMd5, login, password))
+    }
+
+    /// Begins an exchange with a token: OAUTHBEARER (RFC 7628 §3.1), or XOAUTH2 where `standard` is false.
+    ///
+    /// # Errors
+    /// [`ClientError::Login`] and [`ClientError::Password`].
+    pub fn bearer(standard: bool, login: &str, token: &str) -> Result<Self, ClientError> {
+        let login = prepare_login(login).map_err(ClientError::Login)?;
+        let token = prepare_token(token).map_err(ClientError::Password)?;
+        // The fields end with %x01, which neither can hold; a refusal comes as a challenge that has to be answered before the server says so.
+        let (message, farewell): (String, &[u8]) = if standard {
+            (format!("n,a={},\x01auth=Bearer {}\x01\x01", scram::encode_name(&login), token.reveal()), b"\x01")
+        } else {
+            (format!("user={login}\x01auth=Bearer {}\x01\x01", token.reveal()), b"")
+        };
+        Ok(Self::with(State::Token { message: Zeroizing::new(message.into_bytes()), farewell }, login, token))
+    }
+
+    /// Begins an exchange with the certificate of the TLS connection (RFC 4422, appendix A), to act as `login`, or as whom the certificate names.
+    ///
+    /// # Errors
+    /// [`ClientError::Login`].
+    pub fn external(login: Option<&str>) -> Result<Self, ClientError> {
+        let login = login.map(prepare_login).transpose().map_err(ClientError::Login)?.unwrap_or_default();
+        Ok(Self::with(State::External(login.clone()), login, Password::none()))
+    }
+
+    fn with(state: State, login: String, password: Password) -> Self {
+        Self { state, login, password, binding: ChannelBinding::None, nonce: Nonce::from_random([0; 18]), plus: false }
+    }
+
     /// The initial response, to be sent with the command; `None` when the server speaks first.
     pub fn initial(&mut self) -> Option<Zeroizing<Vec<u8>>> {
         match &self.state {
@@ -140,8 +204,26 @@ impl ClientExchange {
                 self.state = State::ScramChallenge { gs2_header, first_bare };
                 Some(Zeroizing::new(message))
             }
+            State::Token { .. } | State::External(_) => match std::mem::replace(&mut self.state, State::Ended { proved: true }) {
+                State::Token { message, farewell } => {
+                    self.state = State::TokenSent { farewell };
+                    Some(message)
+                }
+                State::External(login) => Some(Zeroizing::new(login.into_bytes())),
+                State::Plain
+                | State::LoginName
+                | State::LoginPassword
+                | State::CramMd5
+                | State::TokenSent { .. }
+                | State::ScramFirst
+                | State::ScramChallenge { .. }
+                | State::ScramSignature { .. }
+                | State::Ended { .. } => None,
+            },
             State::LoginName
             | State::LoginPassword
+            | State::CramMd5
+            | State::TokenSent { .. }
             | State::ScramChallenge { .. }
             | State::ScramSignature { .. }
             | State::Ended { .. } => None,
@@ -154,7 +236,7 @@ impl ClientExchange {
             self.state = State::Ended { proved: false };
             return ClientStep::Failed(ClientError::Malformed);
         }
-        if matches!(self.state, State::Plain | State::ScramFirst) {
+        if matches!(self.state, State::Plain | State::ScramFirst | State::Token { .. } | State::External(_)) {
             let initial = self.initial().filter(|_| server.is_empty());
             return initial.map_or(ClientStep::Failed(ClientError::Malformed), ClientStep::Send);
         }
@@ -168,6 +250,11 @@ impl ClientExchange {
                 self.state = State::Ended { proved: true };
                 ClientStep::Send(Zeroizing::new(self.password.reveal().as_bytes().to_vec()))
             }
+            State::CramMd5 => {
+                self.state = State::Ended { proved: true };
+                ClientStep::Send(Zeroizing::new(self.digest(server).into_bytes()))
+            }
+            State::TokenSent { farewell } => ClientStep::Send(Zeroizing::new(farewell.to_vec())),
             State::ScramChallenge { gs2_header, first_bare } => match self.answer(server, &gs2_header, &first_bare) {
                 Ok((message, expected)) => {
                     self.state = State::ScramSignature { expected };
@@ -182,7 +269,9 @@ impl ClientExchange {
                 }
                 Err(error) => ClientStep::Failed(error),
             },
-            State::Plain | State::ScramFirst | State::Ended { .. } => ClientStep::Failed(ClientError::Malformed),
+            State::Plain | State::ScramFirst | State::Token { .. } | State::External(_) | State::Ended { .. } => {
+                ClientStep::Failed(ClientError::Malformed)
+            }
         }
     }
 
@@ -191,7 +280,15 @@ impl ClientExchange {
     /// # Errors
     /// [`ClientError::ServerUnproven`] when it says so before it has shown what it had to.
     pub fn success(&self) -> Result<(), ClientError> {
-        if matches!(self.state, State::Ended { proved: true }) { Ok(()) } else { Err(ClientError::ServerUnproven) }
+        let proved = matches!(self.state, State::Ended { proved: true } | State::TokenSent { .. });
+        if proved { Ok(()) } else { Err(ClientError::ServerUnproven) }
+    }
+
+    /// RFC 2195 §2: the login, and the keyed MD5 of the challenge in lower-case hexadecimal.
+    fn digest(&self, challenge: &[u8]) -> String {
+        let hash = crate::keys::hmac_md5(self.password.reveal().as_bytes(), challenge);
+        let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("{} {hex}", self.login)
     }
 
     /// `client-final-message`, and the signature the server must answer with.

@@ -9,6 +9,7 @@ use std::str::FromStr;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
+use md5::Md5;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 use zeroize::{Zeroize, Zeroizing};
@@ -134,6 +135,13 @@ pub(crate) fn salted_password(password: &Password, salt: &[u8], iterations: u32)
     let mut salted = Zeroizing::new([0; 32]);
     pbkdf2::pbkdf2_hmac::<Sha256>(password.reveal().as_bytes(), salt, iterations, &mut *salted);
     Ok(salted)
+}
+
+/// For CRAM-MD5 alone.
+pub(crate) fn hmac_md5(key: &[u8], message: &[u8]) -> Vec<u8> {
+    let Ok(mut mac) = Hmac::<Md5>::new_from_slice(key) else { return Vec::new() };
+    mac.update(message);
+    mac.finalize().into_bytes().to_vec()
 }
 
 /// HMAC-SHA-256.

@@ -13,6 +13,9 @@ pub const LOGIN_BYTES_MAX: usize = 320;
 /// The octets of a password. RFC 4616 §2 wants at least 255; more than this only costs the hash.
 pub const PASSWORD_BYTES_MAX: usize = 1024;
 
+/// The octets of a token; issuers give up to 4 KiB.
+pub const TOKEN_BYTES_MAX: usize = 8 * 1024;
+
 /// A password after SASLprep. Wiped when dropped; `Debug` prints `***`.
 #[derive(Clone)]
 pub struct Password(Zeroizing<String>);
@@ -32,6 +35,11 @@ pub enum PrepareError {
 }
 
 impl Password {
+    /// Where none is needed.
+    pub(crate) fn none() -> Self {
+        Self(Zeroizing::default())
+    }
+
     /// The password in clear.
     #[must_use]
     pub fn reveal(&self) -> &str {
@@ -59,6 +67,24 @@ pub fn prepare_login(login: &str) -> Result<String, PrepareError> {
 /// [`PrepareError`] when it is empty, too long or has prohibited characters.
 pub fn prepare_password(password: &str) -> Result<Password, PrepareError> {
     prepare(password, PASSWORD_BYTES_MAX).map(Password)
+}
+
+/// A bearer token (RFC 6750 §2.1): visible ASCII, as it is.
+///
+/// # Errors
+/// [`PrepareError`] when it is empty, too long or has other characters.
+pub fn prepare_token(token: &str) -> Result<Password, PrepareError> {
+    if token.is_empty() {
+        return Err(PrepareError::Empty);
+    }
+    if token.len() > TOKEN_BYTES_MAX {
+        return Err(PrepareError::TooLong);
+    }
+    if token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        Ok(Password(Zeroizing::new(token.to_owned())))
+    } else {
+        Err(PrepareError::Prohibited)
+    }
 }
 
 fn prepare(text: &str, bytes_max: usize) -> Result<Zeroizing<String>, PrepareError> {

@@ -8,12 +8,14 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::sign::SingleCertAndKey;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::{HANDSHAKE_MAX, TlsError, TlsInfo, provider};
+use super::server::read_one;
+use super::{CertificateFiles, HANDSHAKE_MAX, TlsError, TlsInfo, provider};
 use crate::clock;
 
 /// The authorities that are trusted.
@@ -84,6 +86,18 @@ impl ClientTls {
     #[must_use]
     pub fn is_verified(&self) -> bool {
         self.verified
+    }
+
+    /// The same, showing a certificate to servers that ask for one.
+    ///
+    /// # Errors
+    /// As [`ServerTls::from_files`](super::ServerTls::from_files).
+    pub fn with_certificate(mut self, files: &CertificateFiles) -> Result<Self, TlsError> {
+        let certified = Arc::unwrap_or_clone(read_one(files)?);
+        let mut config = (*self.config).clone();
+        config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(certified));
+        self.config = Arc::new(config);
+        Ok(self)
     }
 
     /// The same, naming protocols by ALPN.

@@ -167,6 +167,11 @@ impl Certificates {
     }
 }
 
+/// A certificate that a client shows.
+pub(super) fn read_one(files: &CertificateFiles) -> Result<Arc<CertifiedKey>, TlsError> {
+    read_all(std::slice::from_ref(files)).map(|certificates| certificates.default)
+}
+
 fn read_all(files: &[CertificateFiles]) -> Result<Certificates, TlsError> {
     let pairs = files.iter().map(|pair| {
         let (cert, key) = (read(&pair.cert)?, read(&pair.key)?);

@@ -13,16 +13,67 @@ fn failure(step: ClientStep) -> ClientError {
 }
 
 #[test]
-fn the_strongest_usable_mechanism_is_chosen() {
-    use Mechanism::{Login, Plain, ScramSha256, ScramSha256Plus};
+fn the_strongest_usable_method_is_chosen() {
     let bound = ChannelBinding::Exporter([1; 32]);
-    let all = [Login, Plain, ScramSha256, ScramSha256Plus];
-    assert_eq!(choose(&all, bound), Some(ScramSha256Plus));
-    assert_eq!(choose(&all, ChannelBinding::None), Some(ScramSha256));
-    assert_eq!(choose(&[Login, Plain], bound), Some(Plain));
-    assert_eq!(choose(&[Login], bound), Some(Login));
-    assert_eq!(choose(&[ScramSha256Plus], ChannelBinding::None), None);
-    assert_eq!(choose(&[], bound), None);
+    let methods = |names: &str| names.split_whitespace().map(|name| name.parse().unwrap()).collect::<Vec<Method>>();
+    let everything = "LOGIN PLAIN CRAM-MD5 XOAUTH2 OAUTHBEARER EXTERNAL SCRAM-SHA-256 SCRAM-SHA-256-PLUS";
+    let rows = [
+        (everything, Possession::Password, bound, Some("SCRAM-SHA-256-PLUS")),
+        (everything, Possession::Password, ChannelBinding::None, Some("SCRAM-SHA-256")),
+        ("CRAM-MD5 LOGIN PLAIN", Possession::Password, bound, Some("PLAIN")),
+        ("LOGIN CRAM-MD5", Possession::Password, bound, Some("CRAM-MD5")),
+        ("LOGIN", Possession::Password, bound, Some("LOGIN")),
+        ("SCRAM-SHA-256-PLUS", Possession::Password, ChannelBinding::None, None),
+        ("XOAUTH2 OAUTHBEARER EXTERNAL", Possession::Password, bound, None),
+        (everything, Possession::Token, bound, Some("OAUTHBEARER")),
+        ("XOAUTH2 PLAIN", Possession::Token, bound, Some("XOAUTH2")),
+        ("PLAIN", Possession::Token, bound, None),
+        (everything, Possession::Certificate, bound, Some("EXTERNAL")),
+        ("", Possession::Password, bound, None),
+    ];
+    for (offered, possession, binding, chosen) in rows {
+        assert_eq!(choose(&methods(offered), possession, binding).map(Method::name), chosen, "{offered} {possession:?}");
+    }
+}
+
+fn sent(step: ClientStep) -> String {
+    match step {
+        ClientStep::Send(octets) => String::from_utf8(octets.to_vec()).unwrap(),
+        ClientStep::Failed(error) => panic!("{error}"),
+    }
+}
+
+#[test]
+fn a_token_is_sent_as_each_method_wants_it_and_a_refusal_is_answered() {
+    let first = |client: &mut ClientExchange| String::from_utf8(client.initial().unwrap().to_vec()).unwrap();
+    let mut standard = ClientExchange::bearer(true, "a,b=c@x.example", "vF9dft4qmT").unwrap();
+    assert_eq!(first(&mut standard), "n,a=a=2Cb=3Dc@x.example,\u{1}auth=Bearer vF9dft4qmT\u{1}\u{1}");
+    assert_eq!(standard.success(), Ok(()));
+    assert_eq!(sent(standard.step(b"{\"status\":\"invalid_token\"}")), "\u{1}");
+    assert_eq!(standard.success(), Err(ClientError::ServerUnproven));
+    let mut old = ClientExchange::bearer(false, "user@x.example", "tok").unwrap();
+    assert_eq!(first(&mut old), "user=user@x.example\u{1}auth=Bearer tok\u{1}\u{1}");
+    assert_eq!(sent(old.step(b"{}")), "");
+    for bad in ["", "a b", "a\u{1}b", "ü"] {
+        assert!(ClientExchange::bearer(true, "user", bad).is_err(), "{bad:?}");
+    }
+}
+
+#[test]
+fn a_certificate_acts_as_itself_or_as_another() {
+    let mut client = ClientExchange::external(None).unwrap();
+    assert_eq!(client.initial().unwrap().as_slice(), b"");
+    assert_eq!(client.success(), Ok(()));
+    assert_eq!(sent(ClientExchange::external(Some("al@x.example")).unwrap().step(b"")), "al@x.example");
+}
+
+#[test]
+fn cram_md5_answers_as_its_standard_says() {
+    // The example of RFC 2195 §2.
+    let mut client = ClientExchange::cram_md5("tim", "tanstaaftanstaaf").unwrap();
+    assert!(client.initial().is_none());
+    assert_eq!(sent(client.step(b"<1896.697170952@postoffice.reston.mci.net>")), "tim b913a602c7eda7a495b4e6e7334d3890");
+    assert_eq!(client.success(), Ok(()));
 }
 
 #[test]

@@ -64,7 +64,12 @@ pub(crate) fn run(args: Args, printer: &Printer) -> Result<(), Failure> {
     let letter = args.letter.read(user, args.password.uses_stdin())?;
     let password = user.is_some().then(|| args.password.read(Ask::Once)).transpose()?;
     let mailer = args.mailer(&url, user.zip(password.as_ref())).and_then(MailerBuilder::build).map_err(unusable)?;
-    let sent = posthouse_runtime::block_on(mailer.send(&letter)).map_err(|error| Failure::new(Exit::Os, error))?;
+    let sending = async {
+        let sent = mailer.send(&letter).await;
+        mailer.close().await;
+        sent
+    };
+    let sent = posthouse_runtime::block_on(sending).map_err(|error| Failure::new(Exit::Os, error))?;
     let report = Report::new(&mailer, &letter, &sent.map_err(|error| failure(&error))?);
     report.print(printer)?;
     report.exit().map_or(Ok(()), |exit| Err(Failure::silent(exit)))
@@ -117,6 +122,9 @@ fn failure(error: &ClientError) -> Failure {
         ClientError::Helo(_) => Exit::Usage,
         ClientError::Session { source, .. } => session_exit(source),
         ClientError::Runtime(_) => Exit::Os,
+        ClientError::Token(_) => Exit::NoPermission,
+        ClientError::Busy { .. } => Exit::TempFail,
+        ClientError::NoConnection(error) => return failure(error),
         _ => Exit::Unavailable,
     };
     Failure::say(exit, format_args!("{}. {}", one_line(&error.to_string()), error.advice()))

@@ -3,7 +3,7 @@
 //! Unknown keywords are ignored, broken parameters count as absent: a server that cannot spell an extension is not trusted with it.
 
 use posthouse_mail::Reply;
-use posthouse_sasl::Mechanism;
+use posthouse_sasl::Method;
 
 use crate::syntax::FutureRelease;
 
@@ -30,8 +30,8 @@ pub struct Capabilities {
     pub enhanced_status_codes: bool,
     /// `STARTTLS` (RFC 3207).
     pub start_tls: bool,
-    /// `AUTH` (RFC 4954): the mechanisms that we know.
-    pub auth: Vec<Mechanism>,
+    /// `AUTH` (RFC 4954): the methods that we know.
+    pub auth: Vec<Method>,
     /// The same in the server's words, for an error's text.
     pub auth_text: String,
     /// `LIMITS` (RFC 9422).

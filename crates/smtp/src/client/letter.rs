@@ -303,7 +303,7 @@ impl Letter {
         }
         let mut end = Vec::new();
         let checked = match &mut self.way {
-            Way::Dots(encoder) => std::mem::replace(encoder, DotEncoder::new()).finish(&mut end),
+            Way::Dots(encoder) => std::mem::take(encoder).finish(&mut end),
             Way::Chunks(text) => std::mem::take(text).finish(),
             Way::Binary => Ok(()),
         };

@@ -6,19 +6,19 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use posthouse_mail::Reply;
-use posthouse_sasl::{ChannelBinding, ClientExchange, ClientStep, Mechanism, choose};
+use posthouse_sasl::{ChannelBinding, ClientError, ClientExchange, ClientStep, Mechanism, Method, Possession, choose};
 
 use super::capabilities::Capabilities;
 use super::error::{SessionError, Stage};
 use super::outbox::Outbox;
-use super::settings::{Secured, Settings};
+use super::settings::{Credentials, Proof, Secured, Settings};
 
 /// RFC 4954 §4: an initial response that would not fit into a command line (RFC 5321 §4.5.3.1.4, 512 octets with CRLF) is kept until it is asked for.
 const COMMAND_BYTES_MAX: usize = 510;
 
 pub(super) struct Login {
     exchange: ClientExchange,
-    mechanism: Mechanism,
+    method: Method,
     /// The initial response in base64, when it did not fit into the command.
     kept: Option<String>,
 }
@@ -36,25 +36,30 @@ impl Login {
             return Err(SessionError::UnprotectedLogin);
         }
         let binding = secured.map_or(ChannelBinding::None, |secured| secured.binding);
-        let Some(mechanism) = choose(&offered.auth, binding) else {
+        let possession = match credentials.proof {
+            Proof::Password(_) => Possession::Password,
+            Proof::Token(_) => Possession::Token,
+            Proof::Certificate => Possession::Certificate,
+        };
+        let Some(method) = choose(&offered.auth, possession, binding) else {
             return Err(SessionError::NoMechanism { offered: offered.auth_text.clone() });
         };
-        let nonce = settings.nonce.clone();
-        let started = ClientExchange::start(mechanism, &credentials.login, credentials.password.reveal(), binding, nonce);
-        let mut exchange = started.map_err(SessionError::Login)?;
-        let initial = exchange.initial().map(|initial| STANDARD.encode(&*initial));
-        let line = initial.as_ref().map(|initial| format!("AUTH {mechanism} {initial}"));
+        let mut exchange = start(method, credentials, settings, binding).map_err(SessionError::Login)?;
+        // RFC 4954 §4: an empty initial response is written `=`, since nothing would be none.
+        let written = |octets: &[u8]| if octets.is_empty() { "=".to_owned() } else { STANDARD.encode(octets) };
+        let initial = exchange.initial().map(|initial| written(&initial));
+        let line = initial.as_ref().map(|initial| format!("AUTH {method} {initial}"));
         let kept = match line.filter(|line| line.len() <= COMMAND_BYTES_MAX) {
             Some(line) => {
-                out.secret(&line, &format!("AUTH {mechanism} ***"))?;
+                out.secret(&line, &format!("AUTH {method} ***"))?;
                 None
             }
             None => {
-                out.command(&format!("AUTH {mechanism}"))?;
+                out.command(&format!("AUTH {method}"))?;
                 initial
             }
         };
-        Ok(Some(Self { exchange, mechanism, kept }))
+        Ok(Some(Self { exchange, method, kept }))
     }
 
     /// Takes a reply; whether the login is done.
@@ -69,10 +74,12 @@ impl Login {
 
     fn challenge(&mut self, reply: &Reply, out: &mut Outbox) -> Result<(), SessionError> {
         let decoded = STANDARD.decode(reply.text().trim());
-        let challenge = match self.mechanism {
-            // Their challenges say nothing, and some servers put words there that are not base64.
-            Mechanism::Plain | Mechanism::Login => decoded.unwrap_or_default(),
-            Mechanism::ScramSha256 | Mechanism::ScramSha256Plus => {
+        let challenge = match self.method {
+            // Their challenges say nothing, or only why the server refuses, and some servers put words there that are not base64.
+            Method::Password(Mechanism::Plain | Mechanism::Login) | Method::OAuthBearer | Method::XOAuth2 | Method::External => {
+                decoded.unwrap_or_default()
+            }
+            Method::Password(Mechanism::ScramSha256 | Mechanism::ScramSha256Plus) | Method::CramMd5 => {
                 decoded.map_err(|_| SessionError::Protocol { stage: Stage::Login, what: "a challenge that is not base64" })?
             }
         };
@@ -83,5 +90,25 @@ impl Login {
             ClientStep::Send(answer) => out.secret(&STANDARD.encode(&*answer), "***"),
             ClientStep::Failed(error) => Err(SessionError::Login(error)),
         }
+    }
+}
+
+fn start(
+    method: Method,
+    credentials: &Credentials,
+    settings: &Settings,
+    binding: ChannelBinding,
+) -> Result<ClientExchange, ClientError> {
+    let login = credentials.login.as_str();
+    let secret = match &credentials.proof {
+        Proof::Password(secret) | Proof::Token(secret) => secret.reveal(),
+        Proof::Certificate => "",
+    };
+    match method {
+        Method::Password(mechanism) => ClientExchange::start(mechanism, login, secret, binding, settings.nonce.clone()),
+        Method::CramMd5 => ClientExchange::cram_md5(login, secret),
+        Method::OAuthBearer => ClientExchange::bearer(true, login, secret),
+        Method::XOAuth2 => ClientExchange::bearer(false, login, secret),
+        Method::External => ClientExchange::external(Some(login).filter(|login| !login.is_empty())),
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use posthouse_mail::Domain;
-use posthouse_sasl::{ChannelBinding, Nonce, Password, PrepareError, prepare_login, prepare_password};
+use posthouse_sasl::{ChannelBinding, Nonce, Password, PrepareError, prepare_login, prepare_password, prepare_token};
 
 /// What is spoken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -37,11 +37,20 @@ pub struct Secured {
     pub verified: bool,
 }
 
-/// A login and its password. `Debug` shows neither.
+/// Who logs in, and with what. `Debug` shows neither.
 #[derive(Clone)]
 pub struct Credentials {
     pub(super) login: String,
-    pub(super) password: Password,
+    pub(super) proof: Proof,
+}
+
+/// What proves a login.
+#[derive(Clone)]
+pub(super) enum Proof {
+    Password(Password),
+    Token(Password),
+    /// The certificate that TLS has shown.
+    Certificate,
 }
 
 /// How long each step may take; the defaults are those of RFC 5321 §4.5.3.2.
@@ -88,7 +97,24 @@ impl Credentials {
     /// # Errors
     /// One of them is empty, too long, or has prohibited characters: the user's to mend.
     pub fn new(login: &str, password: &str) -> Result<Self, PrepareError> {
-        Ok(Self { login: prepare_login(login)?, password: prepare_password(password)? })
+        Ok(Self { login: prepare_login(login)?, proof: Proof::Password(prepare_password(password)?) })
+    }
+
+    /// A login with a token of its issuer (OAUTHBEARER, XOAUTH2).
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn bearer(login: &str, token: &str) -> Result<Self, PrepareError> {
+        Ok(Self { login: prepare_login(login)?, proof: Proof::Token(prepare_token(token)?) })
+    }
+
+    /// The client's certificate of the TLS connection (EXTERNAL), to act as `login`, or as whom it names itself if that is empty.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn certificate(login: &str) -> Result<Self, PrepareError> {
+        let login = if login.is_empty() { String::new() } else { prepare_login(login)? };
+        Ok(Self { login, proof: Proof::Certificate })
     }
 
     /// The login.

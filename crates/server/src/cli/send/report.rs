@@ -53,7 +53,7 @@ impl Report {
     pub(super) fn new(mailer: &Mailer, letter: &Message, sent: &SendReport) -> Self {
         let mut report = Self {
             server: mailer.url().to_string(),
-            peer: sent.peer.to_string(),
+            peer: sent.peer.map_or_else(String::new, |peer| peer.to_string()),
             tls: sent.tls.clone(),
             from: letter.envelope().reverse_path.to_string(),
             message_id: sent.message_id.clone(),

@@ -1,4 +1,5 @@
 use posthouse_mail::UnixMillis;
+use posthouse_sasl::Mechanism;
 
 use super::*;
 
@@ -38,7 +39,7 @@ fn every_keyword_is_read_in_any_case() {
         pipelining: true,
         enhanced_status_codes: true,
         start_tls: true,
-        auth: vec![Mechanism::Plain, Mechanism::Login, Mechanism::ScramSha256],
+        auth: vec![Mechanism::Plain.into(), Mechanism::Login.into(), Mechanism::ScramSha256.into()],
         auth_text: "PLAIN LOGIN GSSAPI PLAIN SCRAM-SHA-256".to_owned(),
         limits: Limits { letters_max: Some(5), recipients_max: Some(20), recipient_domains_max: Some(2) },
         mt_priority: true,

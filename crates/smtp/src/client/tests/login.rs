@@ -179,3 +179,27 @@ fn a_transcript_has_no_secrets() {
     );
     assert!(!format!("{:?}", Credentials::new("user", "pencil")).contains("pencil"));
 }
+
+#[test]
+fn a_token_that_is_refused_is_told_as_the_server_tells_it() {
+    let play = Play { credentials: Some(Credentials::bearer("user", "tok").unwrap()), secured: Some(TLS), ..play() };
+    let end = play.run(
+        "S: 220 x
+        C: EHLO me.example
+        S: 250-x
+        S: 250 AUTH PLAIN XOAUTH2
+        C: AUTH XOAUTH2 dXNlcj11c2VyAWF1dGg9QmVhcmVyIHRvawEB
+        S: 334 eyJzdGF0dXMiOiI0MDAifQ==
+        C:
+        S: 535 5.7.8 expired",
+    );
+    assert!(matches!(end.closed, Some(SessionError::Refused { stage: Stage::Login, reply }) if reply.code() == 535));
+}
+
+#[test]
+fn a_certificate_that_says_all_is_sent_an_equals_sign() {
+    let play = Play { credentials: Some(Credentials::certificate("").unwrap()), secured: Some(TLS), ..play() };
+    let end = play
+        .run("S: 220 x\nC: EHLO me.example\nS: 250-x\nS: 250 AUTH EXTERNAL\nC: AUTH EXTERNAL =\nS: 235 in\nC: QUIT\nS: 221 bye");
+    assert_eq!(end.closed, None);
+}

@@ -1,0 +1,428 @@
+//! A real SMTP server for tests, in this process: it takes letters and keeps them.
+//!
+//! It listens on a free port of this machine, on a thread of its own, and ends when it is dropped. It speaks the same protocol as the server of this project, so
+//! that what it accepts is well-formed; it delivers nothing.
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use posthouse_mail::{Address, Envelope, Recipient, Reply};
+use posthouse_runtime::net::{Listener, Stream};
+use posthouse_runtime::shutdown::{self, Shutdown, Trigger};
+use posthouse_runtime::sync::watch;
+use posthouse_runtime::{block_on, clock, random, select, task};
+use posthouse_sasl::{
+    FAKE_SALT_SEED_BYTES, ITERATIONS_MIN, Mechanism, Nonce, SALT_BYTES, ScramKeys, prepare_login, prepare_password,
+};
+use posthouse_smtp::server::{Answer, AuthAnswer, AuthQuestion, Output, Profile, Protocol, Question, Reason, Session, Verdict};
+use posthouse_smtp::syntax::ForwardPath;
+use thiserror::Error;
+
+use crate::caught::Caught;
+use crate::mailer::{Mailer, MailerBuilder, MailerError};
+
+/// How long a test waits for a letter unless it says otherwise.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A server that keeps what it is sent.
+///
+/// ```
+/// use posthouse_client::{Catcher, Message, blocking};
+///
+/// let catcher = Catcher::start()?;
+/// let mailer = blocking::Mailer::from(catcher.mailer()?.build()?);
+/// let message = Message::builder().from("us@example.org").to("bob@example.net").subject("Hello").text("Hi.").build()?;
+/// mailer.send(&message)?;
+///
+/// // In asynchronous tests: `catcher.wait_for("bob@example.net").await?`.
+/// let letter = catcher.wait_for_now("bob@example.net")?;
+/// assert_eq!(letter.subject().as_deref(), Some("Hello"));
+/// assert_eq!(catcher.letters().len(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Catcher {
+    shared: Arc<Shared>,
+    address: SocketAddr,
+    changed: watch::Receiver<usize>,
+    stop: Trigger,
+}
+
+/// How a [`Catcher`] behaves.
+///
+/// ```
+/// use posthouse_client::mail::Reply;
+/// use posthouse_client::{Catcher, Message, blocking};
+///
+/// let catcher = Catcher::builder()
+///     .login("alice", "secret")
+///     .refuse("nobody@example.net", Reply::new(550, "5.1.1".parse()?, "no such user"))
+///     .start()?;
+/// let mailer = blocking::Mailer::from(catcher.mailer()?.credentials("alice", "secret").build()?);
+/// let message = Message::builder().from("us@example.org").to("bob@example.net").to("nobody@example.net").text("Hi.").build()?;
+/// let report = mailer.send(&message)?;
+/// assert_eq!(report.failed().next().unwrap().to_string(), "nobody@example.net: refused: 550 5.1.1 no such user");
+/// assert_eq!(catcher.wait_for_now("bob@example.net")?.login(), Some("alice"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct CatcherBuilder {
+    login: Option<(String, String)>,
+    refused: Vec<(String, Reply)>,
+    refused_letters: Option<Reply>,
+    size_max: Option<u64>,
+    lmtp: bool,
+}
+
+/// The letter did not come.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("no letter {wanted} came within {} s; there are {}: {}", patience.as_secs_f32(), found.len(), found.join(", "))]
+pub struct NotCaught {
+    wanted: String,
+    patience: Duration,
+    found: Vec<String>,
+}
+
+struct Shared {
+    settings: CatcherBuilder,
+    letters: Mutex<Vec<Arc<Caught>>>,
+    changed: watch::Sender<usize>,
+}
+
+impl Catcher {
+    /// One that takes everything.
+    ///
+    /// # Errors
+    /// The system gives no port or no thread.
+    pub fn start() -> std::io::Result<Self> {
+        Self::builder().start()
+    }
+
+    /// One that behaves otherwise.
+    #[must_use]
+    pub fn builder() -> CatcherBuilder {
+        CatcherBuilder::default()
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The same as a URL for [`Mailer::builder`].
+    #[must_use]
+    pub fn url(&self) -> String {
+        let scheme = if self.shared.settings.lmtp { "lmtp" } else { "smtp" };
+        format!("{scheme}://{}", self.address)
+    }
+
+    /// A mailer that sends to it, to be built.
+    ///
+    /// # Errors
+    /// None in practice; those of [`Mailer::builder`].
+    pub fn mailer(&self) -> Result<MailerBuilder, MailerError> {
+        Mailer::builder(&self.url())
+    }
+
+    /// The letters so far, in the order in which they came.
+    #[must_use]
+    pub fn letters(&self) -> Vec<Arc<Caught>> {
+        self.shared.letters().clone()
+    }
+
+    /// Forgets the letters so far.
+    pub fn clear(&self) {
+        self.shared.letters().clear();
+    }
+
+    /// Waits for a letter to somebody; one that came before counts.
+    ///
+    /// # Errors
+    /// [`NotCaught`] after five seconds.
+    pub async fn wait_for(&self, recipient: &str) -> Result<Arc<Caught>, NotCaught> {
+        let wanted = format!("to {recipient}");
+        self.wait_until(&wanted, PATIENCE, |letters| letters.iter().find(|letter| letter.is_for(recipient)).cloned()).await
+    }
+
+    /// The same for tests that are not asynchronous.
+    ///
+    /// # Errors
+    /// [`NotCaught`] after five seconds.
+    pub fn wait_for_now(&self, recipient: &str) -> Result<Arc<Caught>, NotCaught> {
+        // Without an event queue what is there already is all that will come.
+        block_on(self.wait_for(recipient)).unwrap_or_else(|_| Err(self.missing(recipient, Duration::ZERO)))
+    }
+
+    /// Waits until there are so many letters.
+    ///
+    /// # Errors
+    /// [`NotCaught`] after five seconds.
+    pub async fn wait_for_count(&self, count: usize) -> Result<Vec<Arc<Caught>>, NotCaught> {
+        let wanted = format!("of {count}");
+        self.wait_until(&wanted, PATIENCE, |letters| (letters.len() >= count).then(|| letters.to_vec())).await
+    }
+
+    /// The same for tests that are not asynchronous.
+    ///
+    /// # Errors
+    /// [`NotCaught`] after five seconds.
+    pub fn wait_for_count_now(&self, count: usize) -> Result<Vec<Arc<Caught>>, NotCaught> {
+        block_on(self.wait_for_count(count)).unwrap_or_else(|_| Err(self.missing("at all", Duration::ZERO)))
+    }
+
+    /// Waits until `found` finds what it looks for, at most `patience`.
+    ///
+    /// # Errors
+    /// [`NotCaught`].
+    pub async fn wait_until<T>(
+        &self,
+        wanted: &str,
+        patience: Duration,
+        found: impl Fn(&[Arc<Caught>]) -> Option<T>,
+    ) -> Result<T, NotCaught> {
+        let mut changed = self.changed.clone();
+        let deadline = clock::now() + patience;
+        loop {
+            changed.borrow_and_update();
+            if let Some(found) = found(&self.shared.letters()) {
+                return Ok(found);
+            }
+            if !matches!(clock::timeout_at(deadline, changed.changed()).await, Ok(Ok(()))) {
+                return Err(self.missing(wanted, patience));
+            }
+        }
+    }
+
+    fn missing(&self, wanted: &str, patience: Duration) -> NotCaught {
+        let found =
+            self.shared.letters().iter().map(|letter| format!("<{}> to {}", letter.from(), letter.to().join(" "))).collect();
+        NotCaught { wanted: wanted.to_owned(), patience, found }
+    }
+}
+
+impl Drop for Catcher {
+    fn drop(&mut self) {
+        self.stop.fire();
+    }
+}
+
+impl fmt::Debug for Catcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Catcher").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+impl CatcherBuilder {
+    /// Offers a login, to this user with this password; letters are taken without it too.
+    #[must_use]
+    pub fn login(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
+        self.login = Some((user.into(), password.into()));
+        self
+    }
+
+    /// Refuses a recipient with this reply.
+    #[must_use]
+    pub fn refuse(mut self, address: impl Into<String>, reply: Reply) -> Self {
+        self.refused.push((address.into(), reply));
+        self
+    }
+
+    /// Refuses every letter at its end with this reply.
+    #[must_use]
+    pub fn refuse_letters(mut self, reply: Reply) -> Self {
+        self.refused_letters = Some(reply);
+        self
+    }
+
+    /// The octets a letter may have; 50 MiB if not said.
+    #[must_use]
+    pub fn size_max(mut self, octets: u64) -> Self {
+        self.size_max = Some(octets);
+        self
+    }
+
+    /// Speaks LMTP.
+    #[must_use]
+    pub fn lmtp(mut self) -> Self {
+        self.lmtp = true;
+        self
+    }
+
+    /// Begins to listen.
+    ///
+    /// # Errors
+    /// The system gives no port or no thread.
+    pub fn start(self) -> std::io::Result<Catcher> {
+        let listener = Listener::bind(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0))?;
+        let address = listener.local_addr();
+        let (changed, watcher) = watch::channel(0);
+        let shared = Arc::new(Shared { settings: self, letters: Mutex::default(), changed });
+        let (stop, stopped) = shutdown::channel();
+        let visitors = Arc::clone(&shared);
+        task::thread("catcher", move || {
+            // Without an event queue nobody is served, and every test that waits says so.
+            let _ = block_on(listen(listener, visitors, stopped));
+        })?;
+        Ok(Catcher { shared, address, changed: watcher, stop })
+    }
+
+    fn profile(&self) -> Profile {
+        let offered = if self.login.is_some() { Mechanism::ALL.to_vec() } else { Vec::new() };
+        Profile {
+            protocol: if self.lmtp { Protocol::Lmtp } else { Protocol::Smtp },
+            hostname: "catcher.localhost".to_owned(),
+            mechanisms: offered,
+            auth_without_tls: true,
+            letter_bytes_max: self.size_max.unwrap_or(50 << 20),
+            letters_max: u32::MAX,
+            ..Profile::default()
+        }
+    }
+}
+
+async fn listen(listener: Listener, shared: Arc<Shared>, stopped: Shutdown) {
+    loop {
+        select! {
+            accepted = listener.accept() => {
+                let Ok(stream) = accepted else { return };
+                let visit = Visit::new(Arc::clone(&shared));
+                task::spawn("catcher", visit.serve(stream));
+            }
+            () = stopped.requested() => return,
+        }
+    }
+}
+
+/// One connection.
+struct Visit {
+    shared: Arc<Shared>,
+    login: Option<String>,
+    envelope: Option<Envelope>,
+    letter: BytesMut,
+}
+
+impl Visit {
+    fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, login: None, envelope: None, letter: BytesMut::new() }
+    }
+
+    async fn serve(mut self, mut stream: Stream) {
+        let mut session = Session::new(self.shared.settings.profile(), None, clock::now());
+        let mut input = BytesMut::new();
+        loop {
+            match session.poll(clock::now()) {
+                Output::Send(bytes) => {
+                    if stream.write_all(&bytes).await.is_err() {
+                        return;
+                    }
+                }
+                Output::Ask(question) => session.answer(clock::now(), self.answer(question)),
+                Output::Body(piece) => self.letter.extend_from_slice(&piece),
+                Output::Note(_) => {}
+                Output::Wait(deadline) if session.wants_read() => {
+                    match clock::timeout_at(deadline, stream.read(&mut input)).await {
+                        Ok(Ok(0)) => session.receive_eof(clock::now()),
+                        Ok(Ok(_)) => session.receive(clock::now(), input.split()),
+                        Ok(Err(_)) => return,
+                        // The session itself says what a deadline means.
+                        Err(_) => {}
+                    }
+                }
+                Output::Wait(deadline) => clock::sleep_until(deadline).await,
+                // STARTTLS is not offered.
+                Output::StartTls => return,
+                Output::Close(_) => return stream.close().await,
+            }
+        }
+    }
+
+    fn answer(&mut self, question: Question) -> Answer {
+        match question {
+            Question::Connect | Question::Hello { .. } | Question::Letter => {
+                self.letter.clear();
+                Answer::Verdict(Verdict::Accept)
+            }
+            Question::Auth(question) => self.log_in(question),
+            Question::Sender(sender) => {
+                let mut envelope = Envelope::new(sender.path, Vec::new());
+                (envelope.body, envelope.smtputf8) = (sender.body, sender.smtputf8);
+                (envelope.ret, envelope.envid) = (sender.ret, sender.envid);
+                self.envelope = Some(envelope);
+                Answer::Verdict(Verdict::Accept)
+            }
+            Question::Recipient(recipient) => {
+                let address: Option<Address> = match recipient.path {
+                    ForwardPath::Mailbox(address) => Some(address),
+                    ForwardPath::Postmaster => "postmaster@catcher.localhost".parse().ok(),
+                };
+                let Some((address, envelope)) = address.zip(self.envelope.as_mut()) else {
+                    return Answer::Verdict(Verdict::Accept);
+                };
+                let text = address.to_string();
+                let refused = self.shared.settings.refused.iter().find(|(refused, _)| refused.eq_ignore_ascii_case(&text));
+                if let Some((_, reply)) = refused {
+                    return Answer::Verdict(verdict(reply));
+                }
+                envelope.recipients.push(Recipient { address, notify: recipient.notify, orcpt: recipient.orcpt });
+                Answer::Verdict(Verdict::Accept)
+            }
+            Question::Message { .. } => self.keep(),
+        }
+    }
+
+    fn log_in(&mut self, question: AuthQuestion) -> Answer {
+        let known = self.shared.settings.login.as_ref();
+        Answer::Auth(match question {
+            AuthQuestion::Begin(_) => {
+                let mut octets = [0; 18];
+                random::fill(&mut octets);
+                AuthAnswer::Begin(Nonce::from_random(octets))
+            }
+            AuthQuestion::Password { login, password } => {
+                let right = known.is_some_and(|(user, secret)| {
+                    prepare_login(user).is_ok_and(|user| user == login)
+                        && prepare_password(secret).is_ok_and(|secret| secret.reveal() == password.reveal())
+                });
+                self.login = right.then_some(login);
+                AuthAnswer::Password(right)
+            }
+            AuthQuestion::Keys { login } => {
+                let keys = known.filter(|(user, _)| *user == login).and_then(|(_, secret)| {
+                    ScramKeys::derive(&prepare_password(secret).ok()?, &[7; SALT_BYTES], ITERATIONS_MIN).ok()
+                });
+                self.login = Some(login);
+                AuthAnswer::Keys { keys, seed: [7; FAKE_SALT_SEED_BYTES] }
+            }
+        })
+    }
+
+    fn keep(&mut self) -> Answer {
+        let envelope = self.envelope.take();
+        let letter = std::mem::take(&mut self.letter).freeze();
+        let count = if self.shared.settings.lmtp { envelope.as_ref().map_or(1, |envelope| envelope.recipients.len()) } else { 1 };
+        if let Some(reply) = &self.shared.settings.refused_letters {
+            return Answer::Message { id: String::new(), verdicts: vec![verdict(reply); count] };
+        }
+        let number = {
+            let mut letters = self.shared.letters();
+            letters.extend(envelope.map(|envelope| Arc::new(Caught::new(envelope, letter, self.login.clone()))));
+            letters.len()
+        };
+        self.shared.changed.send_modify(|changes| *changes += 1);
+        Answer::Message { id: format!("caught {number}"), verdicts: vec![Verdict::Accept; count] }
+    }
+}
+
+impl Shared {
+    fn letters(&self) -> MutexGuard<'_, Vec<Arc<Caught>>> {
+        self.letters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn verdict(reply: &Reply) -> Verdict {
+    let reason = Reason::new(reply.code(), reply.status_or_default(), reply.text());
+    if reply.is_permanent() { Verdict::Reject(reason) } else { Verdict::Defer(reason) }
+}
