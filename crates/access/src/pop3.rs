@@ -56,6 +56,12 @@ impl Pop3 {
         let gate = Gate::new(parts.settings.connections_max, parts.settings.connections_per_address_max);
         Ok(Self(Arc::new(Shared { parts, gate })))
     }
+
+    /// Its connections.
+    #[must_use]
+    pub fn gate(&self) -> &Gate {
+        &self.0.gate
+    }
 }
 
 impl fmt::Debug for Pop3 {

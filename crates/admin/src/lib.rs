@@ -11,6 +11,7 @@ mod password;
 pub mod queue;
 mod results;
 pub mod socket;
+mod status;
 mod trace;
 
 pub use admin::Admin;
@@ -18,3 +19,4 @@ pub use error::{AdminError, Kind};
 pub use mail::Letter;
 pub use password::generate_password;
 pub use results::{AccountInfo, AliasInfo, DomainInfo, MailInfo, RemovedAccount, Timeline, Trace, TraceEntry};
+pub use status::{ConnectionsStatus, MemoryStatus, QueueStatus, Status};

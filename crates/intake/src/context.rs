@@ -9,6 +9,7 @@ use posthouse_journal::Journal;
 use posthouse_mail::Domain;
 use posthouse_queue::Queue;
 use posthouse_runtime::gate::Gate;
+use posthouse_runtime::memory::Ceiling;
 use posthouse_runtime::tls::ServerTls;
 
 use crate::settings::Settings;
@@ -30,6 +31,8 @@ pub struct Context {
     pub tls: Option<ServerTls>,
     /// The connections open now.
     pub gate: Gate,
+    /// Above it nothing new is begun.
+    pub memory: Ceiling,
     /// The limits.
     pub settings: Arc<Settings>,
 }

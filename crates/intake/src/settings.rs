@@ -35,6 +35,9 @@ pub struct Settings {
     pub connections_max: usize,
     /// Connections open at a time from one address (IPv6: one /64).
     pub connections_per_address_max: usize,
+    /// The memory that the server may hold (resident, all parts together) before new connections are put off with 421 and new letters with 452.
+    /// "0 B": no limit.
+    pub memory_max: ByteSize,
     /// Commands that are none, are malformed or come out of order, before the connection is closed.
     pub bad_commands_max: u32,
     /// Unknown recipients over one connection, before it is closed: more are a search for addresses.
@@ -65,6 +68,7 @@ impl Default for Settings {
             priority_max: PriorityMax::default(),
             connections_max: 10_000,
             connections_per_address_max: 50,
+            memory_max: ByteSize::gib(4),
             bad_commands_max: 20,
             refused_recipients_max: 100,
             failed_logins_max: 3,

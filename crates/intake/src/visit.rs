@@ -74,7 +74,7 @@ impl<'a> Visit<'a> {
     /// The answer to a session's question.
     pub(crate) async fn find_out(&mut self, question: Question) -> Answer {
         match question {
-            Question::Connect => Answer::Verdict(check::connect()),
+            Question::Connect => Answer::Verdict(check::connect(self.context)),
             Question::Hello { kind, name } => Answer::Verdict(check::hello(self, kind, name)),
             Question::Auth(question) => check::auth(self, question).await,
             Question::Sender(question) => check::sender(self, question).await,

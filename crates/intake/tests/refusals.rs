@@ -252,12 +252,12 @@ fn a_full_queue_is_said_before_the_letter_and_takes_no_promise_back() {
         let letter = [b"Subject: large\r\n\r\n".as_slice(), &b"0123456789abcdef\r\n".repeat(500_000)].concat();
         let mut accepted = 0;
         let refusal = loop {
-            client.expect("MAIL FROM:<>", "250 ").await;
-            client.expect("RCPT TO:<alice@example.org>", "250 ").await;
-            let reply = client.ask("DATA").await;
-            if !reply.starts_with("354 ") {
+            let reply = client.ask("MAIL FROM:<>").await;
+            if !reply.starts_with("250 ") {
                 break reply;
             }
+            client.expect("RCPT TO:<alice@example.org>", "250 ").await;
+            client.expect("DATA", "354 ").await;
             client.send(&letter).await;
             let end = client.ask(".").await;
             match &end[..3] {
@@ -271,6 +271,38 @@ fn a_full_queue_is_said_before_the_letter_and_takes_no_promise_back() {
         assert!(accepted > 0);
         assert_eq!(world.context.queue.len(), accepted);
         world.assert_serves(address).await;
+    });
+}
+
+#[test]
+fn above_its_memory_the_server_puts_off_who_connects() {
+    run(async {
+        let world = World::new(Settings { memory_max: ByteSize(1), ..Settings::default() }).await;
+        let mut client = Client::connect(world.listen(ListenerKind::Mx)).await;
+        assert_eq!(client.line().await.as_deref(), Some("421 4.3.2 too much is under way here, try again later"));
+        assert!(client.is_closed().await);
+        assert_eq!(world.refused().await.len(), 1);
+    });
+}
+
+#[test]
+fn a_letter_that_begins_above_the_memory_is_put_off_before_it_is_sent() {
+    run(async {
+        let limit = posthouse_runtime::memory::resident().unwrap() + (200 << 20);
+        let world = World::new(Settings { memory_max: ByteSize(limit), ..Settings::default() }).await;
+        let mut client = Client::greeted(world.listen(ListenerKind::Mx)).await;
+        client.expect("MAIL FROM:<>", "250 ").await;
+        let ballast = vec![1_u8; 400 << 20];
+        // What was seen last stands for a second.
+        let refusal = loop {
+            client.expect("RSET", "250 ").await;
+            let reply = client.ask("MAIL FROM:<>").await;
+            if !reply.starts_with("250 ") {
+                break reply;
+            }
+        };
+        assert_eq!(refusal, "452 4.3.1 too much is under way here, try again later");
+        drop(ballast);
     });
 }
 

@@ -66,6 +66,12 @@ impl Gate {
         Ok(Pass { gate: self.clone(), address })
     }
 
+    /// How many places there are, in all and for one address.
+    #[must_use]
+    pub fn limits(&self) -> (usize, usize) {
+        (self.0.open_max, self.0.open_per_address_max)
+    }
+
     /// How many places are taken.
     #[must_use]
     pub fn open(&self) -> usize {

@@ -15,6 +15,7 @@ pub mod clock;
 pub mod gate;
 pub mod local;
 pub mod log;
+pub mod memory;
 pub mod net;
 pub mod random;
 pub mod service;

@@ -6,6 +6,7 @@
 mod listen;
 mod parts;
 mod pulse;
+mod reporter;
 mod server;
 
 use std::path::Path;

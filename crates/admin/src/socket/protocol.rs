@@ -27,6 +27,8 @@ pub(crate) struct Request {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "kebab-case")]
 pub enum Order {
+    /// How the server is: one [`crate::Status`].
+    Status,
     /// The letters that a filter means: [`crate::queue::QueuedInfo`], oldest first.
     QueueList {
         /// Which.

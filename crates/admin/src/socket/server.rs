@@ -16,6 +16,7 @@ use posthouse_runtime::{clock, select, task};
 use super::protocol::{Line, Order, REQUEST_BYTES_MAX, Request, VERSION};
 use crate::error::{AdminError, Kind};
 use crate::queue::{Change, Desk, Filter, Who};
+use crate::status::Status;
 
 /// Connections at a time.
 const CONNECTIONS_MAX: usize = 16;
@@ -29,10 +30,12 @@ const WRITE_BYTES: usize = 64 * 1024;
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// What orders work with.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Office {
     /// The queue.
     pub desk: Desk,
+    /// Says how the server is.
+    pub status: Arc<dyn Fn() -> Status + Send + Sync>,
 }
 
 /// Takes connections and answers them until `shutdown`, then ends those that are open between two requests.
@@ -131,6 +134,10 @@ impl Connection {
     /// Does what is asked; whether there would have been more. The outer error is that of the connection.
     async fn obey(&mut self, order: Order) -> io::Result<Result<bool, AdminError>> {
         match order {
+            Order::Status => {
+                let status = (self.office.status)();
+                self.item(&status).await
+            }
             Order::QueueList { filter, limit } => self.list(&filter, limit.unwrap_or(usize::MAX)).await,
             Order::QueueCount { filter } => match self.count(&filter).await {
                 Ok(count) => self.item(&count).await,

@@ -15,6 +15,7 @@ use posthouse_runtime::{block_on, clock};
 use super::*;
 use crate::error::{AdminError, Kind};
 use crate::queue::{Change, Changed, Desk, Filter, QueuedInfo};
+use crate::status::{MemoryStatus, QueueStatus, Status};
 
 fn context(data: &Path) -> posthouse_delivery::Context {
     posthouse_delivery::Context {
@@ -37,6 +38,21 @@ async fn accept(queue: &Queue, from: &str) -> LetterId {
     draft.commit(Letter { envelope, arrived: UnixMillis(clock::unix_millis()), origin: Origin::default() }).await.unwrap()
 }
 
+fn status() -> Status {
+    Status {
+        version: "0".to_owned(),
+        pid: 7,
+        hostname: "mail.example.test".to_owned(),
+        started: "2026-11-24T03:12:09.120Z".to_owned(),
+        uptime: 1,
+        refusing: None,
+        connections: Vec::new(),
+        queue: QueueStatus { letters: 0 },
+        memory: MemoryStatus { resident: None, max: 0 },
+        journal_lost: 0,
+    }
+}
+
 struct World {
     data: tempfile::TempDir,
     context: posthouse_delivery::Context,
@@ -50,7 +66,8 @@ impl World {
         let context = context(data.path());
         let (trigger, shutdown) = shutdown::channel();
         let listener = LocalListener::bind(&data.path().join(SOCKET)).unwrap();
-        let server = task::spawn("admin", serve(listener, Office { desk: Desk::new(context.clone()) }, shutdown));
+        let office = Office { desk: Desk::new(context.clone()), status: Arc::new(status) };
+        let server = task::spawn("admin", serve(listener, office, shutdown));
         Self { data, context, trigger, server }
     }
 
@@ -98,6 +115,7 @@ fn one_connection_asks_many_things_and_a_limit_says_that_there_is_more() {
         let error = client.one::<usize>(Order::QueueCount { filter: wrong }).await.unwrap_err();
         assert!(matches!(error, AdminError::Answered { kind: Kind::Invalid, .. }), "{error:?}");
         assert_eq!(client.one::<usize>(Order::QueueCount { filter: Filter::default() }).await.unwrap(), 3, "after an error");
+        assert_eq!(client.one::<Status>(Order::Status).await.unwrap(), status());
     })
     .unwrap();
 }

@@ -1,11 +1,11 @@
 //! May this sender begin a letter?
 
 use posthouse_directory::DirectoryError;
-use posthouse_mail::{Address, Priority, UnixMillis};
+use posthouse_mail::{Address, Priority, Status, UnixMillis};
 use posthouse_runtime::clock;
-use posthouse_smtp::server::{Answer, SenderQuestion, Verdict};
+use posthouse_smtp::server::{Answer, Reason, SenderQuestion, Verdict};
 
-use super::{no_directory, reject};
+use super::{no_directory, no_queue, reject};
 use crate::visit::{Begun, Visit};
 
 pub(crate) async fn sender(visit: &mut Visit<'_>, question: SenderQuestion) -> Answer {
@@ -34,7 +34,12 @@ async fn may_send(visit: &Visit<'_>, question: &SenderQuestion) -> Result<(), Ve
             }
         }
     }
-    Ok(())
+    // Before its first octet is sent, a letter that there is no room for is better refused (RFC 5321 §4.2.3: 452).
+    if visit.context.memory.is_reached() {
+        let words = "too much is under way here, try again later";
+        return Err(Verdict::Defer(Reason::new(452, Status::temporary(3, 1), words)));
+    }
+    visit.context.queue.check().map_err(|error| no_queue(&error))
 }
 
 /// RFC 6710 §8: who may have priority is for each server to say; the rest of the world has none.

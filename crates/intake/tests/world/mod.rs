@@ -80,6 +80,7 @@ impl World {
             journal: Journal::open(&path.join("journal.sqlite")).unwrap(),
             resolver: Arc::new(Zone::new()),
             tls: Some(ServerTls::from_ca(&ca, &["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap()),
+            memory: posthouse_runtime::memory::Ceiling::new(settings.memory_max.bytes()),
             gate: Gate::new(settings.connections_max, settings.connections_per_address_max),
             settings: Arc::new(settings),
         };

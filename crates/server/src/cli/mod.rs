@@ -21,6 +21,7 @@ mod queue;
 mod reference;
 mod send;
 mod serve;
+mod status;
 mod trace;
 mod try_it;
 
@@ -54,6 +55,7 @@ enum Command {
     Account(account::Args),
     Alias(alias::Args),
     Mail(mail::Args),
+    Status(status::Args),
     Queue(queue::Args),
     Trace(trace::Args),
     #[command(hide = true)]
@@ -71,6 +73,7 @@ impl Command {
             Self::Account(args) => account::run(args, printer),
             Self::Alias(args) => alias::run(args, printer),
             Self::Mail(args) => mail::run(args, printer),
+            Self::Status(args) => status::run(args, printer),
             Self::Queue(args) => queue::run(args, printer),
             Self::Trace(args) => trace::run(args, printer),
             Self::Reference(args) => reference::run(args, printer),

@@ -3,7 +3,7 @@
 mod change;
 mod filter;
 mod look;
-mod text;
+pub(super) mod text;
 
 use std::path::Path;
 
@@ -12,6 +12,8 @@ use posthouse_admin::socket::Client;
 use posthouse_admin::{AdminError, queue};
 
 use self::filter::FilterArgs;
+
+pub(super) use self::change::connect;
 use super::data::{DataArgs, failure};
 use super::{Exit, Failure, Printer};
 

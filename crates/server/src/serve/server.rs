@@ -14,6 +14,7 @@ use posthouse_mail::Domain;
 use posthouse_runtime::clock;
 use posthouse_runtime::gate::Gate;
 use posthouse_runtime::local::LocalListener;
+use posthouse_runtime::memory::Ceiling;
 use posthouse_runtime::service::HandedOver;
 use posthouse_runtime::shutdown::{self, Shutdown, Trigger};
 use posthouse_runtime::sync::{mpsc, watch};
@@ -23,6 +24,7 @@ use posthouse_runtime::workers::Workers;
 
 use super::listen::{self, Accepting, Contexts};
 use super::parts::{self, Parts};
+use super::reporter::Reporter;
 use crate::cli::{Exit, Failure};
 use crate::config::{Config, Kind};
 
@@ -55,7 +57,9 @@ impl Server {
         let count = if config.workers == 0 { task::processors() } else { config.workers };
         let workers = Workers::start(count).map_err(|error| Failure::new(Exit::Os, error))?;
         let (delivery, desk) = start_delivery(&config, &parts, shutdown.clone())?;
-        let admin = start_admin(&config, desk, shutdown.clone())?;
+        let reporter = Reporter::new(&config, &parts, current.clone());
+        let office = Office { desk, status: Arc::new(move || reporter.status()) };
+        let admin = start_admin(&config, office, shutdown.clone())?;
         let (open, connections) = mpsc::channel(1);
         listen::start(&workers, &bound, &Accepting { contexts: current, shutdown, open })?;
         let listening = listen::addresses(&bound);
@@ -153,6 +157,7 @@ fn contexts(
         resolver: Arc::clone(&parts.resolver),
         tls: Some(smtp_tls.clone()),
         gate,
+        memory: Ceiling::new(intake.memory_max.bytes()),
         settings: Arc::new(intake.clone()),
     };
     // The settings of POP3 hold no secret, so their texts tell whether they differ.
@@ -189,12 +194,12 @@ fn start_delivery(config: &Config, parts: &Parts, shutdown: Shutdown) -> Result<
 }
 
 /// Opens the admin socket. The spool is locked by now, so no other server has it.
-fn start_admin(config: &Config, desk: Desk, shutdown: Shutdown) -> Result<Task, Failure> {
+fn start_admin(config: &Config, office: Office, shutdown: Shutdown) -> Result<Task, Failure> {
     let path = config.data.join(socket::SOCKET);
     let listener = LocalListener::bind(&path).map_err(|error| {
         Failure::say(Exit::CannotCreate, format_args!("cannot make the admin socket {}: {error}", path.display()))
     })?;
-    Ok(task::spawn("admin", socket::serve(listener, Office { desk }, shutdown)))
+    Ok(task::spawn("admin", socket::serve(listener, office, shutdown)))
 }
 
 fn hostname(config: &Config) -> Result<Domain, Failure> {

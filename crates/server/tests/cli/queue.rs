@@ -90,6 +90,33 @@ fn nothing_is_changed_by_accident() {
 }
 
 #[test]
+fn a_status_says_how_near_the_limits_are_and_whether_mail_is_taken() {
+    let limits = "[intake]\nconnections-max = 7\nconnections-per-address-max = 3\n";
+    let site = Site::new(&["mx"], limits);
+    let dir = site.dir.path();
+    run(dir, &["status"]).fails(69, "the server is not running");
+    let server = site.start();
+    let _open = Smtp::open(server.address("mx")).unwrap();
+    let status = run(dir, &["status", "--json"]).json();
+    let smtp = &status["connections"][0];
+    assert_eq!((&smtp["open"], &smtp["max"], &smtp["per_address_max"]), (&1.into(), &7.into(), &3.into()), "{status}");
+    assert!(status["memory"]["resident"].as_u64().unwrap() > 1_000_000 && status["refusing"].is_null(), "{status}");
+    let said = run(dir, &["status"]).ok();
+    assert!(
+        said.starts_with("mail.example.test: taking mail\n") && said.contains("smtp connections: 1 of 7, 3 for one address"),
+        "{said}"
+    );
+    // The limit changes by a reload, and the status shows it.
+    site.configure(&["mx"], &limits.replace("= 7", "= 8").replace("[intake]", "[intake]\nmemory-max = \"1 MiB\""));
+    server.signal(rustix::process::Signal::HUP);
+    server.wait_for_log("was reloaded");
+    let refusing = run(dir, &["status"]);
+    assert_eq!(refusing.exit, 75, "{}", refusing.err);
+    assert!(refusing.out.contains("refusing mail: the limit of memory is reached"), "{}", refusing.out);
+    assert!(Smtp::open(server.address("mx")).is_err());
+}
+
+#[test]
 fn of_a_server_that_was_killed_the_queue_is_read_and_not_changed() {
     let site = Site::new(&["mx"], HELD);
     let dir = site.dir.path();

@@ -84,7 +84,7 @@ pub(super) async fn run(data: &Path, which: WhichArgs, change: Change, printer: 
 }
 
 /// The running server.
-pub(super) async fn connect(data: &Path) -> Result<Client, Failure> {
+pub(in crate::cli) async fn connect(data: &Path) -> Result<Client, Failure> {
     if !data.is_dir() {
         return Err(failure(AdminError::NoData(data.to_owned())));
     }

@@ -1,0 +1,57 @@
+//! How a running server is: what it takes, what it holds, and its limits.
+
+use serde::{Deserialize, Serialize};
+
+/// A running server at this moment. A limit of 0 is none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The version of Posthouse.
+    pub version: String,
+    /// The process.
+    pub pid: u32,
+    /// The server's own name.
+    pub hostname: String,
+    /// When it was started, RFC 3339.
+    pub started: String,
+    /// Seconds since then.
+    pub uptime: u64,
+    /// Why no mail is taken now; `None`: it is.
+    pub refusing: Option<String>,
+    /// Connections by protocol.
+    pub connections: Vec<ConnectionsStatus>,
+    /// Undelivered mail.
+    pub queue: QueueStatus,
+    /// The memory of the process.
+    pub memory: MemoryStatus,
+    /// Journal entries that were lost because more came than could be written.
+    pub journal_lost: u64,
+}
+
+/// The connections of one protocol.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConnectionsStatus {
+    /// `smtp` or `pop3`.
+    pub protocol: String,
+    /// Open now.
+    pub open: usize,
+    /// At most.
+    pub max: usize,
+    /// At most from one address.
+    pub per_address_max: usize,
+}
+
+/// Undelivered mail.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueueStatus {
+    /// Letters.
+    pub letters: usize,
+}
+
+/// Memory in octets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryStatus {
+    /// What is resident, where the kernel says.
+    pub resident: Option<u64>,
+    /// Above it nothing new is begun.
+    pub max: u64,
+}

@@ -1,0 +1,56 @@
+//! `posthouse status`.
+
+use posthouse_admin::Status;
+use posthouse_admin::socket::Order;
+use posthouse_runtime::log::one_line;
+
+use super::data::{DataArgs, failure};
+use super::queue::{connect, text};
+use super::{Exit, Failure, Printer};
+
+/// How the running server is: what it takes, what it holds, and how near it is to its limits.
+///
+/// Exit code 69 when it is not running, 75 when it runs and takes no mail.
+#[derive(clap::Args, Debug)]
+#[command(
+    after_help = "Examples:\n  posthouse status\n  posthouse status --json\n  posthouse status >/dev/null || logger -p mail.crit 'no mail is taken'"
+)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    data: DataArgs,
+}
+
+pub(crate) fn run(args: Args, printer: &Printer) -> Result<(), Failure> {
+    let data = args.data.directory()?;
+    let asked = posthouse_runtime::block_on(async { connect(&data).await?.one(Order::Status).await.map_err(failure) });
+    let status: Status = asked.map_err(|error| Failure::new(Exit::Os, error))??;
+    for line in lines(&status, printer) {
+        printer.line(line)?;
+    }
+    printer.json(&status)?;
+    if status.refusing.is_some() { Err(Failure::silent(Exit::TempFail)) } else { Ok(()) }
+}
+
+fn lines(status: &Status, printer: &Printer) -> Vec<String> {
+    let mail = match &status.refusing {
+        None => printer.green("taking mail"),
+        Some(why) => printer.red(&format!("refusing mail: {}", one_line(why))),
+    };
+    let Status { hostname, version, pid, .. } = status;
+    let mut lines = vec![format!("{hostname}: {mail}")];
+    lines.push(format!("  posthouse {version}, process {pid}, up {}", text::age(status.uptime)));
+    for of in &status.connections {
+        lines.push(format!("  {} connections: {} of {}, {} for one address", of.protocol, of.open, of.max, of.per_address_max));
+    }
+    lines.push(format!("  queue: {} letters", status.queue.letters));
+    let resident = status.memory.resident.map_or_else(|| "unknown".to_owned(), text::size);
+    lines.push(format!("  memory: {resident} of {}", limit(status.memory.max)));
+    if status.journal_lost > 0 {
+        lines.push(printer.red(&format!("  journal: {} entries were lost", status.journal_lost)));
+    }
+    lines
+}
+
+fn limit(max: u64) -> String {
+    if max == 0 { "any".to_owned() } else { text::size(max) }
+}
