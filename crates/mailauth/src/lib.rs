@@ -6,7 +6,17 @@
 //!
 //! DNS trouble is a `temperror` and never a failure; what is wrong for good with a record is a `permerror` and never a pass.
 
+pub mod arc;
+mod crypto;
+pub mod dkim;
+pub mod dmarc;
+mod examine;
+pub mod iprev;
 mod lookup;
+mod results;
 pub mod spf;
+mod tags;
 
+pub use examine::{Examination, Verdicts};
 pub use lookup::{Looked, Lookups};
+pub use results::{authentication_results, is_from};
