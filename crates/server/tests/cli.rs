@@ -22,6 +22,8 @@ mod manual;
 mod queue;
 #[path = "cli/send.rs"]
 mod send;
+#[path = "cli/verify.rs"]
+mod verify;
 
 use std::path::Path;
 use std::process::{Command, Output};

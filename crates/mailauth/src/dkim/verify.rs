@@ -38,7 +38,10 @@ struct Candidate {
 
 /// Key records, found or not.
 #[derive(Debug, Clone, Default)]
-pub struct Keys(Vec<(Name, Result<Vec<Vec<u8>>, DnsError>, Vec<Looked>)>);
+pub struct Keys(Vec<(Name, Texts, Vec<Looked>)>);
+
+/// The texts at the name of a key.
+pub(crate) type Texts = Result<Vec<Vec<u8>>, DnsError>;
 
 impl Verification {
     /// Reads the signatures of a header. `now` is in seconds since 1970.
@@ -183,7 +186,7 @@ impl Keys {
         Self(found)
     }
 
-    pub(crate) fn find(&self, name: &Name) -> (Result<Vec<Vec<u8>>, DnsError>, Vec<Looked>) {
+    pub(crate) fn find(&self, name: &Name) -> (Texts, Vec<Looked>) {
         let found = self.0.iter().find(|(other, _, _)| other == name);
         // Not asked for, or not answered before the caller's deadline.
         let open = || (Err(DnsError::Temporary("the key was not found in time".to_owned())), Vec::new());

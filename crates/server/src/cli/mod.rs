@@ -24,6 +24,7 @@ mod serve;
 mod status;
 mod trace;
 mod try_it;
+mod verify;
 
 pub(crate) use exit::{Exit, Failure};
 pub(crate) use print::Printer;
@@ -58,6 +59,7 @@ enum Command {
     Status(status::Args),
     Queue(queue::Args),
     Trace(trace::Args),
+    Verify(verify::Args),
     #[command(hide = true)]
     Reference(reference::Args),
 }
@@ -76,6 +78,7 @@ impl Command {
             Self::Status(args) => status::run(args, printer),
             Self::Queue(args) => queue::run(args, printer),
             Self::Trace(args) => trace::run(args, printer),
+            Self::Verify(args) => verify::run(args, printer),
             Self::Reference(args) => reference::run(args, printer),
         }
     }
