@@ -1,19 +1,26 @@
 //! Tells a sender what became of the letter (RFC 3464), by a letter of our own.
 //!
-//! A letter with the empty reverse-path is never answered (RFC 5321 §6.1): that is written into the journal instead.
+//! A letter with the empty reverse-path is never answered (RFC 5321 §6.1): the postmaster is told instead, within a limit.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use posthouse_journal::Event;
 use posthouse_mail::dsn::{Action, RETURNED_HEADER_BYTES_MAX, Report, ReportedRecipient, Returned};
 use posthouse_mail::header::end_of_header;
-use posthouse_mail::{BodyKind, Envelope, Recipient, Reply, Ret, ReversePath, UnixMillis};
-use posthouse_queue::{Letter, Origin, QueueError};
+use posthouse_mail::{Address, BodyKind, Envelope, Recipient, Reply, Ret, ReversePath, UnixMillis};
+use posthouse_queue::{Lease, Letter, Origin, QueueError};
 use posthouse_runtime::stream::ByteSource as _;
 
 use crate::context::Context;
 use crate::derive;
-use crate::parcel::Parcel;
 
+/// The origin of a report to the postmaster.
+const DOUBLE_BOUNCE: &str = "double-bounce";
+const HOUR: Duration = Duration::from_hours(1);
+/// So many reports on letters without a sender reach the postmaster in an hour.
+const DOUBLE_BOUNCES_PER_HOUR_MAX: u32 = 20;
 /// A letter up to this size goes back whole, unless only its header was asked for.
 const RETURNED_BYTES_MAX: u64 = 64 * 1024;
 
@@ -31,43 +38,95 @@ pub(crate) struct Told {
 }
 
 /// Queues one report for all of these. When it returns, the report is durable, or there is nobody to tell.
-pub(crate) async fn send(context: &Context, parcel: &Parcel, told: &[Told], now: UnixMillis) -> Result<(), QueueError> {
-    let Some(sender) = parcel.letter().envelope.reverse_path.address() else {
-        for one in told.iter().filter(|one| one.action == Action::Failed) {
-            let why = format!("it cannot be returned, for it has no sender: {}", one.reply);
-            tracing::warn!(letter = %parcel.id(), %why, "a letter is discarded");
-            context.note(parcel.id(), Event::Discarded { to: parcel.address(one.index), why });
-        }
-        return Ok(());
+pub(crate) async fn send(context: &Context, lease: &Lease, told: &[Told], now: UnixMillis) -> Result<(), QueueError> {
+    let letter = lease.letter();
+    let (to, is_double) = match letter.envelope.reverse_path.address() {
+        Some(sender) => (sender.clone(), false),
+        None => match postmaster(context, lease, told, now).await {
+            Some(postmaster) => (postmaster, true),
+            None => return Ok(()),
+        },
     };
+    let until = letter.arrived.plus(context.schedule.expire.0);
     let cause = told.iter().map(|one| format!(" {}:{}", one.index, one.action.as_str())).collect::<String>();
-    let id = derive::id(parcel.id(), &format!("report{cause}"));
+    let id = derive::id(lease.id(), &format!("report{cause}"));
     let report = Report {
         reporter: context.hostname.clone(),
-        to: sender.clone(),
+        to: to.clone(),
         id,
         at: now,
-        letter: parcel.id(),
-        arrived: parcel.letter().arrived,
-        envid: parcel.letter().envelope.envid.clone(),
-        recipients: told.iter().filter_map(|one| reported(parcel, one, now)).collect(),
-        returned: returned(parcel, told).await,
+        letter: lease.id(),
+        arrived: lease.letter().arrived,
+        envid: lease.letter().envelope.envid.clone(),
+        recipients: told.iter().filter_map(|one| reported(lease, one, now, until)).collect(),
+        returned: returned(lease, told).await,
     };
-    let mut envelope = Envelope::new(ReversePath::NULL, vec![Recipient::from(sender.clone())]);
+    let mut envelope = Envelope::new(ReversePath::NULL, vec![Recipient::from(to)]);
     envelope.smtputf8 = report.needs_smtputf8();
     envelope.body = if report.is_eight_bit() { BodyKind::EightBitMime } else { BodyKind::SevenBit };
     let mut draft = context.queue.begin_as(id)?;
     draft.write(Bytes::from(report.to_message())).await?;
-    let origin = Origin { peer: None, helo: None, account: None, listener: "report".to_owned() };
+    let listener = if is_double { DOUBLE_BOUNCE } else { "report" };
+    let origin = Origin { peer: None, helo: None, account: None, listener: listener.to_owned() };
     draft.commit(Letter { envelope, arrived: now, origin }).await?;
-    for one in told {
-        context.note(parcel.id(), Event::Bounced { to: parcel.address(one.index), bounce: id });
+    // RFC 3464 §2.3.3: a delay is no end; the attempt's own line says when it is tried again.
+    for one in told.iter().filter(|one| one.action != Action::Delayed) {
+        context.note(lease.id(), Event::Bounced { to: address(lease, one.index), bounce: id });
     }
     Ok(())
 }
 
-fn reported(parcel: &Parcel, told: &Told, now: UnixMillis) -> Option<ReportedRecipient> {
-    let state = parcel.recipients().get(told.index)?;
+/// Who hears of a letter that has no sender and cannot be delivered: our postmaster (RFC 3464 §2, "double bounce"), unless it is such a
+/// report itself, or there were many of them lately. Those are written into the journal alone.
+async fn postmaster(context: &Context, lease: &Lease, told: &[Told], now: UnixMillis) -> Option<Address> {
+    let failed: Vec<&Told> = told.iter().filter(|one| one.action == Action::Failed).collect();
+    if failed.is_empty() {
+        return None;
+    }
+    let is_report = lease.letter().origin.listener == DOUBLE_BOUNCE;
+    let (postmaster, why) = if is_report {
+        (None, "it is a report to the postmaster itself")
+    } else if !context.double_bounces.may_send(now) {
+        (None, "the postmaster has had enough of these for now")
+    } else {
+        let postmaster = context.directory.postmaster().await.unwrap_or_else(|error| {
+            tracing::error!(%error, "the directory cannot say who the postmaster is");
+            None
+        });
+        (postmaster, "there is no postmaster")
+    };
+    if postmaster.is_none() {
+        for one in failed {
+            let why = format!("it cannot be returned, for it has no sender, and {why}: {}", one.reply);
+            tracing::warn!(letter = %lease.id(), %why, "a letter is discarded");
+            context.note(lease.id(), Event::Discarded { to: address(lease, one.index), why });
+        }
+    }
+    postmaster
+}
+
+/// How many reports on letters without a sender the postmaster gets. Clones share the count.
+#[derive(Debug, Clone, Default)]
+pub struct DoubleBounces(Arc<Mutex<(UnixMillis, u32)>>);
+
+impl DoubleBounces {
+    /// Takes one of the hour's, if any is left.
+    fn may_send(&self, now: UnixMillis) -> bool {
+        let mut count = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (since, sent) = *count;
+        let (since, sent) = if now.since(since) >= HOUR { (now, 0) } else { (since, sent) };
+        *count = (since, sent.saturating_add(1));
+        sent < DOUBLE_BOUNCES_PER_HOUR_MAX
+    }
+}
+
+/// The recipient's address as text; empty when there is no such recipient.
+pub(crate) fn address(lease: &Lease, index: usize) -> String {
+    lease.recipients().get(index).map(|state| state.recipient.address.to_string()).unwrap_or_default()
+}
+
+fn reported(lease: &Lease, told: &Told, now: UnixMillis, until: UnixMillis) -> Option<ReportedRecipient> {
+    let state = lease.recipients().get(told.index)?;
     Some(ReportedRecipient {
         address: state.recipient.address.clone(),
         original: state.recipient.orcpt.clone(),
@@ -75,18 +134,18 @@ fn reported(parcel: &Parcel, told: &Told, now: UnixMillis) -> Option<ReportedRec
         reply: told.reply.clone(),
         remote: told.remote.clone(),
         last_attempt: now,
-        retry_until: None,
+        retry_until: (told.action == Action::Delayed).then_some(until),
     })
 }
 
 /// The letter, or its header: for good news, for large letters, and when no more was asked for (RFC 3461 §4.3).
-async fn returned(parcel: &Parcel, told: &[Told]) -> Returned {
+async fn returned(lease: &Lease, told: &[Told]) -> Returned {
     let failed = told.iter().any(|one| one.action == Action::Failed);
-    let envelope = &parcel.letter().envelope;
+    let envelope = &lease.letter().envelope;
     // A binary letter cannot stand inside one that has lines (RFC 3030 §3).
     let lines = envelope.body != BodyKind::BinaryMime;
-    let whole = failed && lines && parcel.size() <= RETURNED_BYTES_MAX && envelope.ret != Some(Ret::Headers);
-    let mut body = parcel.body().await;
+    let whole = failed && lines && lease.size() <= RETURNED_BYTES_MAX && envelope.ret != Some(Ret::Headers);
+    let mut body = lease.body();
     let mut bytes = Vec::new();
     loop {
         match body.next().await {
@@ -94,7 +153,7 @@ async fn returned(parcel: &Parcel, told: &[Told]) -> Returned {
             Ok(None) => break,
             Err(error) => {
                 // The sender is told all the same; what is damaged is not returned as if it were whole.
-                tracing::error!(letter = %parcel.id(), %error, "a letter cannot be read for its report");
+                tracing::error!(letter = %lease.id(), %error, "a letter cannot be read for its report");
                 return Returned::Header(Vec::new());
             }
         }

@@ -10,6 +10,7 @@ use posthouse_mailbox::Mailboxes;
 use posthouse_queue::Queue;
 use posthouse_runtime::clock;
 
+use crate::bounce::DoubleBounces;
 use crate::settings::Settings;
 
 /// The state that all couriers share.
@@ -31,6 +32,8 @@ pub struct Context {
     pub resolver: Resolver,
     /// What the operator set.
     pub settings: Arc<Settings>,
+    /// Keeps the postmaster from being flooded.
+    pub double_bounces: DoubleBounces,
 }
 
 impl Context {

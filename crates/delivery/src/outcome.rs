@@ -29,6 +29,16 @@ pub(crate) enum AttemptResult {
     Deferred(Reply),
 }
 
+impl AttemptResult {
+    /// The refusal, if it is one.
+    pub(crate) fn reply(&self) -> Option<&Reply> {
+        match self {
+            Self::Delivered(_) => None,
+            Self::Failed(reply) | Self::Deferred(reply) => Some(reply),
+        }
+    }
+}
+
 /// The host that was spoken to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Hop {
@@ -42,6 +52,8 @@ pub(crate) struct Hop {
     pub(crate) takes_dsn: bool,
     /// The reply is its own; else the words are ours.
     pub(crate) speaks: bool,
+    /// It asks for fewer letters: the site is slowed, and the letter is tried soon after.
+    pub(crate) throttles: bool,
 }
 
 /// What one recipient's result at one host leads to.
@@ -77,6 +89,34 @@ pub(crate) fn refused(reply: Reply) -> AttemptResult {
 /// A temporary trouble of the way there: no answer, no connection (RFC 3463 §3.5, X.4.x).
 pub(crate) fn unreachable(detail: u16, text: &str) -> Reply {
     Reply::new(451, Status::temporary(4, detail), text)
+}
+
+/// Whether a reply asks for fewer letters or connections, whatever the letter: then the whole site is slowed.
+///
+/// There is no status for it (X.7.x and X.3.2 come nearest, RFC 3463 §3.8, §3.4), so the words count as well; large providers use these.
+pub(crate) fn throttles(reply: &Reply) -> bool {
+    const WORDS: [&str; 12] = [
+        "rate limit",
+        "rate-limit",
+        "ratelimit",
+        "rate of",
+        "too many",
+        "too fast",
+        "throttl",
+        "slow down",
+        "unusual rate",
+        "limit exceeded",
+        "exceeded the",
+        "temporarily deferred",
+    ];
+    if !reply.is_temporary() {
+        return false;
+    }
+    // RFC 5321 §3.8: 421 is about the connection, never about the letter.
+    let text = reply.text().to_ascii_lowercase();
+    // A recipient's own limit (4.2.x: mailbox full, too much for one user) slows nobody else.
+    let is_of_mailbox = reply.status().is_some_and(|status| status.subject == 2);
+    reply.code() == 421 || (!is_of_mailbox && WORDS.iter().any(|word| text.contains(word)))
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@ use posthouse_queue::{Lease, QueueError, RecipientEnd};
 
 use crate::bounce::{self, Told};
 use crate::context::{Context, now};
-use crate::parcel::Parcel;
 
 /// Ends a leased letter for everybody who still waits. With `report` its sender is told, as of a failure, unless a recipient's NOTIFY says
 /// never (RFC 3461 §4.1); the report is durable first.
@@ -14,8 +13,7 @@ use crate::parcel::Parcel;
 /// # Errors
 /// [`QueueError`]: nothing was removed. The report may be there already; doing it again makes no second one.
 pub async fn remove(context: &Context, lease: Lease, report: bool) -> Result<(), QueueError> {
-    let parcel = Parcel::new(lease);
-    let waiting = parcel.recipients().iter().enumerate().filter(|(_, state)| state.is_pending());
+    let waiting = lease.recipients().iter().enumerate().filter(|(_, state)| state.is_pending());
     let waiting: Vec<_> = waiting.map(|(index, state)| (index, state.recipient.notify)).collect();
     if report {
         // RFC 3463 §3.1: X.0.0, for nothing is wrong with the address, the way or the letter.
@@ -24,8 +22,8 @@ pub async fn remove(context: &Context, lease: Lease, report: bool) -> Result<(),
         let told: Vec<_> =
             wanted.map(|(index, _)| Told { index: *index, action: Action::Failed, reply: reply.clone(), remote: None }).collect();
         if !told.is_empty() {
-            bounce::send(context, &parcel, &told, now()).await?;
+            bounce::send(context, &lease, &told, now()).await?;
         }
     }
-    parcel.finish(waiting.into_iter().map(|(index, _)| (index, RecipientEnd::Removed)).collect()).await
+    lease.finish(waiting.into_iter().map(|(index, _)| (index, RecipientEnd::Removed)).collect()).await
 }

@@ -23,8 +23,15 @@ pub struct Settings {
     pub tls: TlsPolicy,
     /// Deliveries under way at a time, in all. 0 holds everything: letters are taken and stay queued.
     pub concurrency_max: usize,
-    /// Connections open to one destination at a time.
+    /// Letters under way to one destination (one mail host, whatever domains it serves) at a time. The number grows up to this while the
+    /// destination answers, and shrinks when it asks for less or cannot be reached.
     pub concurrency_per_destination_max: usize,
+    /// And at first, before anything is known of it.
+    pub concurrency_per_destination_first: usize,
+    /// Letters a minute to one destination; without it there is no such limit.
+    pub letters_per_minute_per_destination: Option<u32>,
+    /// Limits of single destinations.
+    pub destination: Vec<DestinationSettings>,
     /// MX hosts tried in one attempt.
     pub hosts_max: usize,
     /// Addresses tried of each of these hosts.
@@ -37,6 +44,24 @@ pub struct Settings {
     pub letters_per_connection_max: u32,
     /// How long deliveries under way may take to finish when the server stops.
     pub stop_timeout: Period,
+}
+
+/// What holds for one destination in place of the general limits.
+#[derive(Deserialize, JsonSchema, Debug, Clone)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct DestinationSettings {
+    /// A domain, or the name of a mail host that serves many.
+    pub name: String,
+    /// Letters under way to it at a time.
+    pub concurrency_max: Option<usize>,
+    /// Letters a minute.
+    pub letters_per_minute: Option<u32>,
+}
+
+impl DestinationSettings {
+    pub(crate) fn is_for(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name)
+    }
 }
 
 /// Whether TLS is asked of an MX host. Its certificate is not verified: MX records alone do not say which name to expect (RFC 7435).
@@ -60,6 +85,9 @@ impl Default for Settings {
             tls: TlsPolicy::default(),
             concurrency_max: 100,
             concurrency_per_destination_max: 20,
+            concurrency_per_destination_first: 5,
+            letters_per_minute_per_destination: None,
+            destination: Vec::new(),
             hosts_max: 5,
             addresses_max: 6,
             connect_timeout: Period(Duration::from_secs(30)),

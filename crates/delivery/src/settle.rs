@@ -3,17 +3,21 @@
 //! The order is the guarantee. A report is durable before the recipients it speaks of are ended: a crash between the two makes
 //! the same report again under the same id, which the queue takes once. If the report cannot be stored, its recipients stay.
 
+use std::time::Duration;
+
 use posthouse_journal::{Event, Outcome};
 use posthouse_mail::dsn::Action;
-use posthouse_mail::{Reply, Status, UnixMillis};
+use posthouse_mail::{ByMode, Reply, Status, UnixMillis};
 use posthouse_queue::schedule::{self, Next};
-use posthouse_queue::{RecipientEnd, RecipientState};
+use posthouse_queue::{Lease, RecipientEnd, RecipientState};
 use posthouse_runtime::random;
 
 use crate::bounce::{self, Told};
 use crate::context::Context;
-use crate::outcome::{Attempt, AttemptResult};
-use crate::parcel::Parcel;
+use crate::outcome::{Attempt, AttemptResult, Hop};
+
+/// When a letter is tried again whose site asked for fewer.
+const AFTER_THROTTLE: Duration = Duration::from_secs(60);
 
 /// What has come of a round so far.
 pub(crate) struct Settlement<'a> {
@@ -42,11 +46,11 @@ impl<'a> Settlement<'a> {
     }
 
     /// Takes what attempts came to and writes it into the journal.
-    pub(crate) fn add(&mut self, parcel: &Parcel, attempts: Vec<Attempt>) {
+    pub(crate) fn add(&mut self, lease: &Lease, attempts: Vec<Attempt>) {
         for attempt in attempts {
             let index = attempt.index;
-            let Some(state) = parcel.recipients().get(index) else { continue };
-            let (told, end) = self.one(parcel, state, attempt);
+            let Some(state) = lease.recipients().get(index) else { continue };
+            let (told, end) = self.one(lease, state, attempt);
             match told {
                 Some(told) => self.held.push((told, end)),
                 None => self.free.push((index, end)),
@@ -54,36 +58,25 @@ impl<'a> Settlement<'a> {
         }
     }
 
-    /// Stores what needs no report. What cannot be stored now is kept for the end.
-    pub(crate) async fn record(&mut self, parcel: &Parcel) {
-        if self.free.is_empty() {
-            return;
-        }
-        match parcel.record(self.free.clone()).await {
-            Ok(()) => self.free.clear(),
-            Err(error) => tracing::error!(letter = %parcel.id(), %error, "what became of a letter cannot be stored yet"),
-        }
-    }
-
     /// Reports, stores the rest, and gives the letter back or ends it.
-    pub(crate) async fn finish(mut self, parcel: Parcel) {
+    pub(crate) async fn finish(mut self, lease: Lease) {
         // In the order of the letter, so that the same failures make the same report.
         self.held.sort_by_key(|(told, _)| told.index);
         let (told, ends): (Vec<Told>, Vec<RecipientEnd>) = self.held.into_iter().unzip();
-        let reported = if told.is_empty() { Ok(()) } else { bounce::send(self.context, &parcel, &told, self.now).await };
+        let reported = if told.is_empty() { Ok(()) } else { bounce::send(self.context, &lease, &told, self.now).await };
         match reported {
             Ok(()) => self.free.extend(told.iter().map(|told| told.index).zip(ends)),
             Err(error) => {
-                tracing::error!(letter = %parcel.id(), %error, "a report cannot be stored; its recipients wait and are tried again");
+                tracing::error!(letter = %lease.id(), %error, "a report cannot be stored; its recipients wait and are tried again");
             }
         }
-        let id = parcel.id();
-        if let Err(error) = parcel.finish(self.free).await {
+        let id = lease.id();
+        if let Err(error) = lease.finish(self.free).await {
             tracing::error!(letter = %id, %error, "what became of a letter cannot be stored; it may be delivered again");
         }
     }
 
-    fn one(&self, parcel: &Parcel, state: &RecipientState, attempt: Attempt) -> (Option<Told>, RecipientEnd) {
+    fn one(&self, lease: &Lease, state: &RecipientState, attempt: Attempt) -> (Option<Told>, RecipientEnd) {
         let Attempt { index, result, hop } = attempt;
         let is_theirs = hop.speaks;
         let End { end, outcome, action, reply, is_theirs } = match result {
@@ -95,42 +88,69 @@ impl<'a> Settlement<'a> {
             AttemptResult::Failed(reply) => {
                 End { end: RecipientEnd::Failed, outcome: Outcome::Failed, action: Action::Failed, reply, is_theirs }
             }
-            AttemptResult::Deferred(reply) => self.deferred(parcel, state, reply, is_theirs, hop.host.as_deref()),
+            AttemptResult::Deferred(reply) => self.deferred(lease, state, reply, &hop),
         };
         // A letter in a mailbox of ours has its own line already.
         if !matches!((outcome, hop.address), (Outcome::Delivered, None)) {
             let (to, next) = (state.recipient.address.to_string(), retry_at(&end));
             let (host, tls, reply) = (hop.host.clone(), hop.tls.clone(), reply.to_string());
             let event = Event::Attempt { to, host, address: hop.address, tls, reply, outcome, next };
-            self.context.note(parcel.id(), event);
+            self.context.note(lease.id(), event);
         }
         let wanted = match outcome {
             Outcome::Delivered => state.recipient.notify.is_some_and(|notify| notify.success) && !hop.takes_dsn,
             Outcome::Failed => state.recipient.notify.is_none_or(|notify| notify.failure),
-            Outcome::Deferred => false,
+            Outcome::Deferred => self.is_newly_late(lease, state, &end),
         };
         let remote = hop.host.filter(|_| is_theirs);
         (wanted.then_some(Told { index, action, reply, remote }), end)
     }
 
-    fn deferred(&self, parcel: &Parcel, state: &RecipientState, reply: Reply, is_theirs: bool, host: Option<&str>) -> End {
+    fn deferred(&self, lease: &Lease, state: &RecipientState, reply: Reply, hop: &Hop) -> End {
         let attempts = state.attempts.saturating_add(1);
-        let arrived = parcel.letter().arrived;
+        let arrived = lease.letter().arrived;
+        let by = lease.letter().envelope.deliver_by;
+        if by.is_some_and(|by| by.mode == ByMode::Return && by.at <= self.now) {
+            let text = format!("it could not be delivered in the time its sender set; the last answer was: {reply}");
+            return End::expired(&text);
+        }
         match schedule::next_attempt(&self.context.schedule, arrived, attempts, self.now, random::u64()) {
             Next::Retry { at } => {
-                let end = RecipientEnd::Retry { at, last: reply.clone() };
-                End { end, outcome: Outcome::Deferred, action: Action::Delayed, reply, is_theirs }
+                // The site is slowed as a whole; the letter waits in its line and not for a time of its own.
+                let at = if hop.throttles { at.min(self.now.plus(random::jitter(AFTER_THROTTLE, 0.5))) } else { at };
+                // RFC 2852 §4.1.4: what follows the deadline follows at the deadline.
+                let at = by.filter(|by| by.at > self.now).map_or(at, |by| at.min(by.at));
+                let end = RecipientEnd::Retry { at, last: reply.clone(), warned: self.is_late(lease) };
+                End { end, outcome: Outcome::Deferred, action: Action::Delayed, reply, is_theirs: hop.speaks }
             }
-            // RFC 3463 §3.5: X.4.7, delivery time expired. The last reply is what the sender needs to know.
             Next::Expired => {
                 let days = self.now.since(arrived).as_secs() / 86_400;
-                let who = host.map(|host| format!(" of {host}")).unwrap_or_default();
-                let text = format!("it was tried {attempts} times in {days} days; the last answer{who} was: {reply}");
-                let reply = Reply::new(554, Status::permanent(4, 7), &text);
-                let end = RecipientEnd::Failed;
-                End { end, outcome: Outcome::Failed, action: Action::Failed, reply, is_theirs: false }
+                let who = hop.host.as_deref().map(|host| format!(" of {host}")).unwrap_or_default();
+                End::expired(&format!("it was tried {attempts} times in {days} days; the last answer{who} was: {reply}"))
             }
         }
+    }
+
+    /// Whether the letter has waited so long that its sender should know.
+    fn is_late(&self, lease: &Lease) -> bool {
+        let warning = self.context.schedule.delay_warning.0;
+        let by = lease.letter().envelope.deliver_by;
+        (!warning.is_zero() && lease.letter().arrived.plus(warning) <= self.now) || by.is_some_and(|by| by.at <= self.now)
+    }
+
+    /// Whether its sender is told now, once (RFC 3461 §4.1: unless NOTIFY leaves DELAY out).
+    fn is_newly_late(&self, lease: &Lease, state: &RecipientState, end: &RecipientEnd) -> bool {
+        let is_late = matches!(end, RecipientEnd::Retry { warned: true, .. });
+        let is_wanted = state.recipient.notify.is_none_or(|notify| notify.delay);
+        is_late && !state.warned && is_wanted && !lease.letter().envelope.reverse_path.is_null()
+    }
+}
+
+impl End {
+    /// RFC 3463 §3.5: X.4.7, delivery time expired. The last reply is what the sender needs to know.
+    fn expired(text: &str) -> Self {
+        let reply = Reply::new(554, Status::permanent(4, 7), text);
+        Self { end: RecipientEnd::Failed, outcome: Outcome::Failed, action: Action::Failed, reply, is_theirs: false }
     }
 }
 

@@ -1,11 +1,11 @@
 //! Which recipient goes where: into a mailbox of ours, to another host, or nowhere.
 
 use posthouse_directory::{AccountId, DirectoryError, Route};
-use posthouse_mail::{Address, Reply, Status, UnixMillis};
+use posthouse_mail::{Address, ByMode, Reply, Status, UnixMillis};
+use posthouse_queue::{Lease, RecipientState};
 
 use crate::context::Context;
 use crate::outcome::{Attempt, AttemptResult, Hop};
-use crate::parcel::Parcel;
 use crate::way::{Destination, Way};
 
 /// The recipients that are due, by where they go.
@@ -15,45 +15,68 @@ pub(crate) struct Sorted {
     pub(crate) local: Vec<(usize, AccountId)>,
     /// Aliases by now, with what they lead to.
     pub(crate) aliases: Vec<(usize, Vec<Address>)>,
-    /// To other hosts; recipients with the same destination travel together.
-    pub(crate) remote: Vec<(Destination, Vec<usize>)>,
+    /// To another host.
+    pub(crate) remote: Option<(Destination, Vec<usize>)>,
     /// Nowhere: it is clear already.
     pub(crate) over: Vec<Attempt>,
 }
 
+/// The lease's recipients that are due at `now`.
+pub(crate) fn waiting(lease: &Lease, now: UnixMillis) -> impl Iterator<Item = (usize, &RecipientState)> {
+    lease.recipients().iter().enumerate().filter(move |(index, state)| lease.is_mine(*index) && state.is_due(now))
+}
+
 /// Sorts the recipients that are due.
-pub(crate) async fn sort(context: &Context, way: &Way, parcel: &Parcel, now: UnixMillis) -> Sorted {
+pub(crate) async fn sort(context: &Context, way: &Way, lease: &Lease, now: UnixMillis) -> Sorted {
     let mut sorted = Sorted::default();
-    for (index, state) in parcel.recipients().iter().enumerate().filter(|(_, state)| state.is_due(now)) {
+    let is_too_late = lease.letter().envelope.deliver_by.is_some_and(|by| by.mode == ByMode::Return && by.at <= now);
+    for (index, state) in waiting(lease, now) {
         let address = &state.recipient.address;
+        if is_too_late {
+            // RFC 2852 §4.1.4: it goes back. RFC 3463 §3.5: X.4.7, delivery time expired.
+            let reply = Reply::new(554, Status::permanent(4, 7), "it could not be delivered in the time its sender set");
+            sorted.over.push(over(index, AttemptResult::Failed(reply)));
+            continue;
+        }
+        if lease.via().is_some() {
+            // An operator's word comes before ours.
+            to(&mut sorted, way.destination(lease, address.domain()), index);
+            continue;
+        }
         match context.directory.route(address).await {
             Ok(Route::Account { account, .. }) => sorted.local.push((index, account)),
             Ok(Route::Elsewhere) => {
-                let destination = way.destination(address.domain());
-                match sorted.remote.iter_mut().find(|(known, _)| *known == destination) {
-                    Some((_, indexes)) => indexes.push(index),
-                    None => sorted.remote.push((destination, vec![index])),
-                }
+                to(&mut sorted, way.destination(lease, address.domain()), index);
             }
             // Made an alias since the letter was accepted.
             Ok(Route::Alias(_)) => match context.directory.expand(address).await {
                 Ok(targets) if !targets.is_empty() => sorted.aliases.push((index, targets)),
                 Ok(_nobody) => sorted.over.push(over(index, unknown(address))),
-                Err(error) => sorted.over.push(over(index, unreadable(parcel, address, &error))),
+                Err(error) => sorted.over.push(over(index, unreadable(lease, address, &error))),
             },
             Ok(Route::Unknown) => sorted.over.push(over(index, unknown(address))),
-            Err(error) => sorted.over.push(over(index, unreadable(parcel, address, &error))),
+            Err(error) => sorted.over.push(over(index, unreadable(lease, address, &error))),
         }
     }
     sorted
+}
+
+/// Has a recipient travel to another host. All of a lease go to the same one; should a domain have stopped being ours this moment,
+/// the others are tried next.
+fn to(sorted: &mut Sorted, destination: Destination, index: usize) {
+    match &mut sorted.remote {
+        None => sorted.remote = Some((destination, vec![index])),
+        Some((known, indexes)) if *known == destination => indexes.push(index),
+        Some(_) => {}
+    }
 }
 
 fn unknown(address: &Address) -> AttemptResult {
     AttemptResult::Failed(Reply::new(550, Status::permanent(1, 1), &format!("there is no mailbox {address} here")))
 }
 
-fn unreadable(parcel: &Parcel, address: &Address, error: &DirectoryError) -> AttemptResult {
-    tracing::error!(letter = %parcel.id(), %address, %error, "the directory cannot say where a letter goes");
+fn unreadable(lease: &Lease, address: &Address, error: &DirectoryError) -> AttemptResult {
+    tracing::error!(letter = %lease.id(), %address, %error, "the directory cannot say where a letter goes");
     AttemptResult::Deferred(Reply::new(451, Status::temporary(3, 0), "the directory cannot be read now"))
 }
 

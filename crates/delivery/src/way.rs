@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use posthouse_client::{Credentials, Security};
 use posthouse_mail::Domain;
+use posthouse_queue::{Lease, NextHop};
 use posthouse_runtime::tls::{ClientTls, Roots, TlsError};
 use thiserror::Error;
 
-use crate::courier::places::Places;
 use crate::courier::pool::Pool;
 use crate::settings::{Settings, TlsPolicy};
 
@@ -16,6 +16,8 @@ use crate::settings::{Settings, TlsPolicy};
 pub(crate) enum Destination {
     /// To the smarthost.
     Smarthost(Domain),
+    /// To the host that an operator chose for this letter.
+    Host(NextHop),
     /// To the hosts of a domain.
     Domain(Domain),
 }
@@ -27,7 +29,6 @@ pub struct Way(Arc<Inner>);
 struct Inner {
     smarthost: Option<Smarthost>,
     mx: Security,
-    places: Places,
     pool: Pool,
 }
 
@@ -63,37 +64,48 @@ impl Way {
             TlsPolicy::Required => Security::StartTls(unverified),
         };
         let smarthost = settings.smarthost.as_deref().map(|url| Smarthost::new(url, settings)).transpose()?;
-        let places = Places::new(settings.concurrency_max, settings.concurrency_per_destination_max);
         let pool = Pool::new(settings.letters_per_connection_max, settings.idle_timeout.0);
-        Ok(Self(Arc::new(Inner { smarthost, mx, places, pool })))
+        Ok(Self(Arc::new(Inner { smarthost, mx, pool })))
     }
 
-    pub(crate) fn destination(&self, domain: &Domain) -> Destination {
-        match &self.0.smarthost {
-            Some(smarthost) => Destination::Smarthost(smarthost.host.clone()),
-            None => Destination::Domain(domain.clone()),
+    pub(crate) fn destination(&self, lease: &Lease, domain: &Domain) -> Destination {
+        match (lease.via(), &self.0.smarthost) {
+            (Some(hop), _) => Destination::Host(hop.clone()),
+            (None, Some(smarthost)) => Destination::Smarthost(smarthost.host.clone()),
+            (None, None) => Destination::Domain(domain.clone()),
         }
     }
 
-    pub(crate) fn places(&self) -> &Places {
-        &self.0.places
+    /// The smarthost's name.
+    pub(crate) fn smarthost(&self) -> Option<&Domain> {
+        self.0.smarthost.as_ref().map(|smarthost| &smarthost.host)
     }
 
     pub(crate) fn pool(&self) -> &Pool {
         &self.0.pool
     }
 
-    pub(crate) fn port(&self, settings: &Settings) -> u16 {
-        self.0.smarthost.as_ref().map_or(settings.port, |smarthost| smarthost.port)
+    /// How a destination's hosts are spoken to.
+    pub(crate) fn manner(&self, destination: &Destination, settings: &Settings) -> Manner {
+        match (destination, &self.0.smarthost) {
+            (Destination::Smarthost(_), Some(smarthost)) => {
+                Manner { port: smarthost.port, security: smarthost.security.clone(), credentials: smarthost.credentials.clone() }
+            }
+            (Destination::Host(hop), _) => {
+                Manner { port: hop.port.unwrap_or(settings.port), security: self.0.mx.clone(), credentials: None }
+            }
+            (Destination::Smarthost(_) | Destination::Domain(_), _) => {
+                Manner { port: settings.port, security: self.0.mx.clone(), credentials: None }
+            }
+        }
     }
+}
 
-    pub(crate) fn security(&self) -> Security {
-        self.0.smarthost.as_ref().map_or(&self.0.mx, |smarthost| &smarthost.security).clone()
-    }
-
-    pub(crate) fn credentials(&self) -> Option<Credentials> {
-        self.0.smarthost.as_ref().and_then(|smarthost| smarthost.credentials.clone())
-    }
+/// How a host is spoken to.
+pub(crate) struct Manner {
+    pub(crate) port: u16,
+    pub(crate) security: Security,
+    pub(crate) credentials: Option<Credentials>,
 }
 
 impl Smarthost {

@@ -6,13 +6,13 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use posthouse_mail::{LetterId, UnixMillis};
+use posthouse_mail::LetterId;
+use posthouse_runtime::random;
 use posthouse_runtime::sync::oneshot;
-use posthouse_runtime::{clock, random};
 
 use crate::error::QueueError;
 use crate::layout;
-use crate::letter::Letter;
+use crate::letter::{Facts, Letter};
 use crate::ops::{Commit, Handle, Op};
 
 /// The octets a recipient's state can take in a Progress record.
@@ -96,7 +96,7 @@ impl Draft {
         }
     }
 
-    /// Makes the draft a letter. When it returns the letter is on stable storage and due at once.
+    /// Makes the draft a letter. When it returns the letter is on stable storage and due, at once or when its envelope releases it.
     ///
     /// An id that is queued already, or was given to [`crate::Queue::begin_as`] and has ended, is not stored again: the answer
     /// is the same as if it had been. When the future is dropped half-way the letter may or may not be queued.
@@ -119,8 +119,7 @@ impl Draft {
             meta: meta.into(),
             tail: self.buffer.split().freeze(),
             size: self.size,
-            // Due at once, whatever the letter's own time says.
-            due: letter.arrived.min(UnixMillis(clock::unix_millis())),
+            facts: Facts::of(&letter),
             answer,
         };
         self.handle.send(Op::Commit(Box::new(commit)));

@@ -1,19 +1,27 @@
-//! The index in memory: which letters are queued, where their records lie, and when each is due.
+//! The index in memory: which letters are queued, where their records lie, and what is to be done with them next.
 //!
-//! About 170 octets for a simple letter; envelopes and bodies stay on disk. Locations are changed by the writer alone, and only
-//! when what they point to has been written; leasing changes a letter's phase alone. It does no IO.
+//! Locations are changed by the writer alone, and only when what they point to has been written; leasing changes the phase of a
+//! letter's parts alone. It does no IO.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use posthouse_mail::{LetterId, UnixMillis};
+use posthouse_mail::{LetterId, Priority, UnixMillis};
 use posthouse_runtime::sync::Notify;
 
+use crate::entries::{Entries, Entry, Part, Parts, Phase};
 use crate::error::QueueError;
 use crate::layout::{self, LogKind};
-use crate::schedule::{Due, DueQueue};
+use crate::lease::Active;
+use crate::letter::{Change, Facts};
+use crate::ops::Leased;
+use crate::schedule::Unit;
+use crate::schedule::destinations::Destination;
+use crate::schedule::lanes::Lane;
+use crate::schedule::scheduler::{Scheduler, Step};
+use crate::schedule::site::SiteLimits;
 use crate::storage::File;
 
 /// How many ended ids that may be given again are remembered.
@@ -34,28 +42,6 @@ impl Piece {
     /// The octets it takes in its segment.
     pub(crate) fn stride(self) -> u64 {
         u64::from(layout::stride(self.len))
-    }
-}
-
-/// One queued letter.
-#[derive(Debug)]
-pub(crate) struct Entry {
-    pub(crate) id: LetterId,
-    /// The LSN of its Letter record: unique, in the order of acceptance.
-    pub(crate) lsn: u64,
-    pub(crate) letter: Piece,
-    pub(crate) progress: Option<Piece>,
-    pub(crate) chunks: Box<[Piece]>,
-    pub(crate) size: u64,
-    pub(crate) due: UnixMillis,
-    pub(crate) leased: bool,
-    pub(crate) derived: bool,
-}
-
-impl Entry {
-    /// All its records.
-    pub(crate) fn pieces(&self) -> impl Iterator<Item = Piece> {
-        std::iter::once(self.letter).chain(self.progress).chain(self.chunks.iter().copied())
     }
 }
 
@@ -86,10 +72,9 @@ pub(crate) struct Place {
 /// All queued letters.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
-    slots: Vec<Option<Entry>>,
-    unused: Vec<u32>,
+    pub(crate) entries: Entries,
+    pub(crate) scheduler: Scheduler,
     by_id: HashMap<LetterId, u32>,
-    due: DueQueue,
     files: HashMap<u32, (LogKind, Arc<dyn File>)>,
     done: DerivedDone,
 }
@@ -106,10 +91,6 @@ impl Index {
         self.by_id.len()
     }
 
-    pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry> {
-        self.slots.iter().flatten()
-    }
-
     /// Whether this id is queued, or was given by its maker and has ended.
     pub(crate) fn knows(&self, id: LetterId) -> bool {
         self.by_id.contains_key(&id) || self.done.known.contains(&id)
@@ -117,41 +98,75 @@ impl Index {
 
     pub(crate) fn key(&self, id: LetterId) -> Option<Key> {
         let slot = *self.by_id.get(&id)?;
-        Some(Key { slot, lsn: self.slot(slot)?.lsn })
-    }
-
-    pub(crate) fn slot(&self, slot: u32) -> Option<&Entry> {
-        self.slots.get(layout::usize_of(slot))?.as_ref()
+        Some(Key { slot, lsn: self.entries.slot(slot)?.lsn })
     }
 
     pub(crate) fn entry(&self, key: Key) -> Option<&Entry> {
-        self.slot(key.slot).filter(|entry| entry.lsn == key.lsn)
+        self.entries.get(key)
     }
 
     pub(crate) fn entry_mut(&mut self, key: Key) -> Option<&mut Entry> {
-        self.slots.get_mut(layout::usize_of(key.slot))?.as_mut().filter(|entry| entry.lsn == key.lsn)
+        self.entries.get_mut(key)
     }
 
-    /// Adds a letter; it is due from `entry.due` on. `fresh`: it was never tried.
-    pub(crate) fn insert(&mut self, entry: Entry, fresh: bool) -> Key {
-        let slot = self.unused.pop().unwrap_or_else(|| {
-            self.slots.push(None);
-            layout::u32_of(self.slots.len() - 1)
+    /// Makes an entry of a letter whose Letter record is at `piece`.
+    pub(crate) fn admit(&mut self, new: New) -> Key {
+        let New { id, lsn, derived, piece, progress, chunks, size, facts, standing } = new;
+        let due = facts.due();
+        let parts = facts.destinations.iter().map(|destination| {
+            let destination = standing.via.as_ref().unwrap_or(destination);
+            Part::new(self.scheduler.destinations.enter(destination), due)
         });
-        let key = Key { slot, lsn: entry.lsn };
-        self.by_id.insert(entry.id, slot);
-        self.due.push(Due { at: entry.due, order: entry.lsn, slot }, fresh);
-        if let Some(place) = self.slots.get_mut(layout::usize_of(slot)) {
-            *place = Some(entry);
+        let mut parts: Vec<Part> = parts.collect();
+        for (part, &(due, warned)) in parts.iter_mut().zip(&standing.parts) {
+            part.tried = true;
+            part.warned = warned;
+            match due {
+                Some(due) => part.due = due,
+                None => part.phase = Phase::Over,
+            }
         }
+        let lane = standing.priority.map_or(facts.lane, |priority| Lane::of(priority.level(), 1));
+        let entry = Entry {
+            id,
+            lsn,
+            letter: piece,
+            progress,
+            chunks,
+            size,
+            parts: Parts::new(parts),
+            arrived: facts.arrived,
+            deliver_by: facts.deliver_by,
+            flow: facts.flow,
+            lane,
+            held: standing.held,
+            derived,
+            users: 0,
+            active: None,
+        };
+        let slot = self.entries.insert(entry);
+        self.by_id.insert(id, slot);
+        let key = Key { slot, lsn };
+        self.put_in_line(key);
         key
     }
 
+    /// Has every part that waits wait for its time.
+    fn put_in_line(&mut self, key: Key) {
+        let Some(entry) = self.entries.get(key).filter(|entry| !entry.held) else { return };
+        for (number, part) in entry.parts.iter().enumerate() {
+            if part.phase == Phase::Waiting {
+                self.scheduler.wait(entry.unit(key.slot, number), part.due);
+            }
+        }
+    }
+
     pub(crate) fn remove(&mut self, key: Key) -> Option<Entry> {
-        let place = self.slots.get_mut(layout::usize_of(key.slot))?;
-        let entry = place.take_if(|entry| entry.lsn == key.lsn)?;
+        let entry = self.entries.remove(key)?;
         self.by_id.remove(&entry.id);
-        self.unused.push(key.slot);
+        for part in entry.parts.iter() {
+            self.scheduler.destinations.leave(part.destination);
+        }
         Some(entry)
     }
 
@@ -166,37 +181,139 @@ impl Index {
         }
     }
 
-    /// Takes the next letter that is due; it is leased from then on.
-    pub(crate) fn lease_next(&mut self, now: UnixMillis) -> Option<Key> {
-        while let Some(due) = self.due.pop(now) {
-            let key = Key { slot: due.slot, lsn: due.order };
-            // An item is stale when the letter has ended, is leased, or was put at another time since.
-            if let Some(entry) = self.entry_mut(key).filter(|entry| !entry.leased && entry.due == due.at) {
-                entry.leased = true;
-                return Some(key);
+    /// What to do next. A unit to start is leased from then on.
+    pub(crate) fn next(&mut self, now: UnixMillis) -> Option<(Step, Option<Handed>)> {
+        let step = self.scheduler.next(&mut self.entries, now)?;
+        let handed = match &step {
+            Step::Place(_) => None,
+            Step::Start { unit, site, .. } => {
+                let key = Key { slot: unit.slot, lsn: unit.order };
+                let (id, active) = self.activate(key)?;
+                let leased = self.with_siblings(*unit, *site, now);
+                Some(Handed { id, key, leased, active })
+            }
+        };
+        Some((step, handed))
+    }
+
+    /// Leases what travels together with a unit that was started.
+    fn with_siblings(&mut self, unit: Unit, site: Option<u32>, now: UnixMillis) -> Leased {
+        let alone = Leased::Part(unit.part);
+        let together = site.filter(|&site| self.scheduler.site(site).is_some_and(|site| site.limits.together));
+        let (Some(site), Some(entry)) = (together, self.entries.entry_mut(unit)) else { return alone };
+        let mut parts = vec![unit.part];
+        for (number, part) in entry.parts.slice_mut().iter_mut().enumerate() {
+            let is_in_line = part.phase == Phase::Ready || (part.phase == Phase::Waiting && part.due <= now);
+            if is_in_line && self.scheduler.may_go_to(part.destination, site, now) {
+                part.phase = Phase::Leased;
+                parts.push(layout::u32_of(number));
             }
         }
-        None
+        if parts.len() == 1 { alone } else { Leased::Several(parts.into()) }
     }
 
-    /// Leases one letter whether it is due or not.
-    pub(crate) fn lease_one(&mut self, id: LetterId) -> Option<Key> {
+    /// See [`Scheduler::place`].
+    pub(crate) fn place_at(&mut self, destination: &Destination, site: (&str, SiteLimits), good_until: UnixMillis) {
+        self.scheduler.place(&self.entries, destination, site, good_until);
+    }
+
+    /// See [`Scheduler::resume`].
+    pub(crate) fn resume(&mut self, now: UnixMillis) {
+        self.scheduler.resume(&self.entries, now);
+    }
+
+    /// Leases a whole letter, due or not. `None` when it is not there or a part of it is leased.
+    pub(crate) fn lease_whole(&mut self, id: LetterId) -> Option<Handed> {
         let key = self.key(id)?;
-        let entry = self.entry_mut(key).filter(|entry| !entry.leased)?;
-        entry.leased = true;
-        Some(key)
+        let entry = self.entries.get_mut(key).filter(|entry| !entry.is_leased())?;
+        for part in entry.parts.slice_mut().iter_mut().filter(|part| part.phase != Phase::Over) {
+            part.phase = Phase::Leased;
+        }
+        let (id, active) = self.activate(key)?;
+        Some(Handed { id, key, leased: Leased::All, active })
     }
 
-    /// Ends a lease; the letter waits until `due`.
-    pub(crate) fn release(&mut self, key: Key, due: UnixMillis) {
-        let Some(entry) = self.entry_mut(key).filter(|entry| entry.leased) else { return };
-        entry.leased = false;
-        entry.due = due;
-        self.due.push(Due { at: due, order: key.lsn, slot: key.slot }, false);
+    /// One more works with the letter's state.
+    pub(crate) fn activate(&mut self, key: Key) -> Option<(LetterId, Arc<Active>)> {
+        let entry = self.entries.get_mut(key)?;
+        entry.users = entry.users.saturating_add(1);
+        Some((entry.id, Arc::clone(entry.active.get_or_insert_with(Arc::default))))
     }
 
-    pub(crate) fn next_due(&self) -> Option<UnixMillis> {
-        self.due.next()
+    /// One fewer does.
+    pub(crate) fn deactivate(&mut self, key: Key) {
+        let Some(entry) = self.entries.get_mut(key) else { return };
+        entry.users = entry.users.saturating_sub(1);
+        if entry.users == 0 {
+            entry.active = None;
+        }
+    }
+
+    /// Ends a lease without news: what was leased waits until `due`.
+    pub(crate) fn give_back(&mut self, key: Key, leased: &Leased, due: UnixMillis) {
+        self.settle(key, leased, &mut |_, part| Some((due, part.warned)));
+    }
+
+    /// Ends a lease with news: when each part of the letter is due (`None`: it is over), and whether its sender was warned.
+    pub(crate) fn release_as(&mut self, key: Key, leased: &Leased, stands: &[(Option<UnixMillis>, bool)]) {
+        self.settle(key, leased, &mut |number, part| {
+            let &(due, warned) = stands.get(number)?;
+            part.tried = true;
+            due.map(|due| (due, warned))
+        });
+    }
+
+    fn settle(&mut self, key: Key, leased: &Leased, stands: &mut Stands<'_>) {
+        let Some(entry) = self.entries.get_mut(key) else { return };
+        for (number, part) in entry.parts.slice_mut().iter_mut().enumerate() {
+            if !leased.covers(number) || part.phase != Phase::Leased {
+                continue;
+            }
+            match stands(number, part) {
+                None => part.phase = Phase::Over,
+                Some((due, warned)) => {
+                    (part.phase, part.due, part.warned) = (Phase::Waiting, due, warned);
+                    if !entry.held {
+                        let unit = Unit { order: entry.lsn, slot: key.slot, part: layout::u32_of(number) };
+                        self.scheduler.wait(unit, due);
+                    }
+                }
+            }
+        }
+        if *leased != Leased::Nothing {
+            self.deactivate(key);
+        }
+    }
+
+    /// Does what an operator asked for and what is durable by now.
+    pub(crate) fn change(&mut self, key: Key, change: &Change, original: &[Destination], now: UnixMillis) {
+        let Some(entry) = self.entries.get_mut(key) else { return };
+        match change {
+            Change::Hold => entry.held = true,
+            Change::Release => entry.held = false,
+            Change::Priority(priority) => entry.lane = Lane::of(priority.level(), 1),
+            Change::RetryNow | Change::Redirect(_) => {}
+        }
+        for (number, part) in entry.parts.slice_mut().iter_mut().enumerate() {
+            if let Change::Redirect(via) = change {
+                let to = via.clone().map(Destination::Host);
+                if let Some(to) = to.as_ref().or(original.get(number)) {
+                    let before = part.destination;
+                    part.destination = self.scheduler.destinations.enter(to);
+                    self.scheduler.destinations.leave(before);
+                }
+            }
+            if !matches!(part.phase, Phase::Waiting | Phase::Ready) {
+                continue;
+            }
+            // Whatever line it stood in, it is found there no more.
+            part.phase = Phase::Waiting;
+            if matches!(change, Change::RetryNow | Change::Redirect(_)) {
+                part.due = now;
+                self.scheduler.open(part.destination, now);
+            }
+        }
+        self.put_in_line(key);
     }
 
     pub(crate) fn add_file(&mut self, seq: u32, log: LogKind, file: Arc<dyn File>) {
@@ -219,6 +336,42 @@ impl Index {
         let (log, file) = self.files.get(&piece.seq).ok_or(Missing)?;
         Ok(Some(Place { id: entry.id, piece, log: *log, file: Arc::clone(file) }))
     }
+}
+
+/// Says how a part that was leased stands now: when it is due, and whether its sender was warned; `None` when it is over.
+type Stands<'a> = dyn FnMut(usize, &mut Part) -> Option<(UnixMillis, bool)> + 'a;
+
+/// A letter that enters the index.
+#[derive(Debug)]
+pub(crate) struct New {
+    pub(crate) id: LetterId,
+    pub(crate) lsn: u64,
+    pub(crate) derived: bool,
+    pub(crate) piece: Piece,
+    pub(crate) progress: Option<Piece>,
+    pub(crate) chunks: Box<[Piece]>,
+    pub(crate) size: u64,
+    pub(crate) facts: Facts,
+    pub(crate) standing: Standing,
+}
+
+/// What the last Progress record of a letter says to the scheduler.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Standing {
+    pub(crate) held: bool,
+    pub(crate) priority: Option<Priority>,
+    pub(crate) via: Option<Destination>,
+    /// Of each part, when it is due and whether its sender was warned; empty when there is no such record.
+    pub(crate) parts: Vec<(Option<UnixMillis>, bool)>,
+}
+
+/// A letter that was leased, or a part of one.
+#[derive(Debug)]
+pub(crate) struct Handed {
+    pub(crate) id: LetterId,
+    pub(crate) key: Key,
+    pub(crate) leased: Leased,
+    pub(crate) active: Arc<Active>,
 }
 
 /// The letter has left the queue.

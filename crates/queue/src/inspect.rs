@@ -3,15 +3,16 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use posthouse_mail::LetterId;
+use posthouse_mail::{LetterId, Priority};
 
 use crate::body::{self, Fetched};
 use crate::error::QueueError;
 use crate::index::Piece;
 use crate::layout;
-use crate::lease::told;
-use crate::letter::{Letter, RecipientState};
+use crate::lease::{Told, told};
+use crate::letter::{Letter, LetterState, RecipientState};
 use crate::recover::{Damage, Recovered};
+use crate::schedule::destinations::NextHop;
 use crate::storage::{File, Storage};
 use crate::survey::{self, Alive, Found, Survey};
 
@@ -38,8 +39,21 @@ pub struct Queued {
     pub recipients: Vec<RecipientState>,
     /// The body's octets.
     pub size: u64,
+    /// Whether an operator holds it.
+    pub held: bool,
+    /// The priority an operator gave it; else its envelope's counts.
+    pub priority: Option<Priority>,
+    /// The host an operator sent it by.
+    pub via: Option<NextHop>,
     /// Whether it is being delivered now; `None` when that is not known, from outside the server.
     pub leased: Option<bool>,
+}
+
+impl Queued {
+    pub(crate) fn new(id: LetterId, letter: Letter, state: LetterState, size: u64, leased: Option<bool>) -> Self {
+        let LetterState { recipients, held, priority, via } = state;
+        Self { id, letter, recipients, size, held, priority, via, leased }
+    }
 }
 
 /// Reads the whole spool, again when it changed meanwhile.
@@ -133,10 +147,10 @@ fn fetch(segments: &Segments, id: LetterId, piece: Piece) -> Option<Fetched> {
 fn queued(segments: &Segments, alive: &Alive) -> Option<Queued> {
     let id = alive.letter.header.id;
     let letter = fetch(segments, id, alive.letter.piece)?;
-    let progress = match &alive.progress {
+    let progress = match alive.progress {
         None => None,
-        Some(fact) => Some(fetch(segments, id, fact.piece)?),
+        Some(piece) => Some(fetch(segments, id, piece)?),
     };
-    let told = told(id, &letter, progress.as_ref()).ok()?;
-    Some(Queued { id, letter: told.letter, recipients: told.recipients, size: told.size, leased: None })
+    let Told { letter, state, size, .. } = told(id, &letter, progress.as_ref()).ok()?;
+    Some(Queued::new(id, letter, state, size, None))
 }

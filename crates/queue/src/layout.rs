@@ -10,7 +10,7 @@
 //!            kind      number            word                body
 //!            Chunk     its place         draft               64 KiB of the letter
 //!            Letter    count of chunks   draft               meta-length:u32 meta tail (what does not fill a chunk)
-//!            Progress  0                 next due, ms        the state of every recipient; the last one counts
+//!            Progress  0                 next due, ms        what was said of the letter, the state of every recipient; the last one counts
 //!            Done      0                 0                   –
 //! aside    = record*                            what is left of one letter that was damaged, in a file of its own
 //! ```
@@ -25,7 +25,8 @@ use posthouse_mail::{
 };
 use thiserror::Error;
 
-use crate::letter::{DeliveryState, Letter, Origin, RecipientState};
+use crate::letter::{DeliveryState, Letter, LetterState, Origin};
+use crate::schedule::destinations::NextHop;
 
 mod codec;
 
@@ -325,13 +326,6 @@ fn encode_envelope(envelope: &Envelope, out: &mut Vec<u8>) {
     }
 }
 
-/// What recovery needs of a letter's body: its size and its arrival.
-pub(crate) fn decode_letter_brief(body: &[u8]) -> Result<(u64, UnixMillis), LayoutError> {
-    let mut take = Take::new(body);
-    take.u32()?;
-    Ok((take.u64()?, UnixMillis(take.u64()?)))
-}
-
 /// A letter's record, read back.
 #[derive(Debug)]
 pub(crate) struct LetterBody {
@@ -409,10 +403,18 @@ fn decode_recipient(take: &mut Take<'_>) -> Result<Recipient, LayoutError> {
     Ok(Recipient { address, notify, orcpt })
 }
 
-/// The state of every recipient, in the envelope's order. A reply that several share is written once.
-pub(crate) fn encode_progress(states: &[RecipientState]) -> Vec<u8> {
+/// What was said of the letter, and the state of every recipient in the envelope's order. A reply that several share is written
+/// once.
+pub(crate) fn encode_progress(state: &LetterState) -> Vec<u8> {
+    let states = &state.recipients;
     let mut replies: Vec<&Reply> = Vec::new();
-    let mut out = Vec::with_capacity(8 + states.len() * 17);
+    let mut out = Vec::with_capacity(24 + states.len() * 18);
+    out.u8(u8::from(state.held) | u8::from(state.priority.is_some()) << 1);
+    out.i8(state.priority.map_or(0, Priority::level));
+    out.maybe(state.via.as_ref().map(|via| via.host.as_str()));
+    if let Some(via) = &state.via {
+        out.u16(via.port.unwrap_or(0));
+    }
     out.count(states.len());
     for state in states {
         let (tag, next) = match state.state {
@@ -424,6 +426,7 @@ pub(crate) fn encode_progress(states: &[RecipientState]) -> Vec<u8> {
         out.u8(tag);
         out.u32(state.attempts);
         out.u64(next);
+        out.u8(u8::from(state.warned));
         let place = state.last.as_ref().map_or(0, |reply| place_of(&mut replies, reply));
         out.count(place);
     }
@@ -471,15 +474,56 @@ pub(crate) struct Standing {
     pub(crate) attempts: u32,
     pub(crate) state: DeliveryState,
     pub(crate) last: Option<Reply>,
+    pub(crate) warned: bool,
+}
+
+/// What a Progress record says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ProgressBody {
+    pub(crate) held: bool,
+    pub(crate) priority: Option<Priority>,
+    pub(crate) via: Option<NextHop>,
+    pub(crate) recipients: Vec<Standing>,
+}
+
+impl ProgressBody {
+    /// Brings a fresh letter's state up to this. Both are of the same letter.
+    pub(crate) fn apply(self, state: &mut LetterState) -> Result<(), LayoutError> {
+        if self.recipients.len() != state.recipients.len() {
+            return Err(LayoutError::Value);
+        }
+        (state.held, state.priority, state.via) = (self.held, self.priority, self.via);
+        for (recipient, standing) in state.recipients.iter_mut().zip(self.recipients) {
+            let Standing { attempts, state, last, warned } = standing;
+            (recipient.attempts, recipient.state, recipient.last, recipient.warned) = (attempts, state, last, warned);
+        }
+        Ok(())
+    }
 }
 
 /// Reads a Progress body.
-pub(crate) fn decode_progress(body: &[u8]) -> Result<Vec<Standing>, LayoutError> {
+pub(crate) fn decode_progress(body: &[u8]) -> Result<ProgressBody, LayoutError> {
     let mut take = Take::new(body);
+    let (flags, level) = (take.u8()?, take.i8()?);
+    let priority = Priority::new(level).ok_or(LayoutError::Value)?;
+    let via = match take.maybe()? {
+        None => None,
+        Some(host) => {
+            let port = Some(take.u16()?).filter(|&port| port != 0);
+            Some(NextHop { host: host.parse().map_err(|_| LayoutError::Value)?, port })
+        }
+    };
+    let recipients = decode_recipients(&mut take)?;
+    take.end()?;
+    Ok(ProgressBody { held: flags & 1 != 0, priority: (flags & 2 != 0).then_some(priority), via, recipients })
+}
+
+fn decode_recipients(take: &mut Take<'_>) -> Result<Vec<Standing>, LayoutError> {
     let count = take.count()?;
     let mut rows = Vec::with_capacity(count);
     for _ in 0..count {
-        let (tag, attempts, next, place) = (take.u8()?, take.u32()?, UnixMillis(take.u64()?), take.u32()?);
+        let (tag, attempts, next) = (take.u8()?, take.u32()?, UnixMillis(take.u64()?));
+        let (warned, place) = (take.u8()? != 0, take.u32()?);
         let state = match tag {
             0 => DeliveryState::Pending { next },
             1 => DeliveryState::Delivered,
@@ -487,18 +531,17 @@ pub(crate) fn decode_progress(body: &[u8]) -> Result<Vec<Standing>, LayoutError>
             3 => DeliveryState::Removed,
             _ => return Err(LayoutError::Value),
         };
-        rows.push((attempts, state, usize_of(place)));
+        rows.push((attempts, state, warned, usize_of(place)));
     }
     let count = take.count()?;
-    let replies = (0..count).map(|_| decode_reply(&mut take)).collect::<Result<Vec<_>, _>>()?;
-    take.end()?;
+    let replies = (0..count).map(|_| decode_reply(take)).collect::<Result<Vec<_>, _>>()?;
     rows.into_iter()
-        .map(|(attempts, state, place)| {
+        .map(|(attempts, state, warned, place)| {
             let last = match place.checked_sub(1) {
                 None => None,
                 Some(index) => Some(replies.get(index).cloned().ok_or(LayoutError::Value)?),
             };
-            Ok(Standing { attempts, state, last })
+            Ok(Standing { attempts, state, last, warned })
         })
         .collect()
 }

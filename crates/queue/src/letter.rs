@@ -2,9 +2,14 @@
 //!
 //! Pure: what an attempt's end does to a recipient's state is decided here and nowhere else.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 
-use posthouse_mail::{Envelope, Recipient, Reply, UnixMillis};
+use posthouse_mail::{Domain, Envelope, Priority, Recipient, Reply, UnixMillis};
+
+use crate::layout::{u32_of, usize_of};
+use crate::schedule::destinations::{Destination, NextHop};
+use crate::schedule::lanes::Lane;
 
 /// A letter as it was accepted; its body is beside it in the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +46,8 @@ pub struct RecipientState {
     pub state: DeliveryState,
     /// The last reply to an attempt that did not succeed.
     pub last: Option<Reply>,
+    /// Whether its sender has been told that it is late.
+    pub warned: bool,
 }
 
 /// Whether a recipient still waits.
@@ -74,18 +81,163 @@ pub enum RecipientEnd {
         at: UnixMillis,
         /// What the next hop said, or what we say for it.
         last: Reply,
+        /// Whether its sender has been told that it is late, now or before.
+        warned: bool,
     },
+}
+
+/// What an operator may do to a queued letter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// Not try it until it is released.
+    Hold,
+    /// Take back [`Change::Hold`].
+    Release,
+    /// Try it now, and the site it goes to as well.
+    RetryNow,
+    /// Give it another priority.
+    Priority(Priority),
+    /// Send it by this host, or (`None`) to where its recipients say.
+    Redirect(Option<NextHop>),
+}
+
+/// What changes in a queued letter: its recipients' states, and what an operator has said of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LetterState {
+    pub(crate) recipients: Vec<RecipientState>,
+    pub(crate) held: bool,
+    pub(crate) priority: Option<Priority>,
+    pub(crate) via: Option<NextHop>,
+}
+
+/// What the scheduler needs to know of a letter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Facts {
+    pub(crate) arrived: UnixMillis,
+    pub(crate) release_at: Option<UnixMillis>,
+    pub(crate) deliver_by: Option<UnixMillis>,
+    pub(crate) lane: Lane,
+    pub(crate) flow: u32,
+    /// The destinations of its parts.
+    pub(crate) destinations: Vec<Destination>,
+    /// Which part each recipient belongs to; empty when there is one.
+    pub(crate) part_of: Vec<u32>,
+}
+
+impl Facts {
+    pub(crate) fn of(letter: &Letter) -> Self {
+        let envelope = &letter.envelope;
+        let (destinations, part_of) = parts(&envelope.recipients);
+        let sender = letter.origin.account.as_deref();
+        let domain = envelope.reverse_path.address().map_or("", |address| address.domain().as_str());
+        Self {
+            arrived: letter.arrived,
+            release_at: envelope.release_at,
+            deliver_by: envelope.deliver_by.map(|by| by.at),
+            lane: Lane::of(envelope.priority.level(), envelope.recipients.len()),
+            flow: crc32fast::hash(sender.unwrap_or(domain).as_bytes()) & !1,
+            destinations: destinations.into_iter().cloned().map(Destination::Domain).collect(),
+            part_of,
+        }
+    }
+
+    /// When the letter is first to be tried: at once, whatever the clock said when it came, unless its sender named a time.
+    pub(crate) fn due(&self) -> UnixMillis {
+        self.release_at.unwrap_or_default()
+    }
+
+    pub(crate) fn part_of(&self, recipient: usize) -> usize {
+        self.part_of.get(recipient).map_or(0, |&part| usize_of(part))
+    }
+}
+
+/// The distinct domains of recipients in their order, and which one each has; nothing of the latter when there is one domain.
+fn parts(recipients: &[Recipient]) -> (Vec<&Domain>, Vec<u32>) {
+    let Some(first) = recipients.first().map(|recipient| recipient.address.domain()) else { return (Vec::new(), Vec::new()) };
+    if recipients.iter().all(|recipient| recipient.address.domain() == first) {
+        return (vec![first], Vec::new());
+    }
+    let mut domains: Vec<&Domain> = Vec::new();
+    let mut numbers: HashMap<&Domain, u32> = HashMap::new();
+    let part_of = recipients.iter().map(|recipient| {
+        let domain = recipient.address.domain();
+        *numbers.entry(domain).or_insert_with(|| {
+            domains.push(domain);
+            u32_of(domains.len() - 1)
+        })
+    });
+    let part_of = part_of.collect();
+    (domains, part_of)
+}
+
+impl LetterState {
+    pub(crate) fn new(letter: &Letter) -> Self {
+        let first = letter.envelope.release_at.unwrap_or(letter.arrived);
+        let recipients = letter.envelope.recipients.iter().cloned();
+        Self {
+            recipients: recipients.map(|recipient| RecipientState::new(recipient, first)).collect(),
+            held: false,
+            priority: None,
+            via: None,
+        }
+    }
+
+    /// How each part stands.
+    pub(crate) fn stands(&self, facts: &Facts) -> Vec<(Option<UnixMillis>, bool)> {
+        stands(self.recipients.iter().map(|recipient| (recipient.due(), recipient.warned)), facts)
+    }
+
+    pub(crate) fn change(&mut self, change: &Change, now: UnixMillis) {
+        match change {
+            Change::Hold => self.held = true,
+            Change::Release => self.held = false,
+            Change::Priority(priority) => self.priority = Some(*priority),
+            Change::Redirect(via) => self.via.clone_from(via),
+            Change::RetryNow => {}
+        }
+        if matches!(change, Change::RetryNow | Change::Redirect(_)) {
+            for recipient in self.recipients.iter_mut().filter(|recipient| recipient.is_pending()) {
+                recipient.state = DeliveryState::Pending { next: now };
+            }
+        }
+    }
+}
+
+/// Of each part, when it is due (`None`: it is over) and whether all who wait in it were told that it is late; from the same of
+/// each recipient.
+pub(crate) fn stands(
+    recipients: impl Iterator<Item = (Option<UnixMillis>, bool)>,
+    facts: &Facts,
+) -> Vec<(Option<UnixMillis>, bool)> {
+    let mut stands: Vec<(Option<UnixMillis>, bool)> = vec![(None, true); facts.destinations.len()];
+    for (index, (next, is_warned)) in recipients.enumerate() {
+        if let Some(next) = next
+            && let Some((due, warned)) = stands.get_mut(facts.part_of(index))
+        {
+            *due = Some(due.map_or(next, |due| due.min(next)));
+            *warned &= is_warned;
+        }
+    }
+    stands
 }
 
 impl RecipientState {
     pub(crate) fn new(recipient: Recipient, arrived: UnixMillis) -> Self {
-        Self { recipient, attempts: 0, state: DeliveryState::Pending { next: arrived }, last: None }
+        Self { recipient, attempts: 0, state: DeliveryState::Pending { next: arrived }, last: None, warned: false }
     }
 
     /// Whether an attempt is due at `now`. The first one always is, also when the clock was set back since the letter came.
     #[must_use]
     pub fn is_due(&self, now: UnixMillis) -> bool {
         matches!(self.state, DeliveryState::Pending { next } if next <= now || self.attempts == 0)
+    }
+
+    /// When it is next to be tried; `None` when it has come to its end.
+    pub(crate) fn due(&self) -> Option<UnixMillis> {
+        match self.state {
+            DeliveryState::Pending { next } => Some(next),
+            DeliveryState::Delivered | DeliveryState::Failed | DeliveryState::Removed => None,
+        }
     }
 
     /// Whether it has not come to its end.
@@ -103,7 +255,8 @@ impl RecipientState {
             RecipientEnd::Delivered => self.close(DeliveryState::Delivered, 1),
             RecipientEnd::Failed => self.close(DeliveryState::Failed, 1),
             RecipientEnd::Removed => self.close(DeliveryState::Removed, 0),
-            RecipientEnd::Retry { at, last } => {
+            RecipientEnd::Retry { at, last, warned } => {
+                self.warned |= warned;
                 self.attempts = self.attempts.saturating_add(1);
                 self.state = DeliveryState::Pending { next: at };
                 self.last = Some(last);
@@ -128,13 +281,7 @@ pub(crate) fn apply(states: &mut [RecipientState], ends: Vec<(usize, RecipientEn
 
 /// When the letter is next to be tried; `None` when every recipient has come to its end.
 pub(crate) fn next_due(states: &[RecipientState]) -> Option<UnixMillis> {
-    states
-        .iter()
-        .filter_map(|state| match state.state {
-            DeliveryState::Pending { next } => Some(next),
-            DeliveryState::Delivered | DeliveryState::Failed | DeliveryState::Removed => None,
-        })
-        .min()
+    states.iter().filter_map(RecipientState::due).min()
 }
 
 #[cfg(test)]

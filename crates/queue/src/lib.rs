@@ -1,6 +1,6 @@
 //! Undelivered mail: the durable spool log and the pure scheduler.
 //!
-//! A letter enters by a [`Draft`] ([`Queue::begin`]) and leaves by a [`Lease`] ([`Queue::lease`]). When [`Draft::commit`]
+//! A letter enters by a [`Draft`] ([`Queue::begin`]) and leaves by a [`Lease`] ([`Queue::work`]). When [`Draft::commit`]
 //! returns, the letter is on stable storage; when [`Lease::finish`] returns, so is what happened to each recipient. Nothing
 //! in between is promised, and nothing that was promised is taken back by a crash or a power cut.
 //!
@@ -13,12 +13,14 @@
 
 mod body;
 mod draft;
+mod entries;
 mod error;
 mod index;
 mod inspect;
 mod layout;
 mod lease;
 mod letter;
+mod operate;
 mod ops;
 mod queue;
 mod recover;
@@ -34,9 +36,13 @@ pub use draft::Draft;
 pub use error::QueueError;
 pub use inspect::{Inspection, Queued};
 pub use lease::Lease;
-pub use letter::{DeliveryState, Letter, Origin, RecipientEnd, RecipientState};
-pub use queue::{Listed, Queue};
+pub use letter::{Change, DeliveryState, Letter, Origin, RecipientEnd, RecipientState};
+pub use operate::{Listed, ListedPart, PartState, SiteStatus};
+pub use queue::{Queue, Work};
 pub use recover::{Damage, Recovered};
+pub use schedule::destinations::{Destination, NextHop};
+pub use schedule::site::{Feedback, SiteLimits};
+pub use schedule::suspend::{Scope, Suspension};
 pub use settings::Settings;
 
 #[cfg(test)]

@@ -6,10 +6,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use posthouse_mail::{LetterId, UnixMillis};
 use posthouse_runtime::actor::{Actor, Sender};
-use posthouse_runtime::{clock, sync::oneshot};
+use posthouse_runtime::clock;
+use posthouse_runtime::sync::{AsyncMutex, oneshot};
 
 use crate::error::QueueError;
 use crate::index::{Key, Shared};
+use crate::layout::usize_of;
+use crate::letter::{Change, Facts};
+use crate::schedule::destinations::Destination;
+use crate::storage::Storage;
 
 /// How often a full spool is asked whether it still is, at most.
 const PROBE_MILLIS: u64 = 1000;
@@ -42,7 +47,7 @@ pub(crate) struct Commit {
     pub(crate) meta: Bytes,
     pub(crate) tail: Bytes,
     pub(crate) size: u64,
-    pub(crate) due: UnixMillis,
+    pub(crate) facts: Facts,
     pub(crate) answer: Answer,
 }
 
@@ -53,9 +58,35 @@ pub(crate) struct Record {
     pub(crate) key: Key,
     /// The Progress body and when the letter is next due; `None`: all recipients have come to their end.
     pub(crate) progress: Option<(Bytes, UnixMillis)>,
-    /// Whether the lease ends with it.
-    pub(crate) release: bool,
+    /// The lease that ends with it.
+    pub(crate) leased: Leased,
+    /// How each part stands then.
+    pub(crate) stands: Vec<(Option<UnixMillis>, bool)>,
+    /// What an operator asked for, with the destinations that the letter itself names.
+    pub(crate) change: Option<(Change, Vec<Destination>)>,
     pub(crate) answer: Answer,
+}
+
+/// What of a letter is leased.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Leased {
+    Nothing,
+    /// Its recipients at one destination.
+    Part(u32),
+    /// Those at several that travel together.
+    Several(Arc<[u32]>),
+    All,
+}
+
+impl Leased {
+    pub(crate) fn covers(&self, part: usize) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Part(own) => usize_of(*own) == part,
+            Self::Several(own) => own.iter().any(|&own| usize_of(own) == part),
+            Self::All => true,
+        }
+    }
 }
 
 impl Op {
@@ -74,14 +105,18 @@ impl Op {
 #[derive(Debug)]
 pub(crate) struct Handle {
     pub(crate) shared: Arc<Shared>,
+    pub(crate) storage: Arc<dyn Storage>,
     ops: Option<Sender<Op>>,
     writer: Option<Actor>,
     probed: AtomicU64,
+    /// Held while a suspension is stored.
+    pub(crate) suspending: AsyncMutex<()>,
 }
 
 impl Handle {
-    pub(crate) fn new(shared: Arc<Shared>, ops: Sender<Op>, writer: Actor) -> Self {
-        Self { shared, ops: Some(ops), writer: Some(writer), probed: AtomicU64::new(0) }
+    pub(crate) fn new(shared: Arc<Shared>, storage: Arc<dyn Storage>, ops: Sender<Op>, writer: Actor) -> Self {
+        let (ops, writer) = (Some(ops), Some(writer));
+        Self { shared, storage, ops, writer, probed: AtomicU64::new(0), suspending: AsyncMutex::new(()) }
     }
 
     /// Hands an op to the writer; one that is not there any more refuses by dropping the answer.

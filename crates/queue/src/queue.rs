@@ -7,14 +7,17 @@ use std::time::Duration;
 use posthouse_mail::{LetterId, UnixMillis};
 use posthouse_runtime::{actor, clock, random};
 
-use crate::body::BodyReader;
 use crate::draft::Draft;
 use crate::error::QueueError;
-use crate::index::{Key, Shared, Sizes};
-use crate::inspect::{self, Inspection, Queued};
-use crate::lease::{self, Lease};
+use crate::index::{Shared, Sizes};
+use crate::inspect::{self, Inspection};
+use crate::lease::Lease;
 use crate::ops::Handle;
 use crate::recover::{self, Recovered};
+use crate::schedule::destinations::Destination;
+use crate::schedule::scheduler::Step;
+use crate::schedule::site::SiteLimits;
+use crate::schedule::suspend::Suspended;
 use crate::settings::Settings;
 use crate::storage::{Disk, Storage};
 use crate::writer::Writer;
@@ -27,26 +30,23 @@ const BATCH_BYTES: u64 = 4 * 1024 * 1024;
 /// The least ring that can be evacuated while it is written: one written, one in reserve, two to take turns.
 const HOT_SEGMENTS_MIN: u64 = 4;
 const HOT_SEGMENTS_MAX: u64 = 4096;
-/// Nobody sleeps longer than this for a letter that is not due; the clock may be set meanwhile.
-const NAP_MAX: Duration = Duration::from_secs(60);
+/// Nobody sleeps longer than this for a letter that is not due: the clock may be set meanwhile, and letters that cannot go are looked
+/// at from time to time.
+const NAP_MAX: Duration = Duration::from_secs(5);
 
 /// The queue of undelivered mail. Clones are the same queue; when the last clone, draft and lease is dropped it is closed.
 #[derive(Debug, Clone)]
 pub struct Queue {
-    handle: Arc<Handle>,
+    pub(crate) handle: Arc<Handle>,
 }
 
-/// A line of [`Queue::list`]: what is known without reading the disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Listed {
-    /// The letter.
-    pub id: LetterId,
-    /// Its body's octets.
-    pub size: u64,
-    /// When it is next to be tried.
-    pub due: UnixMillis,
-    /// Whether it is being delivered now.
-    pub leased: bool,
+/// What delivery is to do next.
+#[derive(Debug)]
+pub enum Work {
+    /// Say where this destination's letters go: answered by [`Queue::place`], else they wait.
+    Place(Destination),
+    /// Try this letter.
+    Carry(Box<Lease>),
 }
 
 impl Sizes {
@@ -74,7 +74,7 @@ impl Queue {
         let disk =
             Disk::locked(dir).map_err(|error| QueueError::io(format!("cannot open the spool {}", dir.display()), &error))?;
         let disk = disk.ok_or_else(|| QueueError::Locked(dir.to_owned()))?;
-        Self::open_on(Arc::new(disk), Sizes::of(settings))
+        Self::open_on(Arc::new(disk), Sizes::of(settings), settings.clone())
     }
 
     /// Reads what a spool holds, whether a server has it open or not. Nothing is changed.
@@ -87,15 +87,18 @@ impl Queue {
         inspect::inspect(&disk)
     }
 
-    pub(crate) fn open_on(storage: Arc<dyn Storage>, sizes: Sizes) -> Result<(Self, Recovered), QueueError> {
-        let recovery = recover::recover(storage.as_ref(), sizes)?;
+    pub(crate) fn open_on(storage: Arc<dyn Storage>, sizes: Sizes, settings: Settings) -> Result<(Self, Recovered), QueueError> {
+        let mut recovery = recover::recover(storage.as_ref(), sizes)?;
         let recovered = recovery.recovered.clone();
         recovered.log();
+        recovery.index.scheduler.settings = settings;
+        recovery.index.scheduler.suspended =
+            Suspended::load(storage.as_ref()).map_err(|error| QueueError::io("cannot read what is suspended", &error))?;
         let shared = Arc::new(Shared::new(recovery.index, sizes));
         let (sender, receiver) = actor::inbox();
-        let writer = Writer::new(Arc::clone(&shared), storage, recovery.logs, receiver)?;
+        let writer = Writer::new(Arc::clone(&shared), Arc::clone(&storage), recovery.logs, receiver)?;
         let writer = actor::start("spool", writer.run()).map_err(|error| QueueError::io("no thread for the spool", &error))?;
-        Ok((Self { handle: Arc::new(Handle::new(shared, sender, writer)) }, recovered))
+        Ok((Self { handle: Arc::new(Handle::new(shared, storage, sender, writer)) }, recovered))
     }
 
     /// Begins a letter with an id of its own.
@@ -117,25 +120,15 @@ impl Queue {
         Ok(Draft::new(Arc::clone(&self.handle), id, true))
     }
 
-    /// Waits until a letter is due and leases it. Cancel-safe. After a failure of the log it waits for ever: what could not be
-    /// recorded must not be delivered.
-    pub async fn lease(&self) -> Lease {
-        loop {
-            if let Some(lease) = self.lease_many(1).await.pop() {
-                return lease;
-            }
-        }
-    }
-
-    /// Waits until a letter is due and leases up to `max` that are, in the order they are due. Cancel-safe.
-    pub async fn lease_many(&self, max: usize) -> Vec<Lease> {
+    /// Waits until there is something to do. Cancel-safe. After a failure of the log it waits for ever: what could not be recorded
+    /// must not be delivered.
+    pub async fn work(&self) -> Work {
         loop {
             let now = UnixMillis(clock::unix_millis());
-            let leases = self.lease_due(now, max.max(1));
-            if !leases.is_empty() {
-                return leases;
+            if let Some(work) = self.work_at(now) {
+                return work;
             }
-            let next = self.handle.shared.index().next_due();
+            let next = self.handle.shared.index().scheduler.wake_at();
             let nap = next.map_or(NAP_MAX, |next| next.since(now).min(NAP_MAX));
             posthouse_runtime::select! {
                 () = self.handle.shared.due.notified() => {}
@@ -144,40 +137,43 @@ impl Queue {
         }
     }
 
-    /// Leases up to `max` letters that are due at `now`, without waiting.
+    /// What there is to do at `now`, without waiting.
     #[must_use]
-    pub fn lease_due(&self, now: UnixMillis, max: usize) -> Vec<Lease> {
+    pub fn work_at(&self, now: UnixMillis) -> Option<Work> {
         let shared = &self.handle.shared;
-        if shared.check().is_err() {
-            return Vec::new();
+        loop {
+            if shared.check().is_err() {
+                return None;
+            }
+            let next = shared.index().next(now)?;
+            match next {
+                (Step::Place(destination), _) => return Some(Work::Place(destination)),
+                (Step::Start { site, blocked, .. }, Some(handed)) => {
+                    // One that cannot be read has been logged and put off.
+                    if let Ok(lease) = Lease::read(&self.handle, handed, site, blocked) {
+                        return Some(Work::Carry(Box::new(lease)));
+                    }
+                }
+                // It ended between two looks.
+                (Step::Start { .. }, None) => {}
+            }
         }
-        let mut leases = Vec::new();
-        while leases.len() < max {
-            let Some((id, key)) = self.lease_next(now) else { break };
-            // One that cannot be read has been logged and put off.
-            leases.extend(Lease::read(&self.handle, id, key));
-        }
-        if !leases.is_empty() && shared.index().next_due().is_some_and(|next| next <= now) {
-            // There is more: another one who waits may take it.
-            shared.due.notify_one();
-        }
-        leases
     }
 
-    fn lease_next(&self, now: UnixMillis) -> Option<(LetterId, Key)> {
-        let mut index = self.handle.shared.index();
-        let key = index.lease_next(now)?;
-        Some((index.entry(key)?.id, key))
+    /// Says which site a destination belongs to and how that is treated; it holds until `good_until`.
+    pub fn place(&self, destination: &Destination, site: &str, limits: SiteLimits, good_until: UnixMillis) {
+        self.handle.shared.index().place_at(destination, (site, limits), good_until);
+        self.handle.shared.due.notify_one();
     }
 
-    /// Leases one letter by its id, due or not: for an operator who retries or removes it.
+    /// Leases one letter whole by its id, due or not: for an operator who removes it.
     ///
     /// # Errors
     /// [`QueueError::Gone`] when it is not queued or is being delivered; [`QueueError::Damaged`]; [`QueueError::Failed`].
     pub fn lease_letter(&self, id: LetterId) -> Result<Lease, QueueError> {
         self.handle.shared.check()?;
-        let key = self.handle.shared.index().lease_one(id).ok_or(QueueError::Gone(id))?;
-        Lease::read(&self.handle, id, key)
+        let handed = self.handle.shared.index().lease_whole(id).ok_or(QueueError::Gone(id))?;
+        Lease::read(&self.handle, handed, None, None)
     }
 
     /// How many letters are queued.
@@ -190,71 +186,6 @@ impl Queue {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-
-    /// All queued letters, oldest first.
-    #[must_use]
-    pub fn list(&self) -> Vec<Listed> {
-        let index = self.handle.shared.index();
-        let line = |entry: &crate::index::Entry| Listed { id: entry.id, size: entry.size, due: entry.due, leased: entry.leased };
-        let mut list: Vec<_> = index.entries().map(line).collect();
-        drop(index);
-        list.sort_by_key(|listed| listed.id);
-        list
-    }
-
-    /// One letter with its envelope and states, read from disk; `None` when it is not queued.
-    ///
-    /// # Errors
-    /// [`QueueError::Damaged`].
-    pub fn get(&self, id: LetterId) -> Result<Option<Queued>, QueueError> {
-        let shared = &self.handle.shared;
-        let Some((key, leased)) = ({
-            let index = shared.index();
-            index.key(id).and_then(|key| Some((key, index.entry(key)?.leased)))
-        }) else {
-            return Ok(None);
-        };
-        match lease::tell(shared, id, key) {
-            Ok(told) => {
-                Ok(Some(Queued { id, letter: told.letter, recipients: told.recipients, size: told.size, leased: Some(leased) }))
-            }
-            Err(QueueError::Gone(_)) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// The first octets of a letter's body, at least `bytes_min` of them where there are so many, without leasing it: for an operator who
-    /// looks at its header. Nothing when it is not queued.
-    ///
-    /// # Errors
-    /// [`QueueError::Damaged`].
-    pub async fn peek(&self, id: LetterId, bytes_min: usize) -> Result<Vec<u8>, QueueError> {
-        let Some(key) = self.handle.shared.index().key(id) else { return Ok(Vec::new()) };
-        let told = match lease::tell(&self.handle.shared, id, key) {
-            Err(QueueError::Gone(_)) => return Ok(Vec::new()),
-            told => told?,
-        };
-        let mut body = BodyReader::new(Arc::clone(&self.handle), id, key, told.size, told.chunks);
-        let mut begin = Vec::new();
-        while begin.len() < bytes_min {
-            match body.read_next().await {
-                Ok(Some(chunk)) => begin.extend_from_slice(&chunk),
-                Ok(None) | Err(QueueError::Gone(_)) => break,
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(begin)
-    }
-
-    /// As [`Queue::peek`], in a spool that no server has open, or that one does.
-    ///
-    /// # Errors
-    /// As [`Queue::open_read_only`].
-    pub fn peek_read_only(dir: &Path, id: LetterId, bytes_min: usize) -> Result<Vec<u8>, QueueError> {
-        let disk =
-            Disk::unlocked(dir).map_err(|error| QueueError::io(format!("cannot open the spool {}", dir.display()), &error))?;
-        inspect::peek(&disk, id, bytes_min)
     }
 
     /// Whether new letters can be taken.

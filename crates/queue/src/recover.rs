@@ -6,11 +6,10 @@
 use std::collections::HashSet;
 use std::io::IoSlice;
 
-use posthouse_mail::{LetterId, UnixMillis};
-use posthouse_runtime::clock;
+use posthouse_mail::LetterId;
 
 use crate::error::QueueError;
-use crate::index::{Entry, Index, Sizes};
+use crate::index::{Index, New, Sizes};
 use crate::layout::LogKind;
 use crate::storage::{self, Storage};
 use crate::survey::{self, Alive, Found, Survey, TAIL_SEGMENTS};
@@ -144,30 +143,27 @@ fn fill(index: &mut Index, logs: &mut Logs, mut survey: Survey) -> Recovered {
     for alive in survey.alive(&tail_seqs) {
         recovered.letters += 1;
         recovered.octets += alive.letter.size;
-        admit(index, logs, &alive);
+        admit(index, logs, alive);
     }
     recovered.torn = survey.torn;
     recovered.damages = survey.damages;
     recovered
 }
 
-fn admit(index: &mut Index, logs: &mut Logs, alive: &Alive) {
+fn admit(index: &mut Index, logs: &mut Logs, alive: Alive) {
     let header = alive.letter.header;
-    // One that was never tried is due at once, also when the clock was set back meanwhile.
-    let first_due = alive.letter.arrived.min(UnixMillis(clock::unix_millis()));
-    let entry = Entry {
+    let pieces: Vec<_> = std::iter::once(alive.letter.piece).chain(alive.progress).chain(alive.chunks.iter().copied()).collect();
+    let key = index.admit(New {
         id: header.id,
         lsn: header.lsn,
-        letter: alive.letter.piece,
-        progress: alive.progress.map(|fact| fact.piece),
-        chunks: alive.chunks.clone().into(),
-        size: alive.letter.size,
-        due: alive.progress.map_or(first_due, |fact| UnixMillis(fact.header.word)),
-        leased: false,
         derived: header.derived,
-    };
-    let pieces: Vec<_> = entry.pieces().collect();
-    let key = index.insert(entry, alive.progress.is_none());
+        piece: alive.letter.piece,
+        progress: alive.progress,
+        chunks: alive.chunks.into(),
+        size: alive.letter.size,
+        facts: alive.facts,
+        standing: alive.standing,
+    });
     let mut seen = HashSet::new();
     for piece in pieces {
         logs.add(piece, seen.insert(piece.seq).then_some(key.slot));

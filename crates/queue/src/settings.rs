@@ -19,6 +19,8 @@ pub struct Settings {
     pub retry_max: Period,
     /// How long delivery is tried before the letter goes back to its sender (RFC 5321 §4.5.4.1 asks for 4–5 days at least).
     pub expire: Period,
+    /// After how long a sender is told once that the letter is late and still tried (RFC 3461 NOTIFY=DELAY). "0s": never.
+    pub delay_warning: Period,
 }
 
 impl Default for Settings {
@@ -29,6 +31,7 @@ impl Default for Settings {
             retry_first: Period::minutes(5),
             retry_max: Period::hours(4),
             expire: Period::days(5),
+            delay_warning: Period::hours(4),
         }
     }
 }

@@ -5,15 +5,21 @@
 //! the hot one is about to be overwritten. It never writes.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use posthouse_mail::{LetterId, UnixMillis};
 
 use crate::error::QueueError;
-use crate::index::Piece;
-use crate::layout::{self, Kind, LayoutError, LogKind, RecordHeader, SEGMENT_HEADER, SegmentHeader, usize_of};
+use crate::index::{Piece, Standing};
+use crate::layout::{
+    self, Kind, LayoutError, LetterBody, LogKind, ProgressBody, RecordHeader, SEGMENT_HEADER, SegmentHeader, usize_of,
+};
+use crate::letter::{self, DeliveryState, Facts};
 use crate::recover::Damage;
 use crate::scan::{Find, Scan};
+use crate::schedule::destinations::Destination;
 use crate::storage::{self, File, Storage};
 use crate::writer::log::{Blank, Segment, parse_name};
 
@@ -27,7 +33,6 @@ pub(crate) struct Fact {
     pub(crate) piece: Piece,
     pub(crate) log: LogKind,
     pub(crate) size: u64,
-    pub(crate) arrived: UnixMillis,
 }
 
 impl Fact {
@@ -46,8 +51,8 @@ pub(crate) enum Found {
 /// What the spool says.
 #[derive(Debug, Default)]
 pub(crate) struct Survey {
-    letters: HashMap<LetterId, Fact>,
-    progress: HashMap<LetterId, Fact>,
+    letters: HashMap<LetterId, (Fact, Facts)>,
+    progress: HashMap<LetterId, (Fact, ProgressBrief)>,
     chunks: HashMap<(LetterId, u64, u32), Fact>,
     done: HashMap<LetterId, RecordHeader>,
     pub(crate) damages: Vec<Damage>,
@@ -61,7 +66,9 @@ pub(crate) struct Survey {
 #[derive(Debug)]
 pub(crate) struct Alive {
     pub(crate) letter: Fact,
-    pub(crate) progress: Option<Fact>,
+    pub(crate) facts: Facts,
+    pub(crate) progress: Option<Piece>,
+    pub(crate) standing: Standing,
     pub(crate) chunks: Vec<Piece>,
 }
 
@@ -147,16 +154,27 @@ impl Survey {
     }
 
     fn note(&mut self, segment: &Segment, offset: u32, header: RecordHeader, body: &[u8]) {
-        let (size, arrived) = match header.kind {
-            Kind::Letter => layout::decode_letter_brief(body).unwrap_or_default(),
-            Kind::Chunk | Kind::Progress | Kind::Done => Default::default(),
-        };
         let piece = Piece { seq: segment.header.seq, offset, len: header.len };
-        let fact = Fact { header, piece, log: segment.header.log, size, arrived };
+        let mut fact = Fact { header, piece, log: segment.header.log, size: 0 };
         match header.kind {
-            Kind::Letter => keep(&mut self.letters, header.id, fact),
-            Kind::Progress => keep(&mut self.progress, header.id, fact),
-            Kind::Chunk => keep(&mut self.chunks, (header.id, header.word, header.number), fact),
+            // A record whose checksum is right and that cannot be read was written by nobody: it is found when it is leased.
+            Kind::Letter => {
+                if let Ok(LetterBody { letter, size, .. }) = layout::decode_letter(&Bytes::copy_from_slice(body)) {
+                    fact.size = size;
+                    keep(&mut self.letters, header.id, (fact, Facts::of(&letter)));
+                }
+            }
+            Kind::Progress => {
+                if let Ok(brief) = layout::decode_progress(body) {
+                    keep(&mut self.progress, header.id, (fact, brief.into()));
+                }
+            }
+            Kind::Chunk => {
+                let known = self.chunks.entry((header.id, header.word, header.number)).or_insert(fact);
+                if fact.rank() > known.rank() {
+                    *known = fact;
+                }
+            }
             Kind::Done => {
                 let known = self.done.entry(header.id).or_insert(header);
                 if header.lsn > known.lsn {
@@ -177,10 +195,10 @@ impl Survey {
 
     /// The letters that are queued, oldest first. One whose chunks are not all there is not: it is torn, or damaged.
     pub(crate) fn alive(&mut self, tails: &[u32]) -> Vec<Alive> {
-        let mut letters: Vec<Fact> = std::mem::take(&mut self.letters).into_values().collect();
-        letters.sort_by_key(|fact| fact.header.lsn);
+        let mut letters: Vec<_> = std::mem::take(&mut self.letters).into_values().collect();
+        letters.sort_by_key(|(fact, _)| fact.header.lsn);
         let mut alive = Vec::with_capacity(letters.len());
-        for letter in letters {
+        for (letter, facts) in letters {
             let (id, lsn) = (letter.header.id, letter.header.lsn);
             if self.done.get(&id).is_some_and(|done| done.lsn > lsn) {
                 continue;
@@ -192,8 +210,12 @@ impl Survey {
                 self.incomplete(&letter, tails);
                 continue;
             };
-            let progress = self.progress.get(&id).filter(|fact| fact.header.lsn > lsn).copied();
-            alive.push(Alive { letter, progress, chunks });
+            let progress = self.progress.remove(&id).filter(|(fact, _)| fact.header.lsn > lsn);
+            let (progress, standing) = match progress {
+                None => (None, Standing::default()),
+                Some((fact, brief)) => (Some(fact.piece), brief.standing(&facts)),
+            };
+            alive.push(Alive { letter, facts, progress, standing, chunks });
         }
         alive
     }
@@ -220,10 +242,34 @@ impl Survey {
     }
 }
 
-fn keep<K: std::hash::Hash + Eq>(facts: &mut HashMap<K, Fact>, key: K, fact: Fact) {
-    let known = facts.entry(key).or_insert(fact);
-    if fact.rank() > known.rank() {
-        *known = fact;
+/// What recovery keeps of a Progress record.
+#[derive(Debug)]
+struct ProgressBrief {
+    said: Standing,
+    /// Of each recipient, when it is due (`None`: it has ended) and whether its sender was told.
+    recipients: Vec<(Option<UnixMillis>, bool)>,
+}
+
+impl From<ProgressBody> for ProgressBrief {
+    fn from(body: ProgressBody) -> Self {
+        let due = |state| if let DeliveryState::Pending { next } = state { Some(next) } else { None };
+        let recipients = body.recipients.iter().map(|recipient| (due(recipient.state), recipient.warned)).collect();
+        let via = body.via.map(Destination::Host);
+        Self { said: Standing { held: body.held, priority: body.priority, via, parts: Vec::new() }, recipients }
+    }
+}
+
+impl ProgressBrief {
+    fn standing(self, facts: &Facts) -> Standing {
+        Standing { parts: letter::stands(self.recipients.into_iter(), facts), ..self.said }
+    }
+}
+
+fn keep<T>(facts: &mut HashMap<LetterId, (Fact, T)>, id: LetterId, found: (Fact, T)) {
+    match facts.entry(id) {
+        Entry::Vacant(place) => drop(place.insert(found)),
+        Entry::Occupied(mut known) if found.0.rank() > known.get().0.rank() => drop(known.insert(found)),
+        Entry::Occupied(_) => {}
     }
 }
 

@@ -188,11 +188,13 @@ impl Writer {
 
     /// Refuses one wish. A letter whose lease was to end with it is given back.
     fn refuse(&self, op: Op, error: &QueueError) {
-        if let Op::Record(Record { key, progress, release, .. }) = &op
-            && (*release || progress.is_none())
-        {
+        if let Op::Record(Record { key, leased, change, .. }) = &op {
             let later = UnixMillis(clock::unix_millis()).plus(GIVEN_BACK);
-            self.shared.index().release(*key, later);
+            let mut index = self.shared.index();
+            index.give_back(*key, leased, later);
+            if change.is_some() {
+                index.deactivate(*key);
+            }
         }
         op.refuse(error.clone());
     }

@@ -6,24 +6,24 @@
 
 use posthouse_journal::Event;
 use posthouse_mail::{Address, Envelope, LetterId, Recipient, Reply, Status, UnixMillis};
-use posthouse_queue::{Letter, Origin, QueueError};
+use posthouse_queue::{Lease, Letter, Origin, QueueError};
 use posthouse_runtime::stream::ByteSource as _;
 
+use crate::bounce::address;
 use crate::context::Context;
 use crate::derive;
 use crate::outcome::{Attempt, AttemptResult, Hop, unreachable};
-use crate::parcel::Parcel;
 
 /// Queues the letter for the alias's targets.
-pub(crate) async fn forward(context: &Context, parcel: &Parcel, index: usize, targets: Vec<Address>, now: UnixMillis) -> Attempt {
+pub(crate) async fn forward(context: &Context, lease: &Lease, index: usize, targets: Vec<Address>, now: UnixMillis) -> Attempt {
     let names = targets.iter().map(ToString::to_string).collect();
-    let result = match queue(context, parcel, index, targets, now).await {
+    let result = match queue(context, lease, index, targets, now).await {
         Ok(id) => {
-            context.note(parcel.id(), Event::Expanded { address: parcel.address(index), targets: names });
+            context.note(lease.id(), Event::Expanded { address: address(lease, index), targets: names });
             AttemptResult::Delivered(Reply::new(250, Status::success(1, 5), &format!("forwarded as {id}")))
         }
         Err(error) => {
-            tracing::error!(letter = %parcel.id(), %error, "a letter cannot be queued for the targets of an alias");
+            tracing::error!(letter = %lease.id(), %error, "a letter cannot be queued for the targets of an alias");
             AttemptResult::Deferred(unreachable(0, "the letter cannot be forwarded now"))
         }
     };
@@ -32,13 +32,13 @@ pub(crate) async fn forward(context: &Context, parcel: &Parcel, index: usize, ta
 
 async fn queue(
     context: &Context,
-    parcel: &Parcel,
+    lease: &Lease,
     index: usize,
     targets: Vec<Address>,
     now: UnixMillis,
 ) -> Result<LetterId, QueueError> {
-    let mut draft = context.queue.begin_as(derive::id(parcel.id(), &format!("alias {index}")))?;
-    let mut body = parcel.body().await;
+    let mut draft = context.queue.begin_as(derive::id(lease.id(), &format!("alias {index}")))?;
+    let mut body = lease.body();
     loop {
         match body.next().await {
             Ok(Some(chunk)) => draft.write(chunk).await?,
@@ -47,12 +47,12 @@ async fn queue(
         }
     }
     // RFC 3461 §5.2.7.1: a forwarded copy keeps what its sender wants to hear.
-    let asked = parcel.recipients().get(index).map(|state| state.recipient.clone());
+    let asked = lease.recipients().get(index).map(|state| state.recipient.clone());
     let recipients = targets.into_iter().map(|address| match &asked {
         Some(asked) => Recipient { address, ..asked.clone() },
         None => Recipient::from(address),
     });
-    let envelope = Envelope { recipients: recipients.collect(), ..parcel.letter().envelope.clone() };
-    let origin = Origin { listener: "alias".to_owned(), ..parcel.letter().origin.clone() };
+    let envelope = Envelope { recipients: recipients.collect(), ..lease.letter().envelope.clone() };
+    let origin = Origin { listener: "alias".to_owned(), ..lease.letter().origin.clone() };
     draft.commit(Letter { envelope, arrived: now, origin }).await
 }

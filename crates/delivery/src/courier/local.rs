@@ -5,42 +5,51 @@ use posthouse_journal::Event;
 use posthouse_mail::header::{Header, delivered_to, end_of_header, return_path};
 use posthouse_mail::{Address, Reply, Status};
 use posthouse_mailbox::Delivery;
+use posthouse_queue::Lease;
 use posthouse_runtime::stream::ByteSource;
 
 use crate::context::Context;
 use crate::outcome::{Attempt, AttemptResult, Hop, unreachable};
-use crate::parcel::Parcel;
 
 /// What is read of a letter to see whether it has been here.
 const HEADER_BYTES_MAX: usize = 256 * 1024;
 
+/// Stores the letter for each of these.
+pub(crate) async fn deliver_all(context: &Context, lease: &Lease, recipients: Vec<(usize, AccountId)>) -> Vec<Attempt> {
+    let mut attempts = Vec::with_capacity(recipients.len());
+    for (index, account) in recipients {
+        attempts.push(deliver(context, lease, index, &account).await);
+    }
+    attempts
+}
+
 /// Stores the letter for one recipient; once, however often it is called for the same letter and recipient.
-pub(crate) async fn deliver(context: &Context, parcel: &Parcel, index: usize, account: &AccountId) -> Attempt {
+async fn deliver(context: &Context, lease: &Lease, index: usize, account: &AccountId) -> Attempt {
     let hop = Hop { host: Some(context.hostname.to_string()), takes_dsn: false, ..Hop::default() };
-    let Some(state) = parcel.recipients().get(index) else {
+    let Some(state) = lease.recipients().get(index) else {
         return Attempt { index, hop, result: AttemptResult::Deferred(unreachable(0, "no such recipient")) };
     };
-    let (letter, recipient) = (parcel.letter(), &state.recipient.address);
+    let (letter, recipient) = (lease.letter(), &state.recipient.address);
     let delivery = Delivery {
-        letter: parcel.id(),
+        letter: lease.id(),
         recipient: recipient.clone(),
         reverse_path: letter.envelope.reverse_path.clone(),
         at: letter.arrived,
         // RFC 5321 §4.4: the server that makes the final delivery adds the return path; Delivered-To names whom it was for.
         prefix: (return_path(&letter.envelope.reverse_path) + &delivered_to(recipient)).into_bytes(),
     };
-    if has_been_here(&mut parcel.body().await, recipient).await {
+    if has_been_here(&mut lease.body(), recipient).await {
         let text = format!("the letter has been delivered to {recipient} before: it goes round");
         return Attempt { index, hop, result: AttemptResult::Failed(Reply::new(554, Status::permanent(4, 6), &text)) };
     }
-    let mut body = parcel.body().await;
+    let mut body = lease.body();
     let result = match context.mailboxes.deliver(account.as_str(), delivery, &mut body).await {
         Ok(uid) => {
-            context.note(parcel.id(), Event::Stored { to: recipient.to_string(), account: account.to_string(), uid: uid.0 });
+            context.note(lease.id(), Event::Stored { to: recipient.to_string(), account: account.to_string(), uid: uid.0 });
             AttemptResult::Delivered(Reply::new(250, Status::success(1, 5), "stored in the mailbox"))
         }
         Err(error) => {
-            tracing::error!(letter = %parcel.id(), %account, %error, "a letter cannot be stored in its mailbox");
+            tracing::error!(letter = %lease.id(), %account, %error, "a letter cannot be stored in its mailbox");
             // Ours, whatever it is: it waits and is tried again, for the sender cannot mend it (RFC 3463 §3.3, X.2.0).
             AttemptResult::Deferred(Reply::new(451, Status::temporary(2, 0), "the mailbox cannot be written now"))
         }

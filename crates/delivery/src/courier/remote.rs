@@ -9,27 +9,28 @@ use std::collections::HashMap;
 use posthouse_client::{ClientError, Connection, RecipientResult, Target, Timeouts};
 use posthouse_journal::{Event, Outcome};
 use posthouse_mail::{Domain, Envelope, Reply};
+use posthouse_queue::{Feedback, Lease};
 use posthouse_runtime::tls::TlsInfo;
 
+use crate::bounce::address;
 use crate::context::Context;
 use crate::courier::pool::Kept;
-use crate::outcome::{self, Attempt, Hop, Verdict, unreachable};
-use crate::parcel::Parcel;
+use crate::outcome::{self, Attempt, AttemptResult, Hop, Verdict, unreachable};
 use crate::plan::{self, Plan};
-use crate::way::{Destination, Way};
+use crate::way::{Destination, Manner, Way};
 
 /// Why a host took none of the recipients, so that the next may be tried.
 struct Miss {
     reply: Reply,
     hop: Hop,
+    /// Whether it came to the letter.
+    in_letter: bool,
 }
 
 /// How the visit to a host ended.
 enum Visit {
     /// Every recipient has its result.
     Over,
-    /// It was not made: too many letters wait for this host.
-    Crowded,
     Missed(Miss),
 }
 
@@ -47,7 +48,8 @@ enum Handed {
 struct Journey<'a> {
     context: &'a Context,
     way: &'a Way,
-    parcel: &'a Parcel,
+    manner: Manner,
+    lease: &'a Lease,
     /// The recipients that have no result yet.
     open: Vec<usize>,
     /// What each of those was told by the last host that would not take it for now.
@@ -59,17 +61,27 @@ struct Journey<'a> {
 pub(crate) async fn deliver(
     context: &Context,
     way: &Way,
-    parcel: &Parcel,
+    lease: &Lease,
     destination: Destination,
     indexes: Vec<usize>,
-) -> Vec<Attempt> {
-    let mut journey = Journey { context, way, parcel, open: indexes, put_off: HashMap::new(), attempts: Vec::new() };
+) -> (Vec<Attempt>, Feedback) {
+    let manner = way.manner(&destination, &context.settings);
+    let (put_off, attempts) = (HashMap::new(), Vec::new());
+    let mut journey = Journey { context, way, manner, lease, open: indexes, put_off, attempts };
     let hosts = match &destination {
         Destination::Smarthost(host) => vec![host.clone()],
+        Destination::Host(hop) => vec![hop.host.clone()],
         Destination::Domain(domain) => {
             match plan::hosts(domain, &context.hostname, context.settings.hosts_max, &context.resolver).await {
                 Plan::Hosts(hosts) => hosts,
-                Plan::Never(reply) | Plan::Later(reply) => return journey.end(&Miss { reply, hop: Hop::default() }),
+                // That a domain takes no mail is an answer; that nobody says whether it does is none.
+                Plan::Never(reply) => {
+                    return (journey.end(Miss { reply, hop: Hop::default(), in_letter: false }), Feedback::Answered);
+                }
+                Plan::Later(reply) => {
+                    let attempts = journey.end(Miss { reply: reply.clone(), hop: Hop::default(), in_letter: false });
+                    return (attempts, Feedback::Unreachable(reply));
+                }
             }
         }
     };
@@ -78,7 +90,10 @@ pub(crate) async fn deliver(
     let mut hosts = hosts.into_iter().peekable();
     while let Some(host) = hosts.next() {
         let miss = match journey.visit(&host).await {
-            Visit::Over | Visit::Crowded => return journey.attempts,
+            Visit::Over => {
+                let feedback = over(&journey.attempts);
+                return (journey.attempts, feedback);
+            }
             Visit::Missed(miss) => miss,
         };
         let is_lesser = miss.reply.is_permanent() && last.as_ref().is_some_and(|last| last.reply.is_temporary());
@@ -89,13 +104,15 @@ pub(crate) async fn deliver(
             last = Some(miss);
         }
     }
-    let miss = last.unwrap_or_else(|| Miss { reply: unreachable(1, "no host could be tried"), hop: Hop::default() });
-    journey.end(&miss)
+    let miss =
+        last.unwrap_or_else(|| Miss { reply: unreachable(1, "no host could be tried"), hop: Hop::default(), in_letter: false });
+    let feedback = miss.feedback();
+    (journey.end(miss), feedback)
 }
 
 impl Journey<'_> {
     /// Gives every recipient without a result its own last answer, or this one.
-    fn end(mut self, miss: &Miss) -> Vec<Attempt> {
+    fn end(mut self, miss: Miss) -> Vec<Attempt> {
         for index in std::mem::take(&mut self.open) {
             let own = self.put_off.remove(&index).filter(|(_, hop)| hop.host == miss.hop.host);
             let (reply, hop) = own.unwrap_or_else(|| (miss.reply.clone(), miss.hop.clone()));
@@ -109,14 +126,13 @@ impl Journey<'_> {
         let outcome = Outcome::Deferred;
         for &index in &self.open {
             let own = self.put_off.get(&index).filter(|(_, hop)| hop.host == miss.hop.host);
-            let (to, reply) = (self.parcel.address(index), own.map_or(&miss.reply, |(reply, _)| reply).to_string());
+            let (to, reply) = (address(self.lease, index), own.map_or(&miss.reply, |(reply, _)| reply).to_string());
             let Hop { host, address, tls, .. } = miss.hop.clone();
-            self.context.note(self.parcel.id(), Event::Attempt { to, host, address, tls, reply, outcome, next: None });
+            self.context.note(self.lease.id(), Event::Attempt { to, host, address, tls, reply, outcome, next: None });
         }
     }
 
     async fn visit(&mut self, host: &Domain) -> Visit {
-        let Some(_place) = self.way.places().at(host.as_str()).await else { return Visit::Crowded };
         let mut kept = self.way.pool().take(host.as_str());
         loop {
             let (mut connection, letters, fresh) = match kept.take() {
@@ -145,13 +161,13 @@ impl Journey<'_> {
     }
 
     async fn connect(&self, host: &Domain) -> Result<Connection, Miss> {
-        let port = self.way.port(&self.context.settings);
-        let addresses = plan::addresses(host, port, &self.context.resolver);
-        let mut addresses = addresses.await.map_err(|reply| Miss { reply, hop: named(host) })?;
+        let Manner { port, security, credentials } = &self.manner;
+        let addresses = plan::addresses(host, *port, &self.context.resolver);
+        let mut addresses = addresses.await.map_err(|reply| Miss { reply, hop: named(host), in_letter: false })?;
         addresses.truncate(self.context.settings.addresses_max.max(1));
-        let mut target = Target::new(host.as_str(), addresses, self.way.security(), self.context.hostname.as_str());
+        let mut target = Target::new(host.as_str(), addresses, security.clone(), self.context.hostname.as_str());
         target.timeouts = Timeouts { connect: self.context.settings.connect_timeout.0, ..Timeouts::default() };
-        target.credentials = self.way.credentials();
+        target.credentials.clone_from(credentials);
         let connection = Connection::open(&target).await.map_err(|error| missed(host, &error))?;
         if let Some(why) = connection.tls_fallback() {
             tracing::warn!(%host, why, "TLS was offered and did not work; the letter goes in clear");
@@ -166,22 +182,26 @@ impl Journey<'_> {
             if !connection.is_reusable() {
                 return Ok(Handed::Some);
             }
-            let results = connection.send(&self.envelope(), &mut self.parcel.body().await).await?;
+            let results = connection.send(&self.envelope(), &mut self.lease.body()).await?;
             let hop = hop(host, connection);
             if let Some(reply) = self.put_off_all(&results, &hop) {
-                return Ok(Handed::Nobody(Miss { reply, hop }));
+                let hop = Hop { throttles: outcome::throttles(&reply), ..hop };
+                return Ok(Handed::Nobody(Miss { reply, hop, in_letter: true }));
             }
             let asked = self.open.len();
             for (index, result) in std::mem::take(&mut self.open).into_iter().zip(results) {
                 let speaks = matches!(result, RecipientResult::Accepted(_) | RecipientResult::Refused(_));
                 match outcome::of(result) {
-                    Verdict::Over(result) => self.attempts.push(Attempt { index, result, hop: Hop { speaks, ..hop.clone() } }),
+                    Verdict::Over(result) => {
+                        let throttles = speaks && result.reply().is_some_and(outcome::throttles);
+                        self.attempts.push(Attempt { index, result, hop: Hop { speaks, throttles, ..hop.clone() } });
+                    }
                     Verdict::Again => self.open.push(index),
                 }
             }
             if self.open.len() == asked {
                 let reply = unreachable(2, "the host takes no recipient of this letter now");
-                return Ok(Handed::Nobody(Miss { reply, hop: Hop { speaks: false, ..hop } }));
+                return Ok(Handed::Nobody(Miss { reply, hop: Hop { speaks: false, ..hop }, in_letter: true }));
             }
             sent += 1;
         }
@@ -198,9 +218,35 @@ impl Journey<'_> {
     }
 
     fn envelope(&self) -> Envelope {
-        let states = self.parcel.recipients();
+        let states = self.lease.recipients();
         let recipients = self.open.iter().filter_map(|&index| states.get(index)).map(|state| state.recipient.clone()).collect();
-        Envelope { recipients, ..self.parcel.letter().envelope.clone() }
+        Envelope { recipients, ..self.lease.letter().envelope.clone() }
+    }
+}
+
+/// What a visit that came to its end says of the site: it answered, unless it asked for fewer letters and took none of this one.
+fn over(attempts: &[Attempt]) -> Feedback {
+    let throttled = |attempt: &Attempt| match &attempt.result {
+        AttemptResult::Deferred(reply) if attempt.hop.throttles => Some(reply.clone()),
+        AttemptResult::Deferred(_) | AttemptResult::Delivered(_) | AttemptResult::Failed(_) => None,
+    };
+    let is_taken = attempts.iter().any(|attempt| matches!(attempt.result, AttemptResult::Delivered(_)));
+    match attempts.iter().find_map(throttled) {
+        Some(reply) if !is_taken => Feedback::Throttled(reply),
+        Some(_) | None => Feedback::Answered,
+    }
+}
+
+impl Miss {
+    /// What it says of the site. A host that took the connection and turned the letter away has answered.
+    fn feedback(&self) -> Feedback {
+        if self.hop.throttles {
+            Feedback::Throttled(self.reply.clone())
+        } else if self.in_letter {
+            Feedback::Answered
+        } else {
+            Feedback::Unreachable(self.reply.clone())
+        }
     }
 }
 
@@ -227,6 +273,7 @@ fn hop(host: &Domain, connection: &Connection) -> Hop {
         tls: connection.tls().map(TlsInfo::to_string),
         takes_dsn: connection.capabilities().dsn,
         speaks: true,
+        throttles: false,
     }
 }
 
@@ -239,5 +286,6 @@ fn missed(host: &Domain, error: &ClientError) -> Miss {
         Some(reply) => (reply.clone(), true),
         None => (unreachable(if address.is_none() { 1 } else { 2 }, &error.to_string()), false),
     };
-    Miss { reply, hop: Hop { address, speaks, ..named(host) } }
+    let throttles = speaks && outcome::throttles(&reply);
+    Miss { reply, hop: Hop { address, speaks, throttles, ..named(host) }, in_letter: false }
 }

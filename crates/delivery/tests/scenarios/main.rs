@@ -8,4 +8,5 @@ mod local;
 mod plans;
 mod remote;
 mod reports;
+mod turns;
 mod world;

@@ -220,7 +220,11 @@ fn what_one_destination_took_is_stored_while_another_is_slow() {
             assert!(world.states(letter)[0].is_pending());
             resume.send(()).unwrap();
         };
-        posthouse_runtime::join!(world.deliver_at(ARRIVED), watch);
+        let (trigger, shutdown) = shutdown::channel();
+        let running = task::spawn("delivery", posthouse_delivery::run(world.context.clone(), world.way.clone(), shutdown));
+        watch.await;
+        trigger.fire();
+        running.join().await;
         assert!(world.context.queue.is_empty());
     });
     fast.finish();

@@ -73,7 +73,7 @@ fn all_failures_of_a_round_are_one_report_and_its_id_is_in_the_timeline() {
     run(async {
         let world = World::new(1, "null.test MX 0 .").await;
         world.account("alice@ours.test").await;
-        let letter = world.submit("alice@ours.test", &["a@null.test", "b@nosuch.test"], BODY).await;
+        let letter = world.submit("alice@ours.test", &["a@nosuch.test", "b@nosuch.test"], BODY).await;
         world.deliver_at(ARRIVED).await;
         let bounced: Vec<_> = world
             .timeline(letter)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use posthouse_config::Period;
-use posthouse_delivery::{Context, Settings, Way, round};
+use posthouse_delivery::{Context, DoubleBounces, Settings, Way, run_at};
 use posthouse_directory::Directory;
 use posthouse_dns::Zone;
 use posthouse_journal::{Event, Journal, Outcome, Query};
@@ -64,6 +64,7 @@ impl World {
             journal: Journal::open(&path.join("journal.sqlite")).unwrap(),
             resolver: Arc::new(Zone::of(&zone).unwrap()),
             settings: Arc::new(settings),
+            double_bounces: DoubleBounces::default(),
         };
         Self { context, way, folder }
     }
@@ -83,14 +84,11 @@ impl World {
         draft.commit(Letter { envelope, arrived: ARRIVED, origin: Origin::default() }).await.unwrap()
     }
 
-    /// One round for each letter that is due; how many there were.
+    /// Tries each letter that is due, once for each destination; how many tries there were.
     pub(crate) async fn deliver_at(&self, now: UnixMillis) -> usize {
-        let leases = self.context.queue.lease_due(now, 100);
-        let count = leases.len();
-        for lease in leases {
-            round(&self.context, &self.way, lease, now).await;
-        }
-        count
+        // What these lead to is for the next time.
+        let queued = self.context.queue.list().iter().map(|letter| letter.parts.len()).sum();
+        run_at(&self.context, &self.way, now, queued).await
     }
 
     /// What has become of a queued letter's recipients; empty when the letter is gone.

@@ -11,7 +11,7 @@ use posthouse_directory::Directory;
 use posthouse_dns::Zone;
 use posthouse_intake::{Context, ListenerKind, Settings, serve_smtp};
 use posthouse_journal::{Entry, Event, Journal, Query};
-use posthouse_mail::{Address, UnixMillis};
+use posthouse_mail::Address;
 use posthouse_queue::{Letter, Queue};
 use posthouse_runtime::gate::Gate;
 use posthouse_runtime::net::{Listener, Moved, Stream};
@@ -127,7 +127,8 @@ impl World {
     /// Every queued letter and its octets, oldest first.
     pub(crate) async fn letters(&self) -> Vec<(Letter, Vec<u8>)> {
         let mut letters = Vec::new();
-        for lease in self.context.queue.lease_due(UnixMillis(clock::unix_millis() + 1000), 1000) {
+        for listed in self.context.queue.list() {
+            let lease = self.context.queue.lease_letter(listed.id).unwrap();
             let octets = collect(&mut lease.body(), 100 << 20).await.unwrap();
             letters.push((lease.letter().clone(), octets));
         }

@@ -8,7 +8,7 @@ fn states(n: usize) -> Vec<RecipientState> {
 }
 
 fn retry(at: u64) -> RecipientEnd {
-    RecipientEnd::Retry { at: UnixMillis(at), last: Reply::new(450, Status::temporary(2, 2), "full") }
+    RecipientEnd::Retry { at: UnixMillis(at), last: Reply::new(450, Status::temporary(2, 2), "full"), warned: false }
 }
 
 #[test]
@@ -33,4 +33,35 @@ fn an_operators_removal_is_no_attempt() {
     let mut states = states(1);
     apply(&mut states, vec![(0, RecipientEnd::Removed)]);
     assert_eq!((states[0].state, states[0].attempts), (DeliveryState::Removed, 0));
+}
+
+#[test]
+fn a_letter_has_one_part_for_each_domain_in_the_order_they_come() {
+    let to = |addresses: &[&str]| addresses.iter().map(|to| to.parse::<Address>().unwrap().into()).collect::<Vec<Recipient>>();
+    let facts = |addresses: &[&str]| {
+        let envelope = Envelope::new(posthouse_mail::ReversePath::NULL, to(addresses));
+        Facts::of(&Letter { envelope, arrived: UnixMillis(1), origin: Origin::default() })
+    };
+    let one = facts(&["a@one.test", "b@one.test"]);
+    assert_eq!((one.destinations.len(), one.part_of(0), one.part_of(1)), (1, 0, 0));
+    let mixed = facts(&["a@one.test", "b@two.test", "c@ONE.test", "d@three.test"]);
+    let names: Vec<_> = mixed.destinations.iter().map(ToString::to_string).collect();
+    assert_eq!(names, ["one.test", "two.test", "three.test"]);
+    assert_eq!([0, 1, 2, 3].map(|recipient| mixed.part_of(recipient)), [0, 1, 0, 2]);
+}
+
+#[test]
+fn a_part_is_due_with_the_first_of_its_recipients_and_late_when_all_were_told() {
+    let facts = Facts {
+        arrived: UnixMillis(0),
+        release_at: None,
+        deliver_by: None,
+        lane: Lane::Normal,
+        flow: 0,
+        destinations: ["one.test", "two.test", "three.test"].map(|name| Destination::Domain(name.parse().unwrap())).to_vec(),
+        part_of: vec![0, 1, 0, 2],
+    };
+    let at = |at| Some(UnixMillis(at));
+    let recipients = [(at(9), true), (at(3), true), (at(5), false), (None, false)];
+    assert_eq!(stands(recipients.into_iter(), &facts), [(at(5), false), (at(3), true), (None, true)]);
 }

@@ -4,12 +4,12 @@ use posthouse_runtime::block_on;
 
 use super::*;
 use crate::storage::fault::{Loss, World};
-use crate::tests::story::{FAR, TINY, accept, contents, letter};
-use crate::{Queue, RecipientEnd};
+use crate::tests::story::{FAR, TINY, accept, contents, lease_due, letter};
+use crate::{Queue, RecipientEnd, Settings};
 
 fn filled(bodies: &[&[u8]]) -> World {
     let world = World::default();
-    let (queue, _) = Queue::open_on(Arc::new(world.clone()), TINY).unwrap();
+    let (queue, _) = Queue::open_on(Arc::new(world.clone()), TINY, Settings::default()).unwrap();
     for (mark, body) in (0..).zip(bodies) {
         block_on(accept(&queue, letter(1, mark), body)).unwrap().unwrap();
     }
@@ -43,7 +43,7 @@ fn rot_in_a_chunk_takes_its_letter_and_says_so() {
     let big = [b'x'; 2000];
     let world = filled(&[b"first letter", &big, b"third letter", b"fourth", b"fifth"]);
     let recovery = recover(&world, TINY).unwrap();
-    let chunk = recovery.index.entries().find_map(|entry| entry.chunks.first().copied()).unwrap();
+    let chunk = recovery.index.entries.iter().find_map(|entry| entry.chunks.first().copied()).unwrap();
     let mut logs = recovery.logs;
     let name = logs.find(chunk.seq).unwrap().name.clone();
     world.rot(&name, crate::layout::usize_of(chunk.offset) + 100);
@@ -59,7 +59,7 @@ fn a_segment_without_a_readable_header_is_left_alone() {
     world.rot(&name, 3);
     world.rot(&name, 515);
     let before = world.octets(&name);
-    let (queue, recovered) = Queue::open_on(Arc::new(world.clone()), TINY).unwrap();
+    let (queue, recovered) = Queue::open_on(Arc::new(world.clone()), TINY, Settings::default()).unwrap();
     assert_eq!((recovered.letters, recovered.damages.len()), (0, 1));
     for mark in 0..60 {
         let id = block_on(accept(&queue, letter(1, mark), &[1; 600])).unwrap().unwrap();
@@ -89,9 +89,9 @@ fn nothing_is_appended_behind_an_earlier_run() {
     let world = filled(&[b"a letter"]);
     let (name, _) = place(&world, b"a letter");
     let before = world.octets(&name);
-    let (queue, _) = Queue::open_on(Arc::new(world.clone()), TINY).unwrap();
+    let (queue, _) = Queue::open_on(Arc::new(world.clone()), TINY, Settings::default()).unwrap();
     block_on(accept(&queue, letter(1, 9), b"another")).unwrap().unwrap();
-    assert_eq!(queue.lease_due(FAR, 9).len(), 2);
+    assert_eq!(lease_due(&queue, FAR).len(), 2);
     assert_eq!(world.octets(&name), before);
 }
 
@@ -105,7 +105,7 @@ fn segments(world: &World) -> usize {
 fn a_segment_that_only_the_page_cache_shows_clear_is_cleared_again() {
     // Two letters, then their ends: so that one sector holds a letter and the next its Done.
     let world = World::default();
-    let (queue, _) = Queue::open_on(Arc::new(world.clone()), TINY).unwrap();
+    let (queue, _) = Queue::open_on(Arc::new(world.clone()), TINY, Settings::default()).unwrap();
     let mut ended = Vec::new();
     for mark in 0..40 {
         let ids = [2 * mark, 2 * mark + 1].map(|mark| block_on(accept(&queue, letter(1, mark), &[b'x'; 60])).unwrap().unwrap());
@@ -121,7 +121,7 @@ fn a_segment_that_only_the_page_cache_shows_clear_is_cleared_again() {
     for cut in clears {
         // Killed between the write that clears a segment and its sync; then the power goes in the next life's first write.
         let second = world.after_kill(cut, false);
-        let (queue, _) = Queue::open_on(Arc::new(second.clone()), TINY).unwrap();
+        let (queue, _) = Queue::open_on(Arc::new(second.clone()), TINY, Settings::default()).unwrap();
         block_on(accept(&queue, letter(1, 999), &[b'y'; 600])).unwrap().unwrap();
         drop(queue);
         let mut replay = second.replay(Loss::Everything);

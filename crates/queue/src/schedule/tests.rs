@@ -58,32 +58,3 @@ fn no_setting_makes_it_spin() {
     let settings = Settings { retry_first: zero, retry_max: zero, ..Settings::default() };
     assert!(at(&settings, 1, 0) >= ARRIVED.0 + 800);
 }
-
-fn due(at: u64, order: u64) -> Due {
-    Due { at: UnixMillis(at), order, slot: 0 }
-}
-
-fn drain(queue: &mut DueQueue, now: u64) -> Vec<u64> {
-    std::iter::from_fn(|| queue.pop(UnixMillis(now))).map(|due| due.order).collect()
-}
-
-#[test]
-fn the_earliest_is_first_and_none_comes_early() {
-    let mut queue = DueQueue::default();
-    for (at, order) in [(30, 3), (10, 1), (20, 4), (20, 2), (41, 5)] {
-        queue.push(due(at, order), true);
-    }
-    assert_eq!(queue.next(), Some(UnixMillis(10)));
-    assert_eq!(drain(&mut queue, 40), [1, 2, 4, 3]);
-    assert_eq!(queue.next(), Some(UnixMillis(41)));
-}
-
-#[test]
-fn deferred_mail_does_not_hold_up_new_mail_nor_new_mail_deferred() {
-    let mut queue = DueQueue::default();
-    for order in 0..3 {
-        queue.push(due(1, order), false);
-        queue.push(due(5, 100 + order), true);
-    }
-    assert_eq!(drain(&mut queue, 9), [100, 0, 101, 1, 102, 2]);
-}

@@ -7,12 +7,12 @@ use posthouse_mail::Status;
 use posthouse_runtime::block_on;
 
 use crate::storage::fault::{Fault, Loss, World};
-use crate::{Queue, QueueError, RecipientEnd};
+use crate::{Queue, QueueError, RecipientEnd, Settings};
 
-use super::story::{FAR, Run, Stories, TINY, accept, contents, letter, until};
+use super::story::{FAR, Run, Stories, TINY, accept, contents, lease_due, letter, until};
 
 fn open(world: &World) -> Queue {
-    Queue::open_on(Arc::new(world.clone()), TINY).unwrap().0
+    Queue::open_on(Arc::new(world.clone()), TINY, Settings::default()).unwrap().0
 }
 
 #[test]
@@ -36,7 +36,7 @@ fn after_a_failed_write_or_sync_nothing_more_is_taken_or_handed_out() {
         assert!(matches!(queue.begin(), Err(QueueError::Failed(_))));
         let finished = block_on(lease.finish(vec![(0, RecipientEnd::Delivered)])).unwrap();
         assert!(matches!(finished, Err(QueueError::Failed(_))), "step {step}: {finished:?}");
-        assert!(queue.lease_due(FAR, 9).is_empty() && queue.lease_letter(first).is_err());
+        assert!(lease_due(&queue, FAR).is_empty() && queue.lease_letter(first).is_err());
         drop(queue);
         let held = contents(&world.after_cut(world.steps(), Loss::Everything));
         assert_eq!(held[&first].1, b"taken", "step {step}");
@@ -58,7 +58,7 @@ fn check_fault_at(step: usize, fault: Fault, lasting: bool) -> bool {
     let when = format!("{fault:?} at step {step}, lasting: {lasting}");
     if let Err(error) = &ended {
         assert!(met && matches!(error, QueueError::Failed(_)), "{when}: {error}");
-        assert!(matches!(run.queue.begin(), Err(QueueError::Failed(_))) && run.queue.lease_due(FAR, 9).is_empty(), "{when}");
+        assert!(matches!(run.queue.begin(), Err(QueueError::Failed(_))) && lease_due(&run.queue, FAR).is_empty(), "{when}");
     }
     let steps = run.world.steps();
     for at_failure in [Loss::Everything, Loss::Shreds(seed)] {
@@ -129,7 +129,7 @@ fn check_full_and_emptied(world: &World, free: impl FnOnce()) {
     assert_eq!(held.len(), taken, "letters were lost in a full spool");
     // What ends letters has room all the same.
     block_on(async {
-        for lease in queue.lease_due(FAR, usize::MAX) {
+        for lease in lease_due(&queue, FAR) {
             let end = lease.finish(vec![(0, RecipientEnd::Delivered)]).await;
             end.expect("an ending was refused because the spool is full");
         }
@@ -178,7 +178,7 @@ fn a_read_that_fails_at_the_start_is_said_and_loses_nothing() {
     for read in 0.. {
         let world = run.world.after_cut(steps, Loss::Nothing);
         world.fail_read_after(read);
-        let opened = Queue::open_on(Arc::new(world.clone()), TINY);
+        let opened = Queue::open_on(Arc::new(world.clone()), TINY, Settings::default());
         if !world.read_has_failed() {
             break;
         }
@@ -199,7 +199,7 @@ fn a_read_that_fails_while_serving_loses_nothing() {
         // Many more letters come and go, so that what stays is copied about; one that could not be read is put off.
         for mark in 0..120 {
             let id = block_on(accept(&run.queue, letter(1, mark), &[b'z'; 400])).unwrap().unwrap();
-            let lease = run.queue.lease_letter(id).or_else(|_| run.queue.lease_due(FAR, 1).pop().ok_or(QueueError::Gone(id)));
+            let lease = run.queue.lease_letter(id).or_else(|_| lease_due(&run.queue, FAR).pop().ok_or(QueueError::Gone(id)));
             let Some(lease) = lease.ok().filter(|lease| !ids.contains(&lease.id())) else { continue };
             block_on(lease.finish(vec![(0, RecipientEnd::Delivered)])).unwrap().unwrap();
         }

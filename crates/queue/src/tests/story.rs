@@ -16,7 +16,9 @@ use crate::recover::recover;
 use crate::scan::{Find, Scan};
 use crate::storage::Storage;
 use crate::storage::fault::World;
-use crate::{Draft, Lease, Letter, Origin, Queue, QueueError, RecipientEnd, RecipientState};
+use crate::{
+    Destination, Draft, Lease, Letter, Origin, Queue, QueueError, RecipientEnd, RecipientState, Settings, SiteLimits, Work,
+};
 
 /// Later than any letter is due.
 pub(crate) const FAR: UnixMillis = UnixMillis(u64::MAX);
@@ -53,7 +55,32 @@ pub(crate) fn letter(recipients: usize, mark: u64) -> Letter {
 
 pub(super) fn retry(at: u64) -> RecipientEnd {
     let last = Reply::new(451, Status::temporary(4, 1), &format!("not now, said at {at}"));
-    RecipientEnd::Retry { at: UnixMillis(at), last }
+    RecipientEnd::Retry { at: UnixMillis(at), last, warned: false }
+}
+
+/// Every letter that is due, as if all went to one site that takes any number.
+pub(crate) fn lease_due(queue: &Queue, now: UnixMillis) -> Vec<Lease> {
+    lease_some(queue, now, usize::MAX)
+}
+
+/// At most `max` of them.
+pub(super) fn lease_some(queue: &Queue, now: UnixMillis, max: usize) -> Vec<Lease> {
+    let mut leases = Vec::new();
+    loop {
+        if leases.len() == max {
+            return leases;
+        }
+        match queue.work_at(now) {
+            None => return leases,
+            Some(Work::Place(destination)) => place(queue, &destination),
+            Some(Work::Carry(lease)) => leases.push(*lease),
+        }
+    }
+}
+
+pub(crate) fn place(queue: &Queue, destination: &Destination) {
+    let limits = SiteLimits { window_first: u32::MAX, window_max: u32::MAX, letters_per_minute: None, together: false };
+    queue.place(destination, "site.test", limits, UnixMillis(u64::MAX));
 }
 
 pub(crate) async fn accept(queue: &Queue, letter: Letter, body: &[u8]) -> Result<LetterId, QueueError> {
@@ -112,7 +139,7 @@ impl Run {
     }
 
     pub(super) fn try_new(world: World, stories: Stories, seed: u64) -> Result<Self, QueueError> {
-        let (queue, _) = Queue::open_on(Arc::new(world.clone()), TINY)?;
+        let (queue, _) = Queue::open_on(Arc::new(world.clone()), TINY, Settings::default())?;
         Ok(Self { world, queue, stories, dice: Dice(seed), drafts: Vec::new(), mark: seed * 1000 })
     }
 
@@ -201,7 +228,7 @@ impl Run {
 
     /// Some letter that is due; the others are given back unharmed.
     fn some_lease(&mut self) -> Option<Lease> {
-        let mut leases = self.queue.lease_due(FAR, 1000);
+        let mut leases = lease_due(&self.queue, FAR);
         leases.sort_by_key(Lease::id);
         // The oldest few stay for long, to be copied about.
         let stay = 6.min(leases.len().saturating_sub(1));
@@ -254,7 +281,7 @@ impl Run {
 pub(crate) fn contents(world: &World) -> HashMap<LetterId, (Told, Vec<u8>)> {
     check_dones(world);
     let recovery = recover(world, TINY).unwrap();
-    let ids: Vec<_> = recovery.index.entries().map(|entry| entry.id).collect();
+    let ids: Vec<_> = recovery.index.entries.iter().map(|entry| entry.id).collect();
     let shared = Shared::new(recovery.index, TINY);
     let read = |id: LetterId| {
         let key = shared.index().key(id).unwrap();
@@ -307,7 +334,7 @@ impl Stories {
                     assert!(!ended, "{when}: letter {id} was done and is back: {story:?}");
                     assert_eq!(*body, story.body, "{when}: the body of {id}");
                     assert_eq!(told.letter, story.letter, "{when}: the envelope of {id}");
-                    story.check_states(&told.recipients, cut, &format!("{when}: {id}"));
+                    story.check_states(&told.state.recipients, cut, &format!("{when}: {id}"));
                 }
             }
         }
@@ -336,7 +363,7 @@ impl Stories {
                 Some((told, _)) => {
                     story.commit.acked = story.commit.acked.or(Some(opened));
                     story.done = None;
-                    story.states.push((now, told.recipients.clone()));
+                    story.states.push((now, told.state.recipients.clone()));
                 }
                 None => {
                     let begun = story.done.map_or(Some(opened), |done| done.begun);
@@ -352,7 +379,7 @@ impl Stories {
         let past = Span { begun: None, acked: Some(0) };
         let after = self.0.iter().map(|(id, story)| {
             let mut story = Story { commit: past, ..story.clone() };
-            story.states = held.get(id).map(|(told, _)| (past, told.recipients.clone())).into_iter().collect();
+            story.states = held.get(id).map(|(told, _)| (past, told.state.recipients.clone())).into_iter().collect();
             story.done = (!held.contains_key(id)).then_some(past);
             (*id, story)
         });

@@ -9,9 +9,9 @@ use posthouse_runtime::stream::collect;
 use posthouse_runtime::{block_on, task};
 
 use crate::storage::fault::World;
-use crate::{Queue, RecipientEnd};
+use crate::{Queue, RecipientEnd, Settings};
 
-use super::story::{Dice, FAR, TINY, accept, check_dones, letter, retry};
+use super::story::{Dice, FAR, TINY, accept, check_dones, lease_some, letter, retry};
 
 const PRODUCERS: u64 = 8;
 const CONSUMERS: u64 = 3;
@@ -47,7 +47,7 @@ async fn consume(queue: Queue, books: Arc<Mutex<Books>>, seed: u64, enough: u64)
     let mut dice = Dice(seed);
     let mut ended = 0;
     while ended < enough {
-        for lease in queue.lease_due(FAR, 4) {
+        for lease in lease_some(&queue, FAR, 4) {
             let id = lease.id();
             let body = collect(&mut lease.body(), 1 << 20).await.unwrap();
             // The acknowledgement may be on its way to the producer's book still.
@@ -78,7 +78,7 @@ fn many_producers_and_consumers_with_restarts_lose_and_double_nothing() {
     let world = World::default();
     let books = Arc::new(Mutex::new(Books::default()));
     for life in 1..4 {
-        let (queue, recovered) = Queue::open_on(Arc::new(world.clone()), TINY).unwrap();
+        let (queue, recovered) = Queue::open_on(Arc::new(world.clone()), TINY, Settings::default()).unwrap();
         assert!(recovered.damages.is_empty(), "{recovered:?}");
         {
             let books = books.lock().unwrap();

@@ -9,9 +9,9 @@ use posthouse_mail::{LetterId, UnixMillis};
 use posthouse_runtime::stream::{ByteSource, collect};
 use posthouse_runtime::{block_on, clock};
 
-use crate::{DeliveryState, Queue, QueueError, RecipientEnd, Settings};
+use crate::{DeliveryState, Queue, QueueError, RecipientEnd, Settings, Work};
 
-use super::story::{FAR, accept, letter, retry};
+use super::story::{FAR, accept, lease_due, letter, place, retry};
 
 fn open(dir: &tempfile::TempDir) -> Queue {
     Queue::open(&Settings::default(), dir.path()).unwrap().0
@@ -40,7 +40,7 @@ fn bodies_of_all_sizes_come_back_also_after_a_restart() {
     });
     block_on(async {
         let queue = open(&dir);
-        let leases = queue.lease_due(FAR, 99);
+        let leases = lease_due(&queue, FAR);
         assert_eq!(leases.iter().map(crate::Lease::id).collect::<Vec<_>>(), ids.unwrap(), "in the order they came");
         for (mark, (lease, body)) in (0..).zip(leases.iter().zip(&bodies)) {
             assert_eq!(lease.letter(), &letter(2, mark));
@@ -69,7 +69,7 @@ fn a_look_at_the_beginning_of_a_body_reads_no_more_of_it_and_leases_nothing() {
         let nobody = LetterId::new(UnixMillis(1), 1);
         assert!(queue.peek(nobody, 9).await.unwrap().is_empty());
         assert!(Queue::peek_read_only(dir.path(), nobody, 9).unwrap().is_empty());
-        assert_eq!(queue.lease_due(FAR, 9).len(), 2, "a look took a lease");
+        assert_eq!(lease_due(&queue, FAR).len(), 2, "a look took a lease");
     })
     .unwrap();
 }
@@ -108,11 +108,11 @@ fn a_dropped_lease_gives_the_letter_back_unchanged_and_not_at_once() {
     let queue = open(&dir);
     block_on(accept(&queue, letter(1, 1), b"")).unwrap().unwrap();
     let now = UnixMillis(clock::unix_millis());
-    let lease = queue.lease_due(now, 9).pop().unwrap();
-    assert!(queue.lease_due(FAR, 9).is_empty(), "it is leased");
+    let lease = lease_due(&queue, now).pop().unwrap();
+    assert!(lease_due(&queue, FAR).is_empty(), "it is leased");
     drop(lease);
-    assert!(queue.lease_due(now, 9).is_empty(), "it came back at once");
-    let lease = queue.lease_due(FAR, 9).pop().unwrap();
+    assert!(lease_due(&queue, now).is_empty(), "it came back at once");
+    let lease = lease_due(&queue, FAR).pop().unwrap();
     assert_eq!(lease.recipients()[0].attempts, 0);
 }
 
@@ -126,8 +126,8 @@ fn a_letter_ends_with_its_last_recipient() {
         lease.record(vec![(0, RecipientEnd::Delivered)]).await.unwrap();
         assert!(!lease.is_over());
         lease.finish(vec![(1, retry(FAR.0 - 1)), (2, RecipientEnd::Failed)]).await.unwrap();
-        assert!(queue.lease_due(UnixMillis(FAR.0 - 2), 9).is_empty(), "before its time");
-        let mut lease = queue.lease_due(FAR, 9).pop().unwrap();
+        assert!(lease_due(&queue, UnixMillis(FAR.0 - 2)).is_empty(), "before its time");
+        let mut lease = lease_due(&queue, FAR).pop().unwrap();
         lease.record(vec![(1, RecipientEnd::Removed)]).await.unwrap();
         assert!(lease.is_over() && queue.is_empty());
         assert_eq!(lease.finish(Vec::new()).await, Err(QueueError::Gone(id)));
@@ -188,31 +188,14 @@ fn who_waits_for_a_letter_is_woken_by_the_next() {
     let dir = dir();
     let queue = open(&dir);
     block_on(async {
-        let mut waiting = pin!(queue.lease());
+        let mut waiting = pin!(queue.work());
         let mut context = Context::from_waker(Waker::noop());
         assert!(matches!(waiting.as_mut().poll(&mut context), Poll::Pending));
         let id = accept(&queue, letter(1, 1), b"").await.unwrap();
-        let lease = clock::timeout(std::time::Duration::from_secs(20), waiting).await.expect("nobody rang");
-        assert_eq!(lease.id(), id);
-    })
-    .unwrap();
-}
-
-#[test]
-fn every_waiter_gets_one_of_a_batch() {
-    let dir = dir();
-    let queue = open(&dir);
-    block_on(async {
-        let wait = || clock::timeout(std::time::Duration::from_secs(20), queue.lease());
-        let commits = async {
-            for mark in 0..3 {
-                accept(&queue, letter(1, mark), b"").await.unwrap();
-            }
-        };
-        let (a, b, c, ()) = posthouse_runtime::join!(wait(), wait(), wait(), commits);
-        let mut ids = [a.unwrap().id(), b.unwrap().id(), c.unwrap().id()];
-        ids.sort();
-        assert!(ids[0] != ids[1] && ids[1] != ids[2]);
+        let work = clock::timeout(std::time::Duration::from_secs(20), waiting).await.expect("nobody rang");
+        let Work::Place(destination) = work else { panic!("where it goes is asked first: {work:?}") };
+        place(&queue, &destination);
+        assert_eq!(lease_due(&queue, FAR)[0].id(), id);
     })
     .unwrap();
 }

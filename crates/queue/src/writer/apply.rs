@@ -1,9 +1,11 @@
 //! What a durable batch changes: the index, the counts of what is live, and the answers.
 
 use bytes::Bytes;
+use posthouse_mail::UnixMillis;
+use posthouse_runtime::clock;
 
-use crate::index::{Entry, Index, Key, Piece, Which};
-use crate::ops::{Answer, Commit, Op, Record};
+use crate::index::{Index, Key, New, Piece, Standing, Which};
+use crate::ops::{Answer, Commit, Leased, Op, Record};
 
 use super::batch::{Batch, Effect};
 use super::upkeep::Copy;
@@ -44,7 +46,7 @@ impl Writer {
                     answers.push(commit.answer);
                 }
                 Effect::Progress { piece, record } => {
-                    ring |= record.release;
+                    ring |= record.leased != Leased::Nothing || record.change.is_some();
                     answers.push(self.apply_progress(&mut index, piece, record));
                 }
                 Effect::Done { record, tomb } => {
@@ -75,18 +77,17 @@ impl Writer {
     fn apply_commit(&mut self, index: &mut Index, lsn: u64, piece: Piece, commit: Commit) -> Answer {
         let chunks = self.drafts.remove(&commit.draft).map(|draft| draft.pieces).unwrap_or_default();
         let seqs: Vec<u32> = chunks.iter().map(|chunk| chunk.seq).collect();
-        let entry = Entry {
+        let key = index.admit(New {
             id: commit.id,
             lsn,
-            letter: piece,
+            derived: commit.derived,
+            piece,
             progress: None,
             chunks: chunks.into(),
             size: commit.size,
-            due: commit.due,
-            leased: false,
-            derived: commit.derived,
-        };
-        let key = index.insert(entry, true);
+            facts: commit.facts,
+            standing: Standing::default(),
+        });
         self.logs.add(piece, Some(key.slot));
         for seq in seqs {
             // The chunks were counted when they came; now the segments they lie in learn whose they are.
@@ -107,10 +108,10 @@ impl Writer {
                 self.logs.drop_piece(before);
             }
         }
-        if record.release
-            && let Some((_, next)) = record.progress
-        {
-            index.release(record.key, next);
+        index.release_as(record.key, &record.leased, &record.stands);
+        if let Some((change, original)) = &record.change {
+            index.change(record.key, change, original, UnixMillis(clock::unix_millis()));
+            index.deactivate(record.key);
         }
         record.answer
     }

@@ -204,7 +204,7 @@ impl Writer {
                 return true;
             }
             let before = chosen.len();
-            if let Some(entry) = index.slot(slot) {
+            if let Some(entry) = index.entries.slot(slot) {
                 let key = Key { slot, lsn: entry.lsn };
                 let chunks = entry.chunks.iter().enumerate().map(|(number, piece)| (Which::Chunk(number), *piece));
                 let progress = entry.progress.map(|piece| (Which::Progress, piece));

@@ -187,6 +187,7 @@ fn start_delivery(config: &Config, parts: &Parts, shutdown: Shutdown) -> Result<
         journal: parts.journal.clone(),
         resolver: Arc::clone(&parts.resolver),
         settings: Arc::new(config.delivery.clone()),
+        double_bounces: posthouse_delivery::DoubleBounces::default(),
     };
     let way = Way::new(&context.settings).map_err(|error| Failure::new(Exit::Config, error))?;
     let desk = Desk::new(context.clone());

@@ -13,6 +13,7 @@ fn queued() -> (Queued, QueuedInfo) {
         attempts: 1,
         state,
         last,
+        warned: false,
     };
     let greylisted = Reply::new(451, Status::temporary(7, 1), "Greylisted, come again");
     let queued = Queued {
@@ -27,6 +28,9 @@ fn queued() -> (Queued, QueuedInfo) {
             recipient("carol@example.org", DeliveryState::Delivered, None),
         ],
         size: 1,
+        held: false,
+        priority: None,
+        via: None,
         leased: Some(false),
     };
     let info = QueuedInfo::of(&queued, NOW);

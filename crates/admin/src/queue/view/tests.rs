@@ -24,7 +24,7 @@ async fn fill(queue: &Queue) -> (LetterId, LetterId) {
     let second = accept(queue, &["dave@example.net"]).await;
     let last = Reply::new(451, Status::temporary(4, 1), "no answer");
     let later = now().plus(std::time::Duration::from_secs(7_250));
-    let retry = |index| (index, RecipientEnd::Retry { at: later, last: last.clone() });
+    let retry = |index| (index, RecipientEnd::Retry { at: later, last: last.clone(), warned: false });
     queue.lease_letter(first).unwrap().finish(vec![retry(0), retry(1)]).await.unwrap();
     (first, second)
 }
