@@ -21,6 +21,9 @@ pub struct Settings {
     pub expire: Period,
     /// After how long a sender is told once that the letter is late and still tried (RFC 3461 NOTIFY=DELAY). "0s": never.
     pub delay_warning: Period,
+    /// New letters a minute of one sender (an account, or the domain of a reverse-path) that are tried; those beyond wait, a minute's letters
+    /// may go at once. Without it there is no such limit.
+    pub letters_per_minute_per_sender: Option<u32>,
 }
 
 impl Default for Settings {
@@ -32,6 +35,7 @@ impl Default for Settings {
             retry_max: Period::hours(4),
             expire: Period::days(5),
             delay_warning: Period::hours(4),
+            letters_per_minute_per_sender: None,
         }
     }
 }

@@ -7,6 +7,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::time::Duration;
 
 use posthouse_mail::{Reply, Status, UnixMillis};
 
@@ -25,6 +26,10 @@ const PROMOTED_MAX: usize = 1024;
 const SWEPT_MIN: usize = 2048;
 const SWEPT_MAX: usize = 65_536;
 const SWEEP_MILLIS: u64 = 60_000;
+/// What a sender may send at once.
+const BURST: Duration = Duration::from_secs(60);
+/// The senders counted before those with nothing used up are forgotten.
+const SENDERS_MAX: usize = 100_000;
 /// The sites remembered before those with nothing to remember are forgotten.
 const SITES_MAX: usize = 20_000;
 
@@ -60,6 +65,8 @@ pub(crate) struct Scheduler {
     /// Sites that may have something later.
     wake: BinaryHeap<Reverse<(UnixMillis, u32)>>,
     overdue: VecDeque<(Unit, Reply)>,
+    /// Until when each sender has used up its letters a minute.
+    senders: HashMap<u32, UnixMillis>,
     swept_at: UnixMillis,
     swept_to: usize,
 }
@@ -113,6 +120,13 @@ impl Scheduler {
             let Some(part) = entry.parts.get_mut(unit.part) else { continue };
             // Stale when the unit has ended, is leased, or was put at another time since.
             if held || part.phase != Phase::Waiting || part.due != at {
+                continue;
+            }
+            if !part.tried
+                && let Some(later) = charge(&mut self.senders, self.settings.letters_per_minute_per_sender, flow, now)
+            {
+                part.due = later;
+                self.timers.push(Reverse((later, unit)));
                 continue;
             }
             let flow = flow ^ u32::from(part.tried);
@@ -356,6 +370,24 @@ fn is_suspended<'s>(suspended: &'s Suspended, destinations: &Destinations, desti
         return None;
     }
     suspended.everything().or_else(|| suspended.name(&destinations.get(destination)?.destination.to_string()))
+}
+
+/// Counts a sender's letter; says when it may go if that is not now. A minute's letters may go at once, from then on they are spread.
+fn charge(senders: &mut HashMap<u32, UnixMillis>, rate: Option<u32>, flow: u32, now: UnixMillis) -> Option<UnixMillis> {
+    let rate = rate?;
+    if senders.len() >= SENDERS_MAX {
+        senders.retain(|_, used_up| *used_up > now);
+    }
+    let used_up = senders.entry(flow).or_default();
+    if *used_up > now.plus(BURST) {
+        return Some(UnixMillis(used_up.0.saturating_sub(millis(BURST))));
+    }
+    *used_up = UnixMillis(used_up.0.max(now.0) + millis(BURST) / u64::from(rate.max(1)));
+    None
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// RFC 3463 §3.4: X.3.2, the system is not accepting messages.

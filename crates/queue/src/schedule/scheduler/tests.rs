@@ -244,3 +244,31 @@ fn sites_that_are_done_with_are_forgotten() {
     assert!(post.index.scheduler.sites().count() <= SITES_MAX);
     assert_eq!(post.index.scheduler.destinations.iter().count(), 0);
 }
+
+#[test]
+fn a_sender_beyond_its_letters_a_minute_waits_and_others_do_not() {
+    let mut post = Post::new();
+    post.limits = SiteLimits { window_first: 9999, window_max: 9999, ..LIMITS };
+    post.index.scheduler.settings.letters_per_minute_per_sender = Some(60);
+    for _ in 0..300 {
+        post.accept("a.test", 2);
+    }
+    for _ in 0..10 {
+        post.accept("a.test", 4);
+    }
+    let (mut now, mut gone) = (1_000_000, Vec::new());
+    while gone.len() < 310 {
+        for started in post.all(now) {
+            gone.push((now - 1_000_000, started.letter));
+            post.done(&started);
+        }
+        now += 500;
+        assert!(now < 2_000_000, "{} have gone", gone.len());
+    }
+    let by =
+        |seconds: u64, many: bool| gone.iter().filter(|(at, letter)| *at <= seconds * 1000 && (*letter <= 300) == many).count();
+    assert_eq!(by(0, false), 10, "who sends little is not slowed");
+    assert!((60..=62).contains(&by(0, true)), "{}", by(0, true));
+    assert!((118..=124).contains(&by(60, true)), "{}", by(60, true));
+    assert!(gone.last().unwrap().0 >= 230_000);
+}
