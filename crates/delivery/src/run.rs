@@ -18,6 +18,9 @@ use crate::settle::Settlement;
 use crate::sort::{self, Sorted};
 use crate::way::Way;
 
+/// Destinations looked up in the DNS at a time.
+const LOOKUPS_MAX: usize = 64;
+
 /// Delivers until `shutdown`, then waits for what is under way, within the time set.
 pub async fn run(context: Context, way: Way, shutdown: Shutdown) {
     if context.settings.concurrency_max == 0 {
@@ -26,6 +29,7 @@ pub async fn run(context: Context, way: Way, shutdown: Shutdown) {
     }
     let places_max = context.settings.concurrency_max.min(Semaphore::MAX_PERMITS);
     let places = Arc::new(Semaphore::new(places_max));
+    let lookups = Arc::new(Semaphore::new(LOOKUPS_MAX));
     loop {
         let place = select! {
             place = Arc::clone(&places).acquire_owned() => place,
@@ -40,8 +44,11 @@ pub async fn run(context: Context, way: Way, shutdown: Shutdown) {
             Work::Place(destination) => {
                 drop(place);
                 if let Some(lookup) = place::quickly(&context, &way, destination).await {
-                    let context = context.clone();
-                    task::spawn("destination", async move { lookup.finish(&context).await });
+                    let (context, lookups) = (context.clone(), Arc::clone(&lookups));
+                    task::spawn("destination", async move {
+                        let _turn = lookups.acquire_owned().await;
+                        lookup.finish(&context).await;
+                    });
                 }
             }
             Work::Carry(lease) => {
