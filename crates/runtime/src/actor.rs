@@ -3,6 +3,9 @@
 //! What serves is written as a future whose only waits are those for its [`Inbox`]. In a server it has a thread of its own and these waits
 //! hold that thread, so the future never yields and costs no more than a loop around a blocking receive. In a simulated world the very
 //! same future is a task among the others.
+//!
+//! An actor is never urgent. Each wake-up that took a processor from a busy thread would find one message; a moment later it finds many,
+//! and one write, one sync and one answer are enough for all of them.
 
 use std::future::Future;
 use std::io;
@@ -66,6 +69,7 @@ pub fn bounded_inbox<T>(max: usize) -> (BoundedSender<T>, Inbox<T>) {
 /// The system gives no more threads.
 pub fn start(name: &'static str, serve: impl Future<Output = ()> + Send + 'static) -> io::Result<Actor> {
     let thread = task::thread(name, move || {
+        task::never_urgent();
         if pin!(serve).poll(&mut Context::from_waker(Waker::noop())) == Poll::Pending {
             tracing::error!(actor = name, "an actor waited for something else than its inbox; this is a fault of ours");
         }

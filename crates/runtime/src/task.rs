@@ -5,7 +5,12 @@ use std::io;
 use std::sync::{Arc, LazyLock};
 use std::thread::JoinHandle;
 
+use thread_priority::unix::{NormalThreadSchedulePolicy, ThreadSchedulePolicy, set_thread_priority_and_policy, thread_native_id};
+use thread_priority::{ThreadPriority, ThreadPriorityValue};
 use tokio::sync::Semaphore;
+
+/// The niceness 0 in the words of the library: 0 to 99, and 99 is never nice.
+const NO_NICENESS: u8 = 48;
 
 /// A running task. Dropping it lets the task run on.
 #[derive(Debug)]
@@ -68,6 +73,19 @@ pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stat
 /// The system gives no more threads.
 pub fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name(name.to_owned()).spawn(work)
+}
+
+/// Says that this thread is never urgent: woken while the processors are busy it waits for its turn, and finds more to do at once. On an idle
+/// machine nothing changes (sched(7), `SCHED_BATCH`).
+pub(crate) fn never_urgent() {
+    let batch = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Batch);
+    let said = ThreadPriorityValue::try_from(NO_NICENESS).map_err(|_| "no such priority".to_owned()).and_then(|priority| {
+        let priority = ThreadPriority::Crossplatform(priority);
+        set_thread_priority_and_policy(thread_native_id(), priority, batch).map_err(|error| format!("{error:?}"))
+    });
+    if let Err(error) = said {
+        tracing::debug!(error, "a writer is scheduled as everybody is");
+    }
 }
 
 /// How many processors this process may use; at least one.

@@ -10,6 +10,10 @@ mod config;
 mod serve;
 mod try_it;
 
+/// Many small values come and go on every connection; glibc's allocator takes a tenth of a letter's time for them.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     cli::run()
 }
