@@ -1,6 +1,6 @@
 //! The one thread that writes.
 //!
-//! It takes whatever waits in the channel, writes it in one transaction, answers those who asked to be told, and prunes now and then.
+//! It takes whatever waits in the channel, writes it in one transaction (fifty of them a second at most, while nobody waits for one), answers those who asked to be told, and prunes now and then.
 //! It ends when the last [`crate::Journal`] is dropped and the channel is empty. A failed write is logged and its entries are lost.
 
 use std::path::Path;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 
 use posthouse_mail::UnixMillis;
-use posthouse_runtime::actor::{self, BoundedSender, Inbox, Received};
+use posthouse_runtime::actor::{self, BoundedSender, Inbox, Received, Sender};
 use posthouse_runtime::sync::oneshot;
 use posthouse_runtime::{clock, task};
 
@@ -24,6 +24,8 @@ use crate::store;
 const WAITING_MAX: usize = 16_384;
 /// Entries of one transaction.
 const BATCH_MAX: usize = 2_048;
+/// While entries keep coming, how long after one transaction the next begins: what comes meanwhile is written at once, and costs a fraction.
+const PACE: Duration = Duration::from_millis(20);
 /// How often the limits are looked at.
 const PRUNE_EVERY: Duration = Duration::from_secs(30);
 /// Entries removed in one transaction, so that recording does not wait for long.
@@ -38,6 +40,8 @@ enum Order {
 /// The way to the thread.
 pub(crate) struct Writer {
     orders: BoundedSender<Order>,
+    /// Somebody waits: the next transaction begins now.
+    hurry: Sender<()>,
     lost: Arc<AtomicU64>,
 }
 
@@ -46,10 +50,11 @@ impl Writer {
     pub(crate) fn start(path: &Path, settings: Settings) -> Result<Self, JournalError> {
         let connection = store::open_writer(path)?;
         let (orders, waiting) = actor::bounded_inbox(WAITING_MAX);
+        let (hurry, hurried) = actor::inbox();
         let lost = Arc::new(AtomicU64::new(0));
-        let thread = Thread { connection, settings, lost: Arc::clone(&lost), told: 0, pruned: None };
+        let thread = Thread { connection, settings, hurried, lost: Arc::clone(&lost), told: 0, written: None, pruned: None };
         actor::start("journal", thread.run(waiting)).map_err(|error| JournalError::at(path, error))?;
-        Ok(Self { orders, lost })
+        Ok(Self { orders, hurry, lost })
     }
 
     /// Hands an entry over, or counts it as lost.
@@ -63,10 +68,10 @@ impl Writer {
     /// Waits until everything recorded before is in the file, or lost.
     pub(crate) async fn flush(&self) {
         let (done, told) = oneshot::channel();
-        let orders = self.orders.clone();
+        let (orders, hurry) = (self.orders.clone(), self.hurry.clone());
         // The channel may be full, and this order must not be lost.
-        let sent = task::blocking(move || orders.send(Order::Flushed(done))).await;
-        if sent.is_ok() {
+        let sent = task::blocking(move || orders.send(Order::Flushed(done)).is_ok() && hurry.send(()).is_ok()).await;
+        if sent {
             // An error means that the thread is gone, and there is nothing to wait for.
             let _ = told.await;
         }
@@ -81,9 +86,12 @@ impl Writer {
 struct Thread {
     connection: Connection,
     settings: Settings,
+    hurried: Inbox<()>,
     lost: Arc<AtomicU64>,
     /// How many lost entries the log knows of.
     told: u64,
+    /// When the last transaction began.
+    written: Option<Instant>,
     /// When the limits were last looked at; none when there is more to remove.
     pruned: Option<Instant>,
 }
@@ -93,13 +101,27 @@ impl Thread {
         loop {
             let wait = if self.pruned.is_some() { PRUNE_EVERY } else { Duration::ZERO };
             match waiting.recv_within(wait).await {
-                Received::Message(first) => self.batch(first, &mut waiting),
+                Received::Message(first) => {
+                    self.pace().await;
+                    self.batch(first, &mut waiting);
+                }
                 Received::Nothing => {}
                 Received::Closed => return,
             }
             self.tell_lost();
             self.prune_when_due();
         }
+    }
+
+    /// Lets entries gather, unless it is long since the last were written or somebody waits.
+    async fn pace(&mut self) {
+        let rest =
+            self.written.map_or(Duration::ZERO, |written| PACE.saturating_sub(clock::now().saturating_duration_since(written)));
+        if !rest.is_zero() {
+            // Hurried by whoever asked, or by the end of all who could: in each case it is time.
+            let _ = self.hurried.recv_within(rest).await;
+        }
+        self.written = Some(clock::now());
     }
 
     fn batch(&mut self, first: Order, waiting: &mut Inbox<Order>) {

@@ -12,7 +12,8 @@ fn entry(n: u64) -> Entry {
 #[test]
 fn what_does_not_fit_is_counted_and_never_waited_for() {
     let (orders, waiting) = actor::bounded_inbox(2);
-    let writer = Writer { orders, lost: Arc::default() };
+    let (hurry, _hurried) = actor::inbox();
+    let writer = Writer { orders, hurry, lost: Arc::default() };
     for n in 0..5 {
         writer.record(entry(n));
     }
@@ -26,7 +27,8 @@ fn what_does_not_fit_is_counted_and_never_waited_for() {
 fn a_flush_after_the_thread_is_gone_does_not_hang() {
     let (orders, waiting) = actor::bounded_inbox(1);
     drop(waiting);
-    let writer = Writer { orders, lost: Arc::default() };
+    let (hurry, _hurried) = actor::inbox();
+    let writer = Writer { orders, hurry, lost: Arc::default() };
     posthouse_runtime::block_on(writer.flush()).unwrap();
 }
 
@@ -36,7 +38,8 @@ fn a_write_that_fails_is_counted_and_the_flush_answered() {
     let connection = store::open_writer(&folder.path().join("journal.sqlite")).unwrap();
     connection.execute_batch("DROP TABLE address").unwrap();
     let lost = Arc::new(AtomicU64::new(0));
-    let mut thread = Thread { connection, settings: Settings::default(), lost: Arc::clone(&lost), told: 0, pruned: None };
+    let (settings, (_hurry, hurried)) = (Settings::default(), actor::inbox());
+    let mut thread = Thread { connection, settings, hurried, lost: Arc::clone(&lost), told: 0, written: None, pruned: None };
     let (orders, mut waiting) = actor::bounded_inbox(8);
     let (done, mut told) = oneshot::channel();
     assert!(orders.send(Order::Flushed(done)).is_ok());
