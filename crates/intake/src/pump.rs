@@ -21,7 +21,7 @@ use crate::visit::Visit;
 pub async fn serve_smtp(mut stream: Stream, context: &Context, kind: ListenerKind, shutdown: Shutdown) {
     let peer = stream.peer_addr();
     let Ok(_pass) = context.gate.enter(peer.ip()) else {
-        return turn_away(stream, context, kind).await;
+        return Box::pin(turn_away(stream, context, kind)).await;
     };
     if kind == ListenerKind::Submissions {
         match handshake(stream, context, peer).await {
@@ -114,7 +114,8 @@ async fn turn_away(mut stream: Stream, context: &Context, kind: ListenerKind) {
 
 async fn handshake(stream: Stream, context: &Context, peer: SocketAddr) -> Option<Stream> {
     let tls = context.tls.as_ref()?;
-    match stream.into_tls_server(tls).await {
+    // On the heap while it lasts: a connection that waits has no room for a handshake.
+    match Box::pin(stream.into_tls_server(tls)).await {
         Ok(secured) => Some(secured),
         Err(error) => {
             debug!(peer = %peer.ip(), %error, "the TLS handshake of an SMTP client failed");

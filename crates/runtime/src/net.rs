@@ -51,17 +51,28 @@ impl Listener {
     /// # Errors
     /// The address is in use, not ours, or needs privileges; the system's words.
     pub fn bind(address: SocketAddr) -> io::Result<Self> {
-        let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let socket: OwnedFd = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
-        // A restarted server may take its port back while old connections linger in TIME_WAIT.
-        sockopt::set_socket_reuseaddr(&socket, true)?;
-        if address.is_ipv6() {
-            sockopt::set_ipv6_v6only(&socket, true)?;
-        }
+        let socket = unbound(address)?;
         rustix::net::bind(&socket, &address)?;
+        // Only now: with it, two servers could bind the same address and neither would be told.
+        sockopt::set_socket_reuseport(&socket, true)?;
         rustix::net::listen(&socket, BACKLOG)?;
         Self::from_socket(socket.into())
+    }
+
+    /// Another queue of connections at the same address, for another thread: the system shares new connections out evenly, and wakes one
+    /// thread for each. A socket that another process has bound has one queue only, and this is then the same.
+    ///
+    /// # Errors
+    /// Out of file descriptors.
+    pub fn another(&self) -> io::Result<Self> {
+        let beside = || -> io::Result<Self> {
+            let socket = unbound(self.local)?;
+            sockopt::set_socket_reuseport(&socket, true)?;
+            rustix::net::bind(&socket, &self.local)?;
+            rustix::net::listen(&socket, BACKLOG)?;
+            Self::from_socket(socket.into())
+        };
+        beside().or_else(|_| self.try_clone())
     }
 
     /// A socket that another process has bound for us.
@@ -127,6 +138,17 @@ impl Listener {
         }
         self.registered.get().ok_or_else(|| io::Error::other("the listener is not registered"))
     }
+}
+
+fn unbound(address: SocketAddr) -> io::Result<OwnedFd> {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let socket = rustix::net::socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None)?;
+    // A restarted server may take its port back while old connections linger in TIME_WAIT.
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    if address.is_ipv6() {
+        sockopt::set_ipv6_v6only(&socket, true)?;
+    }
+    Ok(socket)
 }
 
 fn is_exhausted(error: &io::Error) -> bool {

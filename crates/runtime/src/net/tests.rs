@@ -33,6 +33,25 @@ fn what_is_written_is_read_and_the_end_is_seen() {
 }
 
 #[test]
+fn threads_share_an_address_and_a_second_server_is_refused_it() {
+    block_on(async {
+        let first = Listener::bind(LOOPBACK).unwrap();
+        let second = first.another().unwrap();
+        assert_eq!(second.local_addr(), first.local_addr());
+        let mut clients = Vec::new();
+        for _ in 0..64 {
+            clients.push(Stream::connect(first.local_addr(), None).await.unwrap());
+        }
+        // The system deals them out: that all come to one queue happens once in 2^63 times.
+        first.accept().await.unwrap();
+        second.accept().await.unwrap();
+        let refused = Listener::bind(first.local_addr()).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::AddrInUse);
+    })
+    .unwrap();
+}
+
+#[test]
 fn a_dropped_read_takes_nothing() {
     block_on(async {
         let (mut client, mut server) = pair().await;

@@ -96,7 +96,9 @@ fn refused(listener: &config::Listener, error: &io::Error) -> Failure {
 pub(super) fn start(workers: &Workers, bound: &[(Kind, Listener)], accepting: &Accepting) -> Result<(), Failure> {
     for worker in 0..workers.len() {
         for (kind, listener) in bound {
-            let listener = listener.try_clone().map_err(|error| Failure::new(Exit::Os, error))?;
+            // The first worker has the socket that was bound: each of the others has a queue of its own.
+            let listener = if worker == 0 { listener.try_clone() } else { listener.another() };
+            let listener = listener.map_err(|error| Failure::new(Exit::Os, error))?;
             let (kind, accepting) = (*kind, accepting.clone());
             workers.spawn_on(worker, move || accept(kind, listener, accepting));
         }
@@ -134,7 +136,8 @@ async fn serve(kind: Kind, stream: Stream, contexts: &Contexts, shutdown: Shutdo
         Kind::Submissions => ListenerKind::Submissions,
         Kind::Lmtp => ListenerKind::Lmtp,
         Kind::Pop3 | Kind::Pop3s => {
-            return posthouse_access::serve_pop3(stream, &contexts.pop3, kind == Kind::Pop3s, &shutdown).await;
+            // On the heap, as each protocol is: a connection takes the room of its own only.
+            return Box::pin(posthouse_access::serve_pop3(stream, &contexts.pop3, kind == Kind::Pop3s, &shutdown)).await;
         }
     };
     posthouse_intake::serve_smtp(stream, &contexts.smtp, smtp, shutdown).await;
