@@ -7,9 +7,11 @@
 
 mod alone;
 mod figures;
+mod growth;
 mod load;
 mod memory;
 mod pairs;
+mod plot;
 mod servers;
 
 use crate::{peers, process};
@@ -25,7 +27,7 @@ struct Row {
     measure: fn(&Bench) -> anyhow::Result<Report>,
 }
 
-const ROWS: [Row; 10] = [
+const ROWS: [Row; 11] = [
     Row { name: "accept", measure: |bench| pairs::run(bench, &pairs::ACCEPT) },
     Row { name: "accept-new", measure: |bench| pairs::run(bench, &pairs::ACCEPT_NEW) },
     Row { name: "accept-one", measure: |bench| pairs::run(bench, &pairs::ACCEPT_ONE) },
@@ -36,6 +38,7 @@ const ROWS: [Row; 10] = [
     Row { name: "idle", measure: alone::idle },
     Row { name: "large", measure: alone::large },
     Row { name: "million", measure: alone::million },
+    Row { name: "deferred", measure: alone::deferred },
 ];
 
 /// What was asked for.
@@ -43,14 +46,17 @@ struct Options {
     json: bool,
     row: Option<String>,
     pairs: usize,
+    /// Instead of the rows: how figures grow.
+    growth: bool,
 }
 
 impl Options {
     fn parse(words: &[String]) -> anyhow::Result<Options> {
-        let mut options = Options { json: false, row: None, pairs: 3 };
+        let mut options = Options { json: false, row: None, pairs: 3, growth: false };
         let mut words = words.iter();
         while let Some(word) = words.next() {
             match word.as_str() {
+                "growth" => options.growth = true,
                 "--json" => options.json = true,
                 "--row" => options.row = Some(words.next().context("--row wants a name")?.clone()),
                 "--pairs" => options.pairs = words.next().context("--pairs wants a number")?.parse()?,
@@ -142,6 +148,9 @@ fn tools(folder: &Path) -> anyhow::Result<()> {
 pub(crate) fn run_inside(words: &[String]) -> anyhow::Result<()> {
     let options = Options::parse(words)?;
     let bench = Bench { pairs: options.pairs.max(1), folder: folder() };
+    if options.growth {
+        return growth::run(&bench);
+    }
     if !options.json {
         println!("{}", figures::heading());
     }

@@ -28,6 +28,7 @@ cargo xtask COMMAND
   licences                                    what deny.toml says, read from cargo metadata
   docs [--check]                              regenerate the reference from the binary's own declarations
   bench [--json] [--row NAME] [--pairs N]     the table of rates, CPU and memory, beside a tuned Postfix
+  bench growth                                rate and memory as queue and connections grow; writes the plot in docs/design
   peers                                       fetch and unpack the peers only
 ";
 

@@ -1,7 +1,7 @@
 //! The rows that are about memory and restarts. They ask for absolute figures; Postfix is measured where it can do the same at all.
 
 use super::Bench;
-use super::figures::{Figure, Report};
+use super::figures::{Figure, Report, median};
 use super::load::{self, Load};
 use super::memory::{self, Watch};
 use super::servers::{self, Kind, Processes, Running, Setup, Way};
@@ -130,6 +130,26 @@ pub(super) fn million(bench: &Bench) -> anyhow::Result<Report> {
         .with("resident_filled_mb", tenths(filled_mb))
         .with("resident_restarted_mb", tenths(restarted_mb))
         .with("fill_s", filled.round()))
+}
+
+/// What a million letters that wait for another try do to those that come.
+pub(super) fn deferred(bench: &Bench) -> anyhow::Result<Report> {
+    bench.with("deferred", Kind::Posthouse, &Setup::way(Way::Deferred), |server| {
+        let rate = || {
+            let load = Load { letters: 12_000, ..Load::default() };
+            let rates = (0..bench.pairs).map(|_| Ok(load.send(&bench.folder)?.rate)).collect::<anyhow::Result<Vec<f64>>>()?;
+            median(rates).context("no run")
+        };
+        let empty = rate()?;
+        Load { letters: MILLION, size: 300, pipelining: true, ..Load::default() }.send(&bench.folder)?;
+        let full = rate()?;
+        let ratio = full / empty;
+        let what = "durable accept with 1,000,000 letters deferred, beside an empty queue";
+        let mut report = Report::alone("deferred", what, "≥ 0.85 of the rate of an empty queue", ratio >= 0.85);
+        let rss_mb = Some(memory::mb(memory::resident(server.id()?)));
+        report.posthouse = Some(Figure { rate: Some(full), rss_mb, ..Figure::default() });
+        Ok(report.with("empty_rate", empty.round()).with("of_empty", (ratio * 1000.0).round() / 1000.0))
+    })
 }
 
 /// Waits until the server has said that it knows all that it holds.

@@ -51,6 +51,8 @@ pub(super) enum Way {
     Hold,
     /// To the sink.
     Relay,
+    /// To a next hop that is not there: all that is accepted is tried and put off.
+    Deferred,
     /// To mailboxes here.
     Inboxes,
 }

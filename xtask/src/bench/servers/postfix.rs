@@ -18,6 +18,7 @@ pub(super) fn start(place: &Path, setup: &Setup<'_>) -> anyhow::Result<()> {
         Way::Relay => "default_destination_concurrency_limit = 100\ninitial_destination_concurrency = 20\n\
                                  default_destination_recipient_limit = 100\n"
             .to_owned(),
+        Way::Deferred => "defer_transports = smtp\n".to_owned(),
         Way::Inboxes => inboxes(place)?,
     };
     let tls = setup.tls.map_or_else(String::new, |folder| {

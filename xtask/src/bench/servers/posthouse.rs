@@ -8,6 +8,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+/// Nobody listens there.
+const NOBODY_PORT: u16 = 2527;
+
 pub(super) fn start(place: &Path, setup: &Setup<'_>) -> anyhow::Result<Child> {
     fs::write(place.join("posthouse.toml"), config(setup))?;
     if let Some(accounts) = setup.accounts {
@@ -25,6 +28,7 @@ pub(in super::super) fn restart(place: &Path) -> anyhow::Result<Running> {
 fn config(setup: &Setup<'_>) -> String {
     // No courier: what is accepted stays.
     let concurrency = if setup.way == Way::Hold { 0 } else { 100 };
+    let hop = if setup.way == Way::Deferred { NOBODY_PORT } else { SINK_PORT };
     let tls = setup.tls.map_or_else(String::new, |folder| {
         let folder = folder.display();
         format!("[tls]\ncertificate = [{{ cert = \"{folder}/cert.pem\", key = \"{folder}/key.pem\" }}]\n")
@@ -32,7 +36,7 @@ fn config(setup: &Setup<'_>) -> String {
     format!(
         "hostname = \"mail.load.test\"\ndata = \"data\"\n[[listener]]\nkind = \"mx\"\naddress = \"127.0.0.1:{PORT}\"\n{tls}\
          [intake]\ntrusted-networks = [\"127.0.0.0/8\"]\ngreeting-delay = \"0s\"\nletters-per-connection-max = 1000000\n\
-         connections-max = 20000\nconnections-per-address-max = 20000\nletter-size-max = \"64 MiB\"\n[delivery]\nsmarthost = \"smtp://127.0.0.1:{SINK_PORT}\"\n\
+         connections-max = 20000\nconnections-per-address-max = 20000\nletter-size-max = \"64 MiB\"\n[delivery]\nsmarthost = \"smtp://127.0.0.1:{hop}\"\n\
          concurrency-max = {concurrency}\nconcurrency-per-destination-max = 100\n[log]\nlevel = \"info\"\n"
     )
 }
