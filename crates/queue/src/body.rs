@@ -93,29 +93,48 @@ pub struct BodyReader {
     key: Key,
     size: u64,
     chunks: usize,
-    next: usize,
+    next: Next,
+}
+
+/// What is read next: the front, the chunks, the tail. Front and tail stand in one record, which is read once.
+#[derive(Debug)]
+enum Next {
+    Front,
+    Chunk(usize, Bytes),
+    End,
 }
 
 impl BodyReader {
     pub(crate) fn new(handle: Arc<Handle>, id: LetterId, key: Key, size: u64, chunks: usize) -> Self {
-        Self { handle, id, key, size, chunks, next: 0 }
+        Self { handle, id, key, size, chunks, next: Next::Front }
     }
 
     pub(crate) async fn read_next(&mut self) -> Result<Option<Bytes>, QueueError> {
-        // Chunks first, then the tail, then nothing.
-        let which = match self.next {
-            index if index < self.chunks => Which::Chunk(index),
-            index if index == self.chunks => Which::Letter,
-            _ => return Ok(None),
-        };
-        let fetched = fetch_async(&self.handle.shared, self.id, self.key, which).await?.ok_or(QueueError::Gone(self.id))?;
-        self.next += 1;
-        if which != Which::Letter {
-            return Ok(Some(fetched.body));
+        loop {
+            let piece = match std::mem::replace(&mut self.next, Next::End) {
+                Next::Front => {
+                    let body = layout::decode_letter(&self.fetch(Which::Letter).await?);
+                    let body = body.map_err(|why| QueueError::Damaged { id: self.id, what: why.to_string() })?;
+                    self.next = Next::Chunk(0, body.tail);
+                    body.front.into()
+                }
+                Next::Chunk(index, tail) if index < self.chunks => {
+                    let chunk = self.fetch(Which::Chunk(index)).await?;
+                    self.next = Next::Chunk(index + 1, tail);
+                    chunk
+                }
+                Next::Chunk(_, tail) => tail,
+                Next::End => return Ok(None),
+            };
+            if !piece.is_empty() {
+                return Ok(Some(piece));
+            }
         }
-        let body = layout::decode_letter(&fetched.body);
-        let body = body.map_err(|why| QueueError::Damaged { id: self.id, what: why.to_string() })?;
-        Ok((!body.tail.is_empty()).then_some(body.tail))
+    }
+
+    async fn fetch(&self, which: Which) -> Result<Bytes, QueueError> {
+        let fetched = fetch_async(&self.handle.shared, self.id, self.key, which).await?;
+        fetched.map(|fetched| fetched.body).ok_or(QueueError::Gone(self.id))
     }
 }
 

@@ -27,6 +27,7 @@ pub struct Draft {
     /// Tells this draft's chunks from those of another with the same id.
     nonce: u64,
     buffer: BytesMut,
+    front: String,
     size: u64,
     chunks: u32,
     outstanding: Option<oneshot::Receiver<Result<(), QueueError>>>,
@@ -37,7 +38,8 @@ pub struct Draft {
 impl Draft {
     pub(crate) fn new(handle: Arc<Handle>, id: LetterId, derived: bool) -> Self {
         let (buffer, nonce) = (BytesMut::new(), random::u64());
-        Self { handle, id, derived, nonce, buffer, size: 0, chunks: 0, outstanding: None, broken: None }
+        let front = String::new();
+        Self { handle, id, derived, nonce, buffer, front, size: 0, chunks: 0, outstanding: None, broken: None }
     }
 
     /// The id the letter will have.
@@ -63,6 +65,12 @@ impl Draft {
         let result = self.add(bytes).await;
         self.broken = result.as_ref().err().cloned().or(before);
         result
+    }
+
+    /// Puts fields in front of everything written, before or after: what is known only at the letter's end, and must stand at its beginning.
+    pub fn put_in_front(&mut self, fields: &str) {
+        self.size += u64::try_from(fields.len()).unwrap_or(u64::MAX);
+        self.front.insert_str(0, fields);
     }
 
     async fn add(&mut self, mut bytes: Bytes) -> Result<(), QueueError> {
@@ -107,7 +115,7 @@ impl Draft {
     pub async fn commit(mut self, letter: Letter) -> Result<LetterId, QueueError> {
         self.usable()?;
         self.settle().await?;
-        let meta = layout::encode_letter(&letter, self.size);
+        let meta = layout::encode_letter(&letter, self.size, &self.front);
         self.check_envelope(&letter, meta.len())?;
         let (answer, done) = oneshot::channel();
         let commit = Commit {

@@ -78,6 +78,9 @@ pub(crate) fn peek(storage: &dyn Storage, id: LetterId, bytes_min: usize) -> Res
     let Reading { segments, alive, .. } = survey(storage, &survey::files(storage)?)?;
     let mut begin = Vec::new();
     let Some(alive) = alive.iter().find(|alive| alive.letter.header.id == id) else { return Ok(begin) };
+    let letter = fetch(&segments, id, alive.letter.piece).and_then(|letter| layout::decode_letter(&letter.body).ok());
+    let Some(letter) = letter else { return Ok(begin) };
+    begin.extend_from_slice(letter.front.as_bytes());
     for piece in &alive.chunks {
         let Some(chunk) = fetch(&segments, id, *piece) else { return Ok(begin) };
         begin.extend_from_slice(&chunk.body);
@@ -85,8 +88,7 @@ pub(crate) fn peek(storage: &dyn Storage, id: LetterId, bytes_min: usize) -> Res
             return Ok(begin);
         }
     }
-    let letter = fetch(&segments, id, alive.letter.piece).and_then(|letter| layout::decode_letter(&letter.body).ok());
-    begin.extend_from_slice(letter.map(|letter| letter.tail).as_deref().unwrap_or_default());
+    begin.extend_from_slice(&letter.tail);
     Ok(begin)
 }
 

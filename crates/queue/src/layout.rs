@@ -9,7 +9,8 @@
 //! record   = magic:u32 kind:u8 flags:u8 0:u16 salt:u64 lsn:u64 id[16] length:u32 number:u32 word:u64 body-crc:u32 crc:u32 body pad
 //!            kind      number            word                body
 //!            Chunk     its place         draft               64 KiB of the letter
-//!            Letter    count of chunks   draft               meta-length:u32 meta tail (what does not fill a chunk)
+//!            Letter    count of chunks   draft               meta-length:u32 meta tail (what does not fill a chunk); the meta ends with
+//!                                                            the fields that stand before the first chunk
 //!            Progress  0                 next due, ms        what was said of the letter, the state of every recipient; the last one counts
 //!            Done      0                 0                   –
 //! aside    = record*                            what is left of one letter that was damaged, in a file of its own
@@ -262,7 +263,7 @@ pub(crate) fn check_body(header: &RecordHeader, body: &[u8]) -> Result<(), Layou
 }
 
 /// The part of a letter's record before its tail: length and meta.
-pub(crate) fn encode_letter(letter: &Letter, size: u64) -> Vec<u8> {
+pub(crate) fn encode_letter(letter: &Letter, size: u64, front: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(256);
     out.u32(0);
     out.u64(size);
@@ -282,6 +283,9 @@ pub(crate) fn encode_letter(letter: &Letter, size: u64) -> Vec<u8> {
     out.maybe(letter.origin.account.as_deref());
     out.text(&letter.origin.listener);
     encode_envelope(&letter.envelope, &mut out);
+    if !front.is_empty() {
+        out.text(front);
+    }
     let meta = u32::try_from(out.len().saturating_sub(4)).unwrap_or(u32::MAX);
     if let Some(place) = out.first_chunk_mut::<4>() {
         *place = meta.to_le_bytes();
@@ -331,6 +335,8 @@ fn encode_envelope(envelope: &Envelope, out: &mut Vec<u8>) {
 pub(crate) struct LetterBody {
     pub(crate) letter: Letter,
     pub(crate) size: u64,
+    /// What stands before the first chunk, if anything does.
+    pub(crate) front: String,
     pub(crate) tail: Bytes,
 }
 
@@ -349,9 +355,10 @@ pub(crate) fn decode_letter(body: &Bytes) -> Result<LetterBody, LayoutError> {
     };
     let (helo, account, listener) = (take.maybe()?, take.maybe()?, take.text()?);
     let envelope = decode_envelope(&mut take)?;
+    let front = if take.end().is_ok() { String::new() } else { take.text()? };
     take.end()?;
     let origin = Origin { peer, helo, account, listener };
-    Ok(LetterBody { letter: Letter { envelope, arrived, origin }, size, tail })
+    Ok(LetterBody { letter: Letter { envelope, arrived, origin }, size, front, tail })
 }
 
 fn decode_envelope(take: &mut Take<'_>) -> Result<Envelope, LayoutError> {

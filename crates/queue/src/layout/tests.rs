@@ -68,7 +68,7 @@ fn record() -> RecordHeader {
 
 #[test]
 fn a_letter_comes_back_as_it_went() {
-    let mut body = encode_letter(&letter(), 3);
+    let mut body = encode_letter(&letter(), 3, "");
     body.extend_from_slice(b"end");
     let back = decode_letter(&body.into()).unwrap();
     assert_eq!((back.letter, back.size, back.tail), (letter(), 3, Bytes::from_static(b"end")));
@@ -99,7 +99,7 @@ fn a_reply_that_many_share_is_written_once() {
 
 #[test]
 fn cut_octets_are_an_error_at_every_length() {
-    let letter = encode_letter(&letter(), 3);
+    let letter = encode_letter(&letter(), 3, "");
     let progress = encode_progress(&state());
     for len in 0..letter.len() {
         assert!(decode_letter(&Bytes::copy_from_slice(&letter[..len])).is_err(), "a letter of {len} octets");
@@ -173,4 +173,14 @@ fn a_later_format_is_named() {
 fn strides_are_aligned_and_do_not_wrap() {
     assert_eq!((stride(0), stride(1), stride(64), stride(65)), (64, 128, 128, 192));
     assert_eq!(stride(u32::MAX), u32::MAX);
+}
+
+#[test]
+fn a_front_survives_and_a_letter_without_one_has_none() {
+    for front in ["", "Authentication-Results: mx.test; none\r\n"] {
+        let body = encode_letter(&letter(), 3, front);
+        assert_eq!(decode_letter(&body.into()).unwrap().front, front);
+    }
+    let letter = encode_letter(&letter(), 3, "X: y\r\n");
+    assert!(decode_letter(&Bytes::copy_from_slice(&letter[..letter.len() - 1])).is_err());
 }

@@ -52,6 +52,33 @@ fn bodies_of_all_sizes_come_back_also_after_a_restart() {
 }
 
 #[test]
+fn what_is_put_in_front_at_the_end_stands_at_the_beginning() {
+    let dir = dir();
+    let sizes = [0, 1, 65_536, 65_537, 200_000];
+    block_on(async {
+        let queue = open(&dir);
+        for (mark, size) in (0..).zip(sizes) {
+            let mut draft = queue.begin().unwrap();
+            draft.write(vec![b'x'; size].into()).await.unwrap();
+            draft.put_in_front("B: 2\r\n");
+            draft.put_in_front("A: 1\r\n");
+            draft.commit(letter(1, mark)).await.unwrap();
+        }
+    })
+    .unwrap();
+    block_on(async {
+        let queue = open(&dir);
+        for (lease, size) in lease_due(&queue, FAR).iter().zip(sizes) {
+            let body = read(lease.body()).await;
+            assert_eq!(lease.size(), size as u64 + 12);
+            assert!(body.starts_with(b"A: 1\r\nB: 2\r\n") && body.len() == size + 12, "{size}");
+            assert!(queue.peek(lease.id(), 12).await.unwrap().starts_with(b"A: 1\r\nB: 2\r\n"));
+        }
+    })
+    .unwrap();
+}
+
+#[test]
 fn a_look_at_the_beginning_of_a_body_reads_no_more_of_it_and_leases_nothing() {
     let dir = dir();
     let body: Vec<u8> = (0..=250).cycle().take(1_000_000).collect();
