@@ -25,6 +25,12 @@ pub enum AdminError {
         /// What the system said.
         cause: std::io::Error,
     },
+    /// A key of a domain cannot be made or read.
+    #[error("a key of the domain cannot be made or read")]
+    Key,
+    /// The domain has no such key.
+    #[error("there is no key `{0}`")]
+    NoKey(String),
     /// There is no such account.
     #[error("there is no account `{0}`")]
     NoAccount(String),
@@ -106,8 +112,10 @@ impl AdminError {
     pub fn kind(&self) -> Kind {
         match self {
             Self::NoData(_) => Kind::Setup,
-            Self::Folder { .. } | Self::Read(_) => Kind::Storage,
-            Self::NoAccount(_) | Self::NoMail(_) | Self::NotQueued(_) | Self::Queue(QueueError::Gone(_)) => Kind::NotFound,
+            Self::Folder { .. } | Self::Read(_) | Self::Key => Kind::Storage,
+            Self::NoAccount(_) | Self::NoKey(_) | Self::NoMail(_) | Self::NotQueued(_) | Self::Queue(QueueError::Gone(_)) => {
+                Kind::NotFound
+            }
             Self::Invalid(_) => Kind::Invalid,
             Self::Busy(_) => Kind::Busy,
             Self::NotRunning(_) => Kind::Stopped,

@@ -18,5 +18,5 @@ pub use admin::Admin;
 pub use error::{AdminError, Kind};
 pub use mail::Letter;
 pub use password::generate_password;
-pub use results::{AccountInfo, AliasInfo, DomainInfo, MailInfo, RemovedAccount, Timeline, Trace, TraceEntry};
+pub use results::{AccountInfo, AliasInfo, DnsRecord, DomainInfo, MailInfo, RemovedAccount, Timeline, Trace, TraceEntry};
 pub use status::{ConnectionsStatus, MemoryStatus, QueueStatus, Status};

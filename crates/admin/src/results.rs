@@ -15,6 +15,18 @@ pub struct DomainInfo {
     pub unicode: String,
 }
 
+/// A record that a domain's DNS should have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DnsRecord {
+    /// The name.
+    pub name: String,
+    /// The type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The text, in one piece.
+    pub value: String,
+}
+
 /// An account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AccountInfo {
@@ -110,5 +122,19 @@ impl From<&Account> for AccountInfo {
 impl From<&Alias> for AliasInfo {
     fn from(alias: &Alias) -> Self {
         Self { address: alias.address.to_string(), targets: alias.targets.iter().map(ToString::to_string).collect() }
+    }
+}
+
+impl DnsRecord {
+    pub(crate) fn txt(name: String, value: String) -> Self {
+        Self { name, kind: "TXT".to_owned(), value }
+    }
+
+    /// The line of a master file: strings of at most 255 octets (RFC 1035 §3.3).
+    #[must_use]
+    pub fn to_line(&self) -> String {
+        let strings: Vec<String> =
+            self.value.as_bytes().chunks(255).map(|piece| format!("\"{}\"", String::from_utf8_lossy(piece))).collect();
+        format!("{}. IN {} {}", self.name, self.kind, strings.join(" "))
     }
 }

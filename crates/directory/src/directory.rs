@@ -13,6 +13,7 @@ use crate::account::{Account, AccountId, Alias, Removed};
 use crate::error::DirectoryError;
 use crate::names::{self, CATCH_ALL, Found, Key, Route, TARGETS_MAX, fold};
 use crate::password::{Check, Credentials, Passwords};
+use crate::signing;
 use crate::store::Store;
 
 /// The identities of a server. A clone is another handle to the same file.
@@ -35,6 +36,10 @@ impl Directory {
         let store = Store::open(path)?;
         let fake_salt_seed = store.write_here(fake_salt_seed)?;
         Ok(Self { store, passwords: Passwords::new(), fake_salt_seed })
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
     }
 
     /// Where an address leads, one step.
@@ -198,6 +203,7 @@ impl Directory {
                     return Err(DirectoryError::DomainInUse { domain, accounts, first });
                 }
                 connection.execute("DELETE FROM name WHERE domain = ?1", [id])?;
+                signing::remove_keys(connection, &domain)?;
                 connection.execute("DELETE FROM domain WHERE id = ?1", [id])?;
                 Ok(())
             })

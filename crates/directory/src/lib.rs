@@ -15,9 +15,11 @@ mod error;
 mod names;
 mod password;
 mod schema;
+mod signing;
 mod store;
 
 pub use account::{Account, AccountId, AccountIdError, Alias, Removed};
 pub use directory::Directory;
 pub use error::DirectoryError;
 pub use names::{ALIAS_DEPTH_MAX, EXPANSION_MAX, Route, TARGETS_MAX};
+pub use signing::StoredKey;

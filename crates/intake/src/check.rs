@@ -9,6 +9,7 @@ mod connect;
 mod hello;
 mod recipient;
 mod sender;
+mod senders;
 
 use posthouse_directory::DirectoryError;
 use posthouse_mail::{Reply, Status};
@@ -21,6 +22,7 @@ pub(crate) use connect::connect;
 pub(crate) use hello::hello;
 pub(crate) use recipient::recipient;
 pub(crate) use sender::{not_yours, owns, sender};
+pub(crate) use senders::{Asked, QUARANTINE};
 
 pub(crate) fn reject(code: u16, subject: u16, detail: u16, text: impl Into<std::borrow::Cow<'static, str>>) -> Verdict {
     Verdict::Reject(Reason::new(code, Status::permanent(subject, detail), text))

@@ -1,17 +1,19 @@
 //! A letter that is coming in: its header is looked at and completed, its body flows into the queue.
 //!
-//! In memory are at most the header (1 MiB) and one chunk. The body is never changed. To the header of a letter that was handed on to us one field is added,
-//! `Received`; that of a letter submitted by a user is also completed (RFC 6409 §8).
+//! In memory are at most the header (1 MiB) and one chunk. The body is never changed. To the header of a letter that was handed on to us `Received` is
+//! added, and `Authentication-Results` where it is found out who sent it; fields that only claim to be ours are removed; that of a letter submitted by a user is also completed (RFC 6409 §8).
 
 mod header;
 
 use bytes::{Bytes, BytesMut};
 use memchr::memmem;
 use posthouse_mail::header::{HEADER_BYTES_MAX, end_of_header};
+use posthouse_mailauth::Examination;
 use posthouse_queue::Draft;
 use posthouse_smtp::server::Verdict;
 
 use crate::check;
+use crate::sign::Signing;
 use crate::visit::Visit;
 
 /// The lines a header may have.
@@ -25,6 +27,10 @@ pub(crate) struct Incoming {
     header_lines: usize,
     message_id: Option<String>,
     is_ascii: bool,
+    /// Whether it is to be found out who sent it.
+    is_examined: bool,
+    examination: Option<Box<Examination>>,
+    signing: Option<Box<Signing>>,
 }
 
 /// What remains of a complete letter.
@@ -33,17 +39,22 @@ pub(crate) struct Parts {
     pub(crate) message_id: Option<String>,
     /// Whether all of it is ASCII.
     pub(crate) is_ascii: bool,
+    /// What is to be said of its sender.
+    pub(crate) examination: Option<Box<Examination>>,
+    /// What is to be signed.
+    pub(crate) signing: Option<Box<Signing>>,
 }
 
 impl Incoming {
-    pub(crate) fn new(draft: Draft) -> Self {
-        Self { draft, header: Some(BytesMut::new()), header_lines: 0, message_id: None, is_ascii: true }
+    pub(crate) fn new(draft: Draft, is_examined: bool) -> Self {
+        let header = Some(BytesMut::new());
+        Self { draft, header, header_lines: 0, message_id: None, is_ascii: true, is_examined, examination: None, signing: None }
     }
 
     /// Takes a piece. After an error the letter is lost.
     pub(crate) async fn take(&mut self, visit: &Visit<'_>, piece: Bytes) -> Result<(), Verdict> {
         self.is_ascii = self.is_ascii && piece.is_ascii();
-        let Some(mut header) = self.header.take() else { return self.write(piece).await };
+        let Some(mut header) = self.header.take() else { return self.body(piece).await };
         // The empty line may have begun in an earlier piece; what lies before cannot hold it.
         let from = header.len().saturating_sub(3);
         header.extend_from_slice(&piece);
@@ -63,7 +74,7 @@ impl Incoming {
         };
         let body = header.split_off(whole).freeze();
         self.begin(visit, &header, fields).await?;
-        self.write(body).await
+        self.body(body).await
     }
 
     /// The letter has no more pieces.
@@ -76,14 +87,27 @@ impl Incoming {
     }
 
     pub(crate) fn into_parts(self) -> Parts {
-        Parts { draft: self.draft, message_id: self.message_id, is_ascii: self.is_ascii }
+        let Self { draft, message_id, is_ascii, examination, signing, .. } = self;
+        Parts { draft, message_id, is_ascii, examination, signing }
     }
 
     /// Checks the header, the first `fields` octets of `bytes`, and writes it with what is added.
     async fn begin(&mut self, visit: &Visit<'_>, bytes: &[u8], fields: usize) -> Result<(), Verdict> {
-        let prepared = header::prepare(visit, self.draft.id(), bytes, fields).await?;
+        let prepared = header::prepare(visit, self.draft.id(), bytes, fields, self.is_examined).await?;
         self.message_id = prepared.message_id;
+        (self.examination, self.signing) = (prepared.examination, prepared.signing);
         self.write(prepared.bytes.into()).await
+    }
+
+    /// Takes octets of the body.
+    async fn body(&mut self, octets: Bytes) -> Result<(), Verdict> {
+        if let Some(examination) = &mut self.examination {
+            examination.body(&octets);
+        }
+        if let Some(signing) = &mut self.signing {
+            signing.body(&octets);
+        }
+        self.write(octets).await
     }
 
     async fn write(&mut self, bytes: Bytes) -> Result<(), Verdict> {

@@ -14,11 +14,14 @@ mod network;
 mod note;
 mod priority;
 mod pump;
+mod senders;
 mod settings;
+mod sign;
 mod visit;
 
 pub use context::{Context, ListenerKind};
 pub use network::{Network, NetworkError};
 pub use priority::PriorityMax;
 pub use pump::serve_smtp;
+pub use senders::{AuthorDomain, SenderPolicy, Senders};
 pub use settings::Settings;

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use crate::context::ListenerKind;
 use crate::network::Network;
 use crate::priority::PriorityMax;
+use crate::senders::Senders;
 
 /// SMTP and LMTP: what is accepted, and the limits.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -31,6 +32,8 @@ pub struct Settings {
     /// The highest priority, from 0 to 9, that a letter may ask for (MT-PRIORITY, RFC 6710) when its sender is logged in or its network trusted. The
     /// letters of all others have priority 0.
     pub priority_max: PriorityMax,
+    /// Who really sent it: SPF, DKIM, DMARC and ARC of letters on `mx` listeners.
+    pub senders: Senders,
     /// Connections open at a time, in all.
     pub connections_max: usize,
     /// Connections open at a time from one address (IPv6: one /64).
@@ -66,6 +69,7 @@ impl Default for Settings {
             recipients_max: 1000,
             letters_per_connection_max: 1000,
             priority_max: PriorityMax::default(),
+            senders: Senders::default(),
             connections_max: 10_000,
             connections_per_address_max: 50,
             memory_max: ByteSize::gib(4),

@@ -55,12 +55,14 @@ pub(crate) struct Begun {
     pub(crate) expanded: Vec<(Address, Vec<Address>)>,
     /// From DATA or BDAT on.
     pub(crate) letter: Option<Incoming>,
+    /// What is being asked about the sender, if letters of this peer are looked at.
+    pub(crate) asked: Option<check::Asked>,
 }
 
 impl Begun {
     pub(crate) fn new(sender: SenderQuestion, at: UnixMillis, priority: Priority) -> Self {
         let (named, recipients, expanded) = (Vec::new(), Vec::new(), Vec::new());
-        Self { sender, at, priority, named, recipients, known: HashSet::new(), expanded, letter: None }
+        Self { sender, at, priority, named, recipients, known: HashSet::new(), expanded, letter: None, asked: None }
     }
 }
 

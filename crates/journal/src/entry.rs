@@ -88,6 +88,13 @@ pub enum Event {
         #[serde(with = "millis::option", default, skip_serializing_if = "Option::is_none")]
         next: Option<UnixMillis>,
     },
+    /// It was found out who sent a letter.
+    Verified {
+        /// Each verdict.
+        findings: Vec<Finding>,
+        /// What followed: `taken`, `quarantined`.
+        action: String,
+    },
     /// A letter was put into a mailbox here.
     Stored {
         /// The recipient.
@@ -153,6 +160,22 @@ pub enum Event {
     },
 }
 
+/// One verdict on a letter's sender.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// `spf`, `dkim`, `dmarc`, `arc`, `iprev`.
+    pub method: String,
+    /// `pass`, `fail`, `none` …
+    pub result: String,
+    /// The domain it is about.
+    pub domain: String,
+    /// Why.
+    pub reason: String,
+    /// The record that said so: its name, type and text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<String>,
+}
+
 /// How an attempt ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -195,6 +218,7 @@ impl Event {
             Self::Refused { peer, .. } | Self::Login { peer, .. } => *peer,
             Self::Accepted { .. }
             | Self::Expanded { .. }
+            | Self::Verified { .. }
             | Self::Attempt { .. }
             | Self::Stored { .. }
             | Self::Bounced { .. }
@@ -210,6 +234,7 @@ impl Event {
                 let account = account.iter().map(String::as_str);
                 to.iter().map(String::as_str).chain([from.as_str()]).chain(account).collect()
             }
+            Self::Verified { .. } => Vec::new(),
             Self::Expanded { address, targets } => targets.iter().map(String::as_str).chain([address.as_str()]).collect(),
             Self::Refused { from, to, .. } => [from, to].into_iter().flatten().map(String::as_str).collect(),
             Self::Stored { to, account, .. } => vec![to, account],
@@ -224,6 +249,7 @@ impl Event {
         match self {
             Self::Accepted { message_id, .. } => message_id.as_deref().map(bare_message_id),
             Self::Expanded { .. }
+            | Self::Verified { .. }
             | Self::Refused { .. }
             | Self::Attempt { .. }
             | Self::Stored { .. }

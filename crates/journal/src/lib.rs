@@ -16,7 +16,7 @@ mod store;
 mod text;
 mod writer;
 
-pub use entry::{Entry, Event, Outcome};
+pub use entry::{Entry, Event, Finding, Outcome};
 pub use error::JournalError;
 pub use journal::{Journal, Query, Reader};
 pub use settings::Settings;

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use posthouse_mail::UnixMillis;
 use posthouse_runtime::log::one_line;
 
-use crate::entry::{Entry, Event, Outcome};
+use crate::entry::{Entry, Event, Finding, Outcome};
 
 /// How many recipients are named before the rest is counted.
 const NAMED_MAX: usize = 3;
@@ -34,6 +34,7 @@ impl Event {
     fn write(&self, line: &mut String) -> fmt::Result {
         match self {
             Self::Accepted { .. } => self.write_accepted(line),
+            Self::Verified { findings, action } => write_verified(line, findings, action),
             Self::Expanded { address, targets } => write!(line, "{address} leads to {}", list(targets)),
             Self::Refused { listener, peer, stage, from, to, reply } => {
                 write!(line, "refused {}{}", Peer(*peer), At(stage, listener))?;
@@ -112,6 +113,25 @@ impl Event {
         }
         detail.as_ref().map_or(Ok(()), |detail| write!(line, ", {detail}"))
     }
+}
+
+/// `sender: spf=pass a.test (…; by `a.test TXT v=spf1 …`); dkim=…; taken`
+fn write_verified(line: &mut String, findings: &[Finding], action: &str) -> fmt::Result {
+    line.push_str("sender:");
+    for Finding { method, result, domain, reason, record } in findings {
+        write!(line, " {method}={result}")?;
+        if !domain.is_empty() {
+            write!(line, " {domain}")?;
+        }
+        let record = record.as_ref().map(|record| format!("by {record}"));
+        let said: Vec<&str> =
+            [Some(reason.as_str()), record.as_deref()].into_iter().flatten().filter(|text| !text.is_empty()).collect();
+        if !said.is_empty() {
+            write!(line, " ({})", said.join("; "))?;
+        }
+        line.push(';');
+    }
+    write!(line, " {action}")
 }
 
 struct Peer(Option<IpAddr>);

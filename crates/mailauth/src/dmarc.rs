@@ -82,6 +82,21 @@ pub async fn check(resolver: &dyn Resolve, author: &Result<Author, AuthorError>,
     worst.unwrap_or_else(|| nobody(&AuthorError::None))
 }
 
+impl Dmarc {
+    /// What is said when the caller's deadline came first.
+    #[must_use]
+    pub fn too_slow(author: &Result<Author, AuthorError>) -> Self {
+        match author {
+            Ok(author) => {
+                let domain = author.domains().first().map(ToString::to_string).unwrap_or_default();
+                let reason = "the records could not be read in time".to_owned();
+                Self { domain, result: DmarcResult::Temperror, disposition: Policy::None, reason, ..nobody(&AuthorError::None) }
+            }
+            Err(error) => nobody(error),
+        }
+    }
+}
+
 fn nobody(error: &AuthorError) -> Dmarc {
     let disposition = match error {
         // Every program shows another one of them (OpenDMARC CVE-2019-16378): no honest letter has two.

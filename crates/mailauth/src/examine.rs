@@ -1,6 +1,6 @@
 //! Everything about one letter together.
 
-use posthouse_dns::Resolve;
+use posthouse_dns::{Name, Resolve};
 use posthouse_mail::header::Header;
 use serde::Serialize;
 
@@ -45,15 +45,26 @@ impl Examination {
         self.arc.body(octets);
     }
 
-    /// The verdicts. It asks the DNS for keys and policies, each within the resolver's time.
-    pub async fn finish(self, resolver: &dyn Resolve, spf: Spf, iprev: Iprev) -> Verdicts {
+    /// The names of the keys that are needed.
+    #[must_use]
+    pub fn key_names(&self) -> Vec<Name> {
         let mut names = self.dkim.key_names();
         names.extend(self.arc.key_names());
         names.sort_unstable();
         names.dedup();
-        let keys = Keys::fetch(resolver, names).await;
-        let dkim = self.dkim.finish(&keys);
-        let dmarc = dmarc::check(resolver, &self.author, &spf, &dkim).await;
-        Verdicts { arc: self.arc.finish(&keys), spf, dkim, dmarc, iprev }
+        names
+    }
+
+    /// The letter has come: the verdicts on its signatures and its chain, and the author that [`dmarc::check`] asks for.
+    pub fn close(self, keys: &Keys) -> (Vec<Dkim>, Arc, Result<Author, AuthorError>) {
+        (self.dkim.finish(keys), self.arc.finish(keys), self.author)
+    }
+
+    /// The verdicts. It asks the DNS for keys and policies, each within the resolver's time.
+    pub async fn finish(self, resolver: &dyn Resolve, spf: Spf, iprev: Iprev) -> Verdicts {
+        let keys = Keys::fetch(resolver, self.key_names()).await;
+        let (dkim, arc, author) = self.close(&keys);
+        let dmarc = dmarc::check(resolver, &author, &spf, &dkim).await;
+        Verdicts { spf, dkim, dmarc, arc, iprev }
     }
 }

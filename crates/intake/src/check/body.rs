@@ -12,17 +12,19 @@ use posthouse_runtime::clock;
 use posthouse_smtp::server::{Answer, HelloKind, Reason, Verdict};
 use posthouse_smtp::syntax::{By, Hold};
 
-use super::no_queue;
+use super::{no_queue, senders};
 use crate::letter::{Incoming, Parts};
 use crate::note;
 use crate::visit::{Begun, Visit};
 
 /// Is there room for a letter? Asked before its first octet.
 pub(crate) fn room(visit: &mut Visit<'_>) -> Verdict {
+    let asked = senders::begin(visit);
     let Some(begun) = &mut visit.begun else { return lost() };
     match visit.context.queue.begin() {
         Ok(draft) => {
-            begun.letter = Some(Incoming::new(draft));
+            begun.letter = Some(Incoming::new(draft, asked.is_some()));
+            begun.asked = asked;
             Verdict::Accept
         }
         Err(error) => no_queue(&error),
@@ -45,12 +47,29 @@ pub(crate) async fn accept(visit: &mut Visit<'_>) -> Answer {
     if let Err(verdict) = letter.end(visit).await {
         return Answer::Verdict(verdict);
     }
+    let Parts { mut draft, message_id, is_ascii, examination, signing } = letter.into_parts();
+    let asked = visit.begun.as_mut().and_then(|begun| begun.asked.take());
+    let mut verified = None;
+    if let (Some(asked), Some(examination)) = (asked, examination) {
+        match senders::conclude(visit, asked, *examination).await {
+            Ok(seen) => {
+                draft.put_in_front(&seen.fields);
+                verified = Some(seen.event);
+            }
+            Err(verdict) => return Answer::Verdict(verdict),
+        }
+    }
+    if let Some(signing) = signing {
+        draft.put_in_front(&signing.finish());
+    }
     let Some(begun) = &visit.begun else { return Answer::Verdict(lost()) };
-    let Parts { draft, message_id, is_ascii } = letter.into_parts();
     let size = draft.size();
     match draft.commit(queued(visit, begun, is_ascii)).await {
         Ok(id) => {
             accepted(visit, begun, id, size, message_id);
+            if let Some(event) = verified {
+                note::record(visit.context, Some(id), event);
+            }
             Answer::Message { id: id.to_string(), verdicts: vec![Verdict::Accept; begun.named.len().max(1)] }
         }
         Err(error) => Answer::Verdict(no_queue(&error)),

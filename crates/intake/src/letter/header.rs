@@ -1,13 +1,17 @@
 //! What is asked of a header, and what is added to it.
 
-use posthouse_mail::header::{Header, HeaderError, Received, address_list};
+use std::borrow::Cow;
+
+use posthouse_mail::header::{Field, Header, HeaderError, Received, address_list};
 use posthouse_mail::{LetterId, UnixMillis};
+use posthouse_mailauth::{Examination, is_from};
 use posthouse_runtime::clock;
 use posthouse_smtp::server::Verdict;
 
 use super::HEADER_LINES_MAX;
 use crate::check;
 use crate::context::ListenerKind;
+use crate::sign::Signing;
 use crate::visit::Visit;
 
 /// The hops after which a letter is taken to go round. RFC 5321 §6.3 asks for 100 at least; no honest path of today has a third of that, and
@@ -21,10 +25,18 @@ const REMOVED: &[&str] = &["Bcc", "Resent-Bcc", "Return-Path"];
 pub(super) struct Prepared {
     pub(super) bytes: Vec<u8>,
     pub(super) message_id: Option<String>,
+    pub(super) examination: Option<Box<Examination>>,
+    pub(super) signing: Option<Box<Signing>>,
 }
 
 /// Checks and completes a header. `bytes` are its fields, `fields` octets of them, and the empty line if there is one.
-pub(super) async fn prepare(visit: &Visit<'_>, id: LetterId, bytes: &[u8], fields: usize) -> Result<Prepared, Verdict> {
+pub(super) async fn prepare(
+    visit: &Visit<'_>,
+    id: LetterId,
+    bytes: &[u8],
+    fields: usize,
+    is_examined: bool,
+) -> Result<Prepared, Verdict> {
     let (block, rest) = bytes.split_at_checked(fields).unwrap_or((bytes, &[]));
     let (header, rest): (Header<'_>, [&[u8]; 2]) = match Header::parse(block) {
         Ok(header) => (header, [rest, &[]]),
@@ -37,17 +49,48 @@ pub(super) async fn prepare(visit: &Visit<'_>, id: LetterId, bytes: &[u8], field
     if header.received_count() > HOPS_MAX {
         return Err(check::reject(554, 4, 6, format!("the letter goes round: it has passed more than {HOPS_MAX} servers")));
     }
+    let examination = is_examined.then(|| examine(header, rest));
     let mut prepared = received(visit, id).into_bytes();
+    let own = prepared.len();
+    let mut signing = None;
     let mut message_id = header.first("Message-ID").map(|field| field.value());
     if visit.kind.is_submission() {
         author(visit, header).await?;
         complete(visit, id, header, &mut message_id, &mut prepared);
-        prepared.extend_from_slice(&header.without(REMOVED));
+        prepared.extend_from_slice(&kept(visit, header, REMOVED));
+        signing = Signing::begin(visit, prepared.get(own..).unwrap_or_default()).await?.map(Box::new);
+        if let Some(signing) = &mut signing {
+            // Behind a header that is none stands a body.
+            let [_, body] = rest;
+            signing.body(body);
+        }
     } else {
-        prepared.extend_from_slice(header.as_bytes());
+        prepared.extend_from_slice(&kept(visit, header, &[]));
     }
     prepared.extend(rest.concat());
-    Ok(Prepared { bytes: prepared, message_id })
+    Ok(Prepared { bytes: prepared, message_id, examination, signing })
+}
+
+/// What is verified is what came: before anything is added or removed.
+fn examine(header: Header<'_>, rest: [&[u8]; 2]) -> Box<Examination> {
+    let mut examination = Box::new(Examination::new(header, clock::unix_millis() / 1000));
+    // Behind a header that is none stands a body.
+    let [_, body] = rest;
+    examination.body(body);
+    examination
+}
+
+/// The block without the fields of these names, and without those that only claim to be ours: results of our checks (RFC 8601 §5), and the mark
+/// of junk.
+fn kept<'a>(visit: &Visit<'_>, header: Header<'a>, removed: &[&str]) -> Cow<'a, [u8]> {
+    let forged = |field: &Field<'_>| {
+        field.is(check::QUARANTINE) || (field.is("Authentication-Results") && is_from(&field.value(), &visit.context.hostname))
+    };
+    let goes = |field: &Field<'_>| removed.iter().any(|name| field.is(name)) || forged(field);
+    if !header.fields().any(|field| goes(&field)) {
+        return header.as_bytes().into();
+    }
+    header.fields().filter(|field| !goes(field)).flat_map(|field| field.raw().iter().copied()).collect::<Vec<_>>().into()
 }
 
 /// Whoever is logged in may write in their own name alone (RFC 6409 §6.1), also where the readers look.

@@ -42,6 +42,16 @@ pub(crate) fn every_event() -> Vec<Event> {
     vec![
         accepted(),
         Event::Expanded { address: text("team@example.test"), targets: vec![text("bob@example.test")] },
+        Event::Verified {
+            findings: vec![Finding {
+                method: text("spf"),
+                result: text("pass"),
+                domain: text("example.test"),
+                reason: text("`ip4:192.0.2.7` matches"),
+                record: Some(text("example.test TXT v=spf1 ip4:192.0.2.7 -all")),
+            }],
+            action: text("taken"),
+        },
         Event::Refused {
             listener: text("mx"),
             peer,
@@ -85,7 +95,7 @@ fn the_json_of_an_entry_keeps_its_names() {
 #[test]
 fn an_event_is_found_by_each_address_it_names_once_and_folded() {
     assert_eq!(accepted().addresses(), ["alice@example.test", "bob@example.test", "carol@example.org"]);
-    let refused = every_event().remove(2);
+    let refused = every_event().remove(3);
     assert_eq!(refused.addresses(), ["192.0.2.7", "nobody@example.test"], "the empty reverse-path is no address");
     let suspended = every_event().pop().unwrap();
     assert_eq!(suspended.addresses(), ["example.net"], "a suspension is found by its destination");

@@ -1,5 +1,7 @@
 //! Signing (RFC 6376 §5).
 
+use std::sync::Arc;
+
 use posthouse_mail::Domain;
 use posthouse_mail::header::Header;
 
@@ -53,7 +55,7 @@ pub struct Signer {
     /// `s=`
     pub selector: String,
     /// The key.
-    pub key: SigningKey,
+    pub key: Arc<SigningKey>,
 }
 
 /// The hash of a body that will be signed, whatever the number of keys.

@@ -1,5 +1,6 @@
 //! `posthouse domain`.
 
+use posthouse_admin::DnsRecord;
 use posthouse_mail::Domain;
 
 use super::data::{DataArgs, block_on, malformed};
@@ -10,6 +11,7 @@ use super::{Failure, Printer};
 #[command(after_help = "\
 Examples:
   posthouse domain add example.org
+  posthouse domain dns example.org
   posthouse domain list --json
   posthouse domain remove example.org")]
 pub(crate) struct Args {
@@ -21,11 +23,33 @@ pub(crate) struct Args {
 
 #[derive(clap::Subcommand, Debug)]
 enum Action {
-    /// Take mail for a domain.
+    /// Take mail for a domain, and make the keys that sign its letters.
     #[command(after_help = "Examples:\n  posthouse domain add example.org\n  posthouse domain add bücher.example --data ./mail")]
     Add {
         /// The domain; U-labels are turned into A-labels.
         domain: String,
+    },
+    /// Print the records that the domain's DNS should have: DKIM, SPF, DMARC.
+    #[command(after_help = "Examples:\n  posthouse domain dns example.org\n  posthouse domain dns example.org --json")]
+    Dns {
+        /// The domain.
+        domain: String,
+    },
+    /// Make new keys beside those there are, and print their records. All sign until the old ones are dropped.
+    #[command(
+        after_help = "Examples:\n  posthouse domain rotate example.org     (then publish the records, wait, and drop the old keys)"
+    )]
+    Rotate {
+        /// The domain.
+        domain: String,
+    },
+    /// Sign no more with a key. Leave its record in the DNS for some days: letters are on their way.
+    #[command(after_help = "Examples:\n  posthouse domain drop-key example.org 20261124r")]
+    DropKey {
+        /// The domain.
+        domain: String,
+        /// The key's selector.
+        selector: String,
     },
     /// Show the domains.
     #[command(after_help = "Examples:\n  posthouse domain list\n  posthouse domain list --json")]
@@ -47,6 +71,23 @@ pub(crate) fn run(args: Args, printer: &Printer) -> Result<(), Failure> {
             printer.line(format_args!("added {}", added.unicode))?;
             printer.json(&added)
         }
+        Action::Dns { domain } => {
+            let domain = parse(&domain)?;
+            let admin = args.data.open()?;
+            show(&block_on(admin.dns_records(&domain))?, printer)
+        }
+        Action::Rotate { domain } => {
+            let domain = parse(&domain)?;
+            let admin = args.data.open()?;
+            show(&block_on(admin.add_keys(&domain))?, printer)
+        }
+        Action::DropKey { domain, selector } => {
+            let domain = parse(&domain)?;
+            let admin = args.data.open()?;
+            block_on(admin.remove_key(&domain, &selector))?;
+            printer.line(format_args!("dropped {selector}"))?;
+            printer.json(&serde_json::json!({ "dropped": selector }))
+        }
         Action::List => {
             let admin = args.data.open()?;
             let domains = block_on(admin.domains())?;
@@ -63,6 +104,13 @@ pub(crate) fn run(args: Args, printer: &Printer) -> Result<(), Failure> {
             printer.json(&removed)
         }
     }
+}
+
+fn show(records: &[DnsRecord], printer: &Printer) -> Result<(), Failure> {
+    for record in records {
+        printer.line(record.to_line())?;
+    }
+    printer.json(&records)
 }
 
 fn parse(text: &str) -> Result<Domain, Failure> {

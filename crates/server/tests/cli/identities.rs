@@ -41,6 +41,24 @@ fn identities_are_added_listed_and_removed() {
 }
 
 #[test]
+fn a_domain_has_keys_and_prints_the_records_that_publish_them() {
+    let data = data();
+    let lines = on(&data, &["domain", "dns", "example.test"]).ok();
+    let count = |lines: &str| (lines.matches("v=DKIM1; k=rsa; p=").count(), lines.matches("v=DKIM1; k=ed25519; p=").count());
+    assert_eq!(count(&lines), (1, 1), "{lines}");
+    assert!(lines.contains("\nexample.test. IN TXT \"v=spf1 mx -all\"\n"), "{lines}");
+    assert!(posthouse_dns::Zone::master(&lines).is_ok(), "{lines}");
+    let fresh = on(&data, &["domain", "rotate", "example.test"]).ok();
+    assert_eq!(count(&fresh), (1, 1));
+    let lines = on(&data, &["domain", "dns", "example.test", "--json"]).json();
+    let first = lines[0]["name"].as_str().unwrap().split('.').next().unwrap().to_owned();
+    on(&data, &["domain", "drop-key", "example.test", &first]).ok();
+    on(&data, &["domain", "drop-key", "example.test", &first]).fails(67, "there is no key");
+    assert_eq!(on(&data, &["domain", "dns", "example.test", "--json"]).json().as_array().unwrap().len(), 5);
+    on(&data, &["domain", "dns", "other.test"]).fails(67, "other.test");
+}
+
+#[test]
 fn json_is_what_a_program_needs() {
     let data = data();
     assert_eq!(on(&data, &["domain", "list", "--json"]).json()[0]["domain"], "example.test");

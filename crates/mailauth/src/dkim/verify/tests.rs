@@ -10,7 +10,11 @@ const LETTER: &str = "From: Alice <alice@a.test>\r\nTo: bob@b.test\r\nSubject: H
     Message-ID: <1@a.test>\r\n\r\nHello Bob,\r\n\r\n  this is  a letter.\r\n\r\n";
 
 fn signer(algorithm: Algorithm, selector: &str) -> Signer {
-    Signer { domain: "a.test".parse().unwrap(), selector: selector.to_owned(), key: SigningKey::generate(algorithm).unwrap() }
+    Signer {
+        domain: "a.test".parse().unwrap(),
+        selector: selector.to_owned(),
+        key: std::sync::Arc::new(SigningKey::generate(algorithm).unwrap()),
+    }
 }
 
 fn zone(signers: &[&Signer]) -> Zone {

@@ -1,0 +1,171 @@
+//! Who really sent the letter? SPF is asked for while the letter comes, the rest when it has come; then one function decides.
+//!
+//! Only letters on `mx` listeners are looked at, and none of trusted or exempt networks. DNS trouble is never taken for a verdict: where the
+//! decision hangs on it the letter is put off.
+
+use std::time::Instant;
+
+use posthouse_journal::{Event, Finding};
+use posthouse_mail::Status;
+use posthouse_mailauth::dkim::Keys;
+use posthouse_mailauth::dmarc::{self, Dmarc, DmarcResult, Policy};
+use posthouse_mailauth::iprev::{self, Iprev};
+use posthouse_mailauth::spf::{self, Question, Spf};
+use posthouse_mailauth::{Examination, Looked, Verdicts, authentication_results};
+use posthouse_runtime::clock;
+use posthouse_runtime::sync::oneshot;
+use posthouse_runtime::task::{self, Task};
+use posthouse_smtp::server::{Reason, Verdict};
+
+use super::reject;
+use crate::context::ListenerKind;
+use crate::senders::SenderPolicy;
+use crate::visit::Visit;
+
+/// The field that marks a letter as junk. Whoever else writes it, it is removed.
+pub(crate) const QUARANTINE: &str = "X-Posthouse-Quarantine";
+
+/// Questions about the sender, under way while the letter comes.
+pub(crate) struct Asked {
+    answer: oneshot::Receiver<(Spf, Iprev)>,
+    task: Task,
+}
+
+/// Nobody waits for the answer any more.
+impl Drop for Asked {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// What follows from the verdicts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Action {
+    Keep,
+    Quarantine,
+    Reject,
+    Defer,
+}
+
+/// What stands at the top of the letter, and what the journal is told.
+pub(crate) struct Seen {
+    pub(crate) fields: String,
+    pub(crate) event: Event,
+}
+
+/// Begins to ask, if letters of this peer are looked at.
+pub(crate) fn begin(visit: &Visit<'_>) -> Option<Asked> {
+    let settings = &visit.context.settings;
+    if visit.kind != ListenerKind::Mx || settings.trusts(visit.peer) || !settings.senders.apply_to(visit.peer) {
+        return None;
+    }
+    let (resolver, deadline) = (visit.context.resolver.clone(), clock::now() + settings.senders.timeout.duration());
+    let (ip, helo, mail_from) = (visit.peer, helo(visit).to_owned(), mail_from(visit));
+    let receiver = visit.context.hostname.to_string();
+    let (sender, answer) = oneshot::channel();
+    let task = task::spawn("sender", async move {
+        let question = Question { ip, helo: &helo, mail_from: &mail_from, receiver: &receiver, now: seconds() };
+        let spf = clock::timeout_at(deadline, spf::check(resolver.as_ref(), question)).await;
+        let iprev = clock::timeout_at(deadline, iprev::check(resolver.as_ref(), ip)).await;
+        let spf = spf.unwrap_or_else(|_| Spf::too_slow(question));
+        // The letter was given up meanwhile.
+        let _ = sender.send((spf, iprev.unwrap_or_else(|_| Iprev::too_slow())));
+    });
+    Some(Asked { answer, task })
+}
+
+/// The letter has come: the verdicts, and what follows from them.
+pub(crate) async fn conclude(visit: &Visit<'_>, mut asked: Asked, examination: Examination) -> Result<Seen, Verdict> {
+    let deadline = clock::now() + visit.context.settings.senders.timeout.duration();
+    let mail_from = mail_from(visit);
+    let question = Question { ip: visit.peer, helo: helo(visit), mail_from: &mail_from, receiver: "", now: 0 };
+    // It keeps its own deadline; without an answer its task has failed.
+    let answer = (&mut asked.answer).await;
+    let (spf, iprev) = answer.unwrap_or_else(|_| (Spf::too_slow(question), Iprev::too_slow()));
+    let verdicts = verdicts(visit, examination, spf, iprev, deadline).await;
+    let policy = visit.context.settings.senders.policy_for(&verdicts.dmarc.domain);
+    let action = decide(policy, &verdicts.dmarc);
+    match action {
+        Action::Keep | Action::Quarantine => {}
+        Action::Reject => {
+            // RFC 7372 §3.3: several checks failed.
+            let words = format!("the author is not who it says: {}", verdicts.dmarc.reason);
+            return Err(reject(550, 7, 26, words));
+        }
+        Action::Defer => {
+            let words = format!("the author cannot be checked now, try again later: {}", verdicts.dmarc.reason);
+            return Err(Verdict::Defer(Reason::new(451, Status::temporary(4, 3), words)));
+        }
+    }
+    if policy == SenderPolicy::Off {
+        return Ok(Seen { fields: String::new(), event: event(&verdicts, action) });
+    }
+    let mut fields = authentication_results(&visit.context.hostname, &verdicts, &mail_from, helo(visit), visit.peer);
+    if action == Action::Quarantine {
+        fields.push_str(QUARANTINE);
+        fields.push_str(": dmarc\r\n");
+    }
+    Ok(Seen { fields, event: event(&verdicts, action) })
+}
+
+async fn verdicts(visit: &Visit<'_>, examination: Examination, spf: Spf, iprev: Iprev, deadline: Instant) -> Verdicts {
+    let resolver = visit.context.resolver.as_ref();
+    // Keys that were not found in time are trouble.
+    let keys = clock::timeout_at(deadline, Keys::fetch(resolver, examination.key_names())).await.unwrap_or_default();
+    let (dkim, arc, author) = examination.close(&keys);
+    let dmarc = clock::timeout_at(deadline, dmarc::check(resolver, &author, &spf, &dkim)).await;
+    Verdicts { dmarc: dmarc.unwrap_or_else(|_| Dmarc::too_slow(&author)), spf, dkim, arc, iprev }
+}
+
+/// The decision.
+fn decide(policy: SenderPolicy, dmarc: &Dmarc) -> Action {
+    match (policy, dmarc.result, dmarc.disposition) {
+        (SenderPolicy::Off | SenderPolicy::Mark, _, _) => Action::Keep,
+        (SenderPolicy::Enforce, DmarcResult::Temperror, _) => Action::Defer,
+        (SenderPolicy::Enforce, _, Policy::Reject) => Action::Reject,
+        (SenderPolicy::Quarantine, _, Policy::Reject) => Action::Quarantine,
+        (SenderPolicy::Quarantine | SenderPolicy::Enforce, _, Policy::Quarantine) => Action::Quarantine,
+        (SenderPolicy::Quarantine | SenderPolicy::Enforce, _, Policy::None) => Action::Keep,
+    }
+}
+
+fn event(verdicts: &Verdicts, action: Action) -> Event {
+    let Verdicts { spf, dkim, dmarc, arc, iprev } = verdicts;
+    let finding = |method: &str, result: String, domain: &str, reason: &str, records: &[Looked]| Finding {
+        method: method.to_owned(),
+        result,
+        domain: domain.to_owned(),
+        reason: reason.to_owned(),
+        record: records.iter().rev().find_map(said),
+    };
+    let mut findings =
+        vec![finding("spf", spf.result.to_string(), &spf.domain, &spf.reason, spf.records.get(..1).unwrap_or_default())];
+    findings.extend(dkim.iter().map(|one| finding("dkim", one.result.to_string(), &one.domain, &one.reason, &one.records)));
+    let policy = dmarc
+        .records
+        .iter()
+        .find(|looked| dmarc.policy_domain.as_ref().is_some_and(|place| looked.name == format!("_dmarc.{place}")));
+    let policy = policy.map(std::slice::from_ref).unwrap_or_default();
+    findings.push(finding("dmarc", dmarc.result.to_string(), &dmarc.domain, &dmarc.reason, policy));
+    findings.push(finding("arc", arc.result.to_string(), arc.domain.as_deref().unwrap_or_default(), &arc.reason, &[]));
+    findings.push(finding("iprev", iprev.result.to_string(), iprev.name.as_deref().unwrap_or_default(), "", &[]));
+    let action = if action == Action::Quarantine { "quarantined" } else { "taken" };
+    Event::Verified { findings, action: action.to_owned() }
+}
+
+fn said(looked: &Looked) -> Option<String> {
+    let text = looked.records.first().or(looked.error.as_ref())?;
+    Some(format!("{} {} {}", looked.name, looked.kind, text.chars().take(500).collect::<String>()))
+}
+
+fn helo<'a>(visit: &'a Visit<'_>) -> &'a str {
+    visit.hello.as_ref().map_or("", |hello| hello.name.as_str())
+}
+
+fn mail_from(visit: &Visit<'_>) -> String {
+    visit.begun.as_ref().map(|begun| begun.sender.path.to_string()).unwrap_or_default()
+}
+
+fn seconds() -> u64 {
+    clock::unix_millis() / 1000
+}

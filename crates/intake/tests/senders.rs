@@ -1,0 +1,189 @@
+//! Who really sent it: letters from strangers over TCP, with a zone in the place of the DNS.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failure here is a failed test"
+)]
+
+use std::sync::Arc;
+
+use posthouse_directory::StoredKey;
+use posthouse_dns::Zone;
+use posthouse_intake::{ListenerKind, SenderPolicy, Senders, Settings};
+use posthouse_journal::{Event, Query};
+use posthouse_mail::header::{Header, end_of_header};
+use posthouse_mailauth::dkim::{Algorithm, DkimResult, Keys, SigningKey, Verification, key_record};
+
+mod world;
+
+use world::{Client, World, run};
+
+/// Everything is checked, loopback as well.
+async fn world(policy: SenderPolicy, zone: &str) -> World {
+    let senders = Senders { policy, exempt: Vec::new(), ..Senders::default() };
+    let mut world = World::new(Settings { senders, ..Settings::default() }).await;
+    world.context.resolver = Arc::new(Zone::master(zone).unwrap());
+    world
+}
+
+const HONEST: &str = "a.test. TXT \"v=spf1 ip4:127.0.0.1 -all\"\n_dmarc.a.test. TXT \"v=DMARC1; p=reject\"";
+const FORGED: &str = "a.test. TXT \"v=spf1 ip4:192.0.2.1 -all\"\n_dmarc.a.test. TXT \"v=DMARC1; p=reject\"";
+const LETTER: &[u8] = b"From: alice@a.test\r\nSubject: x\r\n\r\nx\r\n";
+
+async fn sent(world: &World, octets: &[u8]) -> String {
+    Client::greeted(world.listen(ListenerKind::Mx)).await.letter("alice@a.test", &["bob@example.org"], octets).await
+}
+
+#[test]
+fn the_verdicts_stand_at_the_top_of_the_letter_and_in_its_timeline() {
+    run(async {
+        let world = world(SenderPolicy::Enforce, HONEST).await;
+        let reply = sent(&world, LETTER).await;
+        let id = reply.split(' ').nth(2).unwrap().parse().unwrap();
+        let (_, text) = world.only_letter().await;
+        assert!(text.starts_with("Authentication-Results: mx.example.org;\r\n\tspf=pass"), "{text}");
+        assert!(text.contains("dmarc=pass") && text.contains("\r\nReceived: from "), "{text}");
+        assert!(text.ends_with("\r\nFrom: alice@a.test\r\nSubject: x\r\n\r\nx\r\n"), "{text}");
+        world.context.journal.flush().await;
+        let entries = world.context.journal.query(Query::Letter(id)).await.unwrap();
+        let told = entries.iter().find_map(|entry| {
+            let Event::Verified { findings, action } = &entry.event else { return None };
+            Some((findings.clone(), action.clone()))
+        });
+        let (findings, action) = told.unwrap();
+        assert_eq!(action, "taken");
+        let record = |method: &str| findings.iter().find(|one| one.method == method).unwrap().record.clone();
+        assert_eq!(record("spf").as_deref(), Some("a.test TXT v=spf1 ip4:127.0.0.1 -all"));
+        assert_eq!(record("dmarc").as_deref(), Some("_dmarc.a.test TXT v=DMARC1; p=reject"));
+    });
+}
+
+#[test]
+fn the_policy_says_what_becomes_of_a_forgery() {
+    run(async {
+        for (policy, zone, reply, mark) in [
+            (SenderPolicy::Enforce, FORGED.to_owned(), "550 5.7.26 ", None),
+            (SenderPolicy::Enforce, FORGED.replace("p=reject", "p=quarantine"), "250 ", Some("dmarc")),
+            (SenderPolicy::Enforce, FORGED.replace("p=reject", "p=none"), "250 ", None),
+            (SenderPolicy::Quarantine, FORGED.to_owned(), "250 ", Some("dmarc")),
+            (SenderPolicy::Mark, FORGED.to_owned(), "250 ", None),
+            (SenderPolicy::Off, FORGED.to_owned(), "250 ", None),
+        ] {
+            let world = world(policy, &zone).await;
+            let said = sent(&world, LETTER).await;
+            assert!(said.starts_with(reply), "{policy:?} {zone}: {said}");
+            if reply.starts_with("250") {
+                let (_, text) = world.only_letter().await;
+                let marked = text.contains("\r\nX-Posthouse-Quarantine: dmarc\r\n");
+                assert_eq!(marked, mark.is_some(), "{policy:?} {zone}: {text}");
+                assert_eq!(text.starts_with("Authentication-Results: "), policy != SenderPolicy::Off, "{text}");
+            } else {
+                assert!(world.letters().await.is_empty());
+                assert!(world.refused().await[0].1.contains("the record of a.test asks for `reject`"));
+            }
+        }
+    });
+}
+
+#[test]
+fn dns_trouble_puts_a_letter_off_only_where_the_decision_hangs_on_it() {
+    run(async {
+        let broken = "a.test. SERVFAIL\n_dmarc.a.test. TXT \"v=DMARC1; p=reject\"";
+        for (policy, zone, reply) in [
+            (SenderPolicy::Enforce, broken, "451 4.4.3 "),
+            (SenderPolicy::Enforce, "_dmarc.a.test. TIMEOUT", "451 4.4.3 "),
+            // Nobody asked for anything: whether SPF passes changes nothing.
+            (SenderPolicy::Enforce, "a.test. TIMEOUT", "250 "),
+            (SenderPolicy::Mark, broken, "250 "),
+        ] {
+            let world = world(policy, zone).await;
+            let said = sent(&world, LETTER).await;
+            assert!(said.starts_with(reply), "{policy:?} {zone}: {said}");
+        }
+    });
+}
+
+#[test]
+fn two_authors_do_not_slip_through() {
+    run(async {
+        let world = world(SenderPolicy::Enforce, HONEST).await;
+        let said = sent(&world, b"From: alice@a.test\r\nFrom: ceo@example.org\r\n\r\nx\r\n").await;
+        assert!(said.starts_with("550 5.7.26 "), "{said}");
+    });
+}
+
+#[test]
+fn what_only_claims_to_be_our_verdict_is_removed_everywhere() {
+    run(async {
+        let forged = b"Authentication-Results: MX.Example.ORG (x) 1; dmarc=pass\r\nauthentication-results:\r\n \"mx.example.org\";\r\n dmarc=pass\r\n\
+            X-Posthouse-Quarantine: no\r\nAuthentication-Results: mx.other.test; dmarc=pass\r\nFrom: alice@a.test\r\n\r\nx\r\n";
+        for kind in [ListenerKind::Mx, ListenerKind::Lmtp] {
+            let world = World::new(Settings::default()).await;
+            let mut client = Client::connect(world.listen(kind)).await;
+            assert!(client.reply().await.starts_with("220 "));
+            let hello = if kind == ListenerKind::Lmtp { "LHLO c.test" } else { "EHLO c.test" };
+            assert!(client.ask(hello).await.starts_with("250 "));
+            assert!(client.letter("alice@a.test", &["bob@example.org"], forged).await.starts_with("250 "));
+            let (_, text) = world.only_letter().await;
+            let rest =
+                text.split_once("\r\nAuthentication-Results: mx.other.test; dmarc=pass\r\nFrom: alice@a.test\r\n\r\nx\r\n");
+            let (added, _) = rest.unwrap_or_else(|| panic!("{text}"));
+            assert!(!added.to_lowercase().contains("authentication-results") && !added.contains("Quarantine"), "{text}");
+        }
+    });
+}
+
+#[test]
+fn a_large_letter_is_verified_and_marked_as_well() {
+    run(async {
+        let world = world(SenderPolicy::Quarantine, FORGED).await;
+        let mut octets = b"From: alice@a.test\r\n\r\n".to_vec();
+        octets.extend(b"0123456789012345678901234567890123456789012345678901234567890123456789\r\n".repeat(10_000));
+        assert!(sent(&world, &octets).await.starts_with("250 "));
+        let (_, text) = world.only_letter().await;
+        assert!(text.starts_with("Authentication-Results: ") && text.len() > octets.len());
+        assert!(text.as_bytes().ends_with(&octets));
+    });
+}
+
+#[test]
+fn a_submitted_letter_is_signed_with_every_key_of_its_authors_domain() {
+    run(async {
+        let world = World::new(Settings::default()).await;
+        let keys = [(Algorithm::Rsa, "r"), (Algorithm::Ed25519, "e")]
+            .map(|(algorithm, name)| (SigningKey::generate(algorithm).unwrap(), name));
+        let stored = keys.iter().map(|(key, name)| StoredKey { selector: (*name).to_owned(), octets: key.to_pkcs8().unwrap() });
+        world.context.directory.add_keys(&"example.org".parse().unwrap(), stored.collect()).await.unwrap();
+        let mut client = Client::logged_in(world.listen(ListenerKind::Submission)).await;
+        let mut octets = b"Subject: x\r\nFrom: Alice <alice@example.org>\r\nBcc: c@c.test\r\n\r\nx  y \r\n\r\n".to_vec();
+        octets.extend(b"a line of a long letter, and one more word\r\n".repeat(5_000));
+        assert!(client.letter("alice@example.org", &["bob@example.net"], &octets).await.starts_with("250 "));
+        let (_, text) = world.only_letter().await;
+        assert_eq!(text.matches("DKIM-Signature: ").count(), 2, "{}", &text[..1000]);
+        let zone: Vec<String> = keys
+            .iter()
+            .map(|(key, name)| format!("{name}._domainkey.example.org. TXT \"{}\"", key_record(key).unwrap()))
+            .collect();
+        let zone = Zone::master(&zone.join("\n")).unwrap();
+        let (fields, whole) = end_of_header(text.as_bytes()).unwrap();
+        let mut verification = Verification::new(Header::parse(&text.as_bytes()[..fields]).unwrap(), u64::MAX / 2);
+        verification.body(&text.as_bytes()[whole..]);
+        let names = verification.key_names();
+        let verdicts = verification.finish(&Keys::fetch(&zone, names).await);
+        assert!(verdicts.iter().all(|verdict| verdict.result == DkimResult::Pass), "{verdicts:?}");
+    });
+}
+
+#[test]
+fn letters_of_exempt_networks_ask_nothing() {
+    run(async {
+        let mut world = World::new(Settings::default()).await;
+        let zone = Arc::new(Zone::master(FORGED).unwrap());
+        world.context.resolver = Arc::clone(&zone) as _;
+        assert!(sent(&world, LETTER).await.starts_with("250 "));
+        assert_eq!(zone.questions(), 0);
+    });
+}
