@@ -89,3 +89,13 @@ fn letters_in_chunks() {
 fn server_sessions() {
     replay("server_session", server_session);
 }
+
+#[test]
+fn zones_of_senders() {
+    replay("sender_zone", sender_zone);
+}
+
+#[test]
+fn letters_of_senders() {
+    replay("sender_letter", sender_letter);
+}
