@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The packages; what they need and the machine lacks comes with them.
-const PACKAGES: [&str; 17] = [
+const PACKAGES: [&str; 20] = [
     "postfix",
     "exim4-daemon-heavy",
     "opensmtpd",
@@ -26,6 +26,9 @@ const PACKAGES: [&str; 17] = [
     "fetchmail",
     "getmail6",
     "python3",
+    "python3-dkim",
+    "python3-authres",
+    "opendkim-tools",
     "openssl",
     "iproute2",
     "perl",
