@@ -22,6 +22,10 @@ pub fn now() -> Instant {
 /// Milliseconds since 1970-01-01 UTC; zero for a system clock that stands before it.
 #[must_use]
 pub fn unix_millis() -> u64 {
+    #[cfg(feature = "sim")]
+    if let Some(millis) = crate::sim::unix_millis() {
+        return millis;
+    }
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

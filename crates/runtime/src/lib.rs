@@ -21,6 +21,8 @@ pub mod random;
 pub mod service;
 pub mod shutdown;
 pub mod signals;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod stream;
 pub mod sync;
 pub mod task;
@@ -28,7 +30,21 @@ pub mod tls;
 pub mod users;
 pub mod workers;
 
-pub use tokio::{join, select};
+pub use tokio::join;
+#[cfg(not(feature = "sim"))]
+pub use tokio::select;
+
+#[cfg(feature = "sim")]
+#[doc(hidden)]
+pub use tokio as __tokio;
+
+/// As tokio's, but always in the order written: which branch is looked at first is chance that no seed reaches.
+#[cfg(feature = "sim")]
+#[macro_export]
+macro_rules! select {
+    (biased; $($branches:tt)*) => { $crate::__tokio::select! { biased; $($branches)* } };
+    ($($branches:tt)*) => { $crate::__tokio::select! { biased; $($branches)* } };
+}
 
 /// Runs a future to its end on this thread: for the command line, the blocking faces, and tests.
 ///

@@ -19,7 +19,13 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use crate::clock;
+#[cfg(feature = "sim")]
+use crate::sim::{self, net::SimListener};
 use crate::tls::{ClientTls, ServerTls, TlsError, TlsInfo};
+
+mod plain;
+
+use plain::Plain;
 
 /// What the kernel holds for us of connections that nobody has accepted yet.
 const BACKLOG: i32 = 1024;
@@ -38,10 +44,19 @@ const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 /// A listening socket. Clones ([`Listener::try_clone`]) share the queue of connections, so each worker may have its own.
 #[derive(Debug)]
 pub struct Listener {
-    socket: std::net::TcpListener,
+    socket: Socket,
     local: SocketAddr,
-    /// The same socket, known to the runtime of the thread that accepts.
-    registered: OnceLock<TcpListener>,
+}
+
+#[derive(Debug)]
+enum Socket {
+    System {
+        socket: std::net::TcpListener,
+        /// The same socket, known to the runtime of the thread that accepts.
+        registered: OnceLock<TcpListener>,
+    },
+    #[cfg(feature = "sim")]
+    Sim(std::sync::Arc<SimListener>),
 }
 
 impl Listener {
@@ -51,6 +66,10 @@ impl Listener {
     /// # Errors
     /// The address is in use, not ours, or needs privileges; the system's words.
     pub fn bind(address: SocketAddr) -> io::Result<Self> {
+        #[cfg(feature = "sim")]
+        if let Some(here) = sim::here() {
+            return SimListener::bind(here, address).map(|listener| Self::of_world(std::sync::Arc::new(listener)));
+        }
         let socket = unbound(address)?;
         rustix::net::bind(&socket, &address)?;
         // Only now: with it, two servers could bind the same address and neither would be told.
@@ -65,6 +84,10 @@ impl Listener {
     /// # Errors
     /// Out of file descriptors.
     pub fn another(&self) -> io::Result<Self> {
+        #[cfg(feature = "sim")]
+        if matches!(self.socket, Socket::Sim(_)) {
+            return self.try_clone();
+        }
         let beside = || -> io::Result<Self> {
             let socket = unbound(self.local)?;
             sockopt::set_socket_reuseport(&socket, true)?;
@@ -89,7 +112,12 @@ impl Listener {
 
     fn from_socket(socket: std::net::TcpListener) -> io::Result<Self> {
         let local = socket.local_addr()?;
-        Ok(Self { socket, local, registered: OnceLock::new() })
+        Ok(Self { socket: Socket::System { socket, registered: OnceLock::new() }, local })
+    }
+
+    #[cfg(feature = "sim")]
+    fn of_world(listener: std::sync::Arc<SimListener>) -> Self {
+        Self { local: listener.address(), socket: Socket::Sim(listener) }
     }
 
     /// The same socket for another thread.
@@ -97,7 +125,11 @@ impl Listener {
     /// # Errors
     /// Out of file descriptors.
     pub fn try_clone(&self) -> io::Result<Self> {
-        Self::from_socket(self.socket.try_clone()?)
+        match &self.socket {
+            Socket::System { socket, .. } => Self::from_socket(socket.try_clone()?),
+            #[cfg(feature = "sim")]
+            Socket::Sim(listener) => Ok(Self::of_world(std::sync::Arc::clone(listener))),
+        }
     }
 
     /// The address it listens on, with the port the system chose.
@@ -112,8 +144,13 @@ impl Listener {
     /// # Errors
     /// The socket itself is broken.
     pub async fn accept(&self) -> io::Result<Stream> {
+        let (socket, registered) = match &self.socket {
+            Socket::System { socket, registered } => (socket, registered),
+            #[cfg(feature = "sim")]
+            Socket::Sim(listener) => return Stream::of_world(listener.accept().await),
+        };
         loop {
-            match self.registered()?.accept().await {
+            match register(socket, registered)?.accept().await {
                 Ok((tcp, peer)) => {
                     // A connection that is already gone again has no local address.
                     if let Ok(stream) = Stream::of(tcp, peer) {
@@ -129,15 +166,15 @@ impl Listener {
             }
         }
     }
+}
 
-    fn registered(&self) -> io::Result<&TcpListener> {
-        if self.registered.get().is_none() {
-            let registered = TcpListener::from_std(self.socket.try_clone()?)?;
-            // Set meanwhile: by this same thread, so not at all.
-            let _ = self.registered.set(registered);
-        }
-        self.registered.get().ok_or_else(|| io::Error::other("the listener is not registered"))
+fn register<'a>(socket: &std::net::TcpListener, registered: &'a OnceLock<TcpListener>) -> io::Result<&'a TcpListener> {
+    if registered.get().is_none() {
+        let known = TcpListener::from_std(socket.try_clone()?)?;
+        // Set meanwhile: by this same thread, so not at all.
+        let _ = registered.set(known);
     }
+    registered.get().ok_or_else(|| io::Error::other("the listener is not registered"))
 }
 
 fn unbound(address: SocketAddr) -> io::Result<OwnedFd> {
@@ -190,9 +227,9 @@ pub struct Stream {
 /// The TLS states are large and boxed, so that an idle plain connection stays small.
 #[derive(Debug)]
 enum Transport {
-    Plain(TcpStream),
-    Server(Box<Secured<tokio_rustls::server::TlsStream<TcpStream>>>),
-    Client(Box<Secured<tokio_rustls::client::TlsStream<TcpStream>>>),
+    Plain(Plain),
+    Server(Box<Secured<tokio_rustls::server::TlsStream<Plain>>>),
+    Client(Box<Secured<tokio_rustls::client::TlsStream<Plain>>>),
 }
 
 /// What [`Stream::write_or_read`] did.
@@ -216,6 +253,10 @@ impl Stream {
     /// # Errors
     /// Refused, unreachable, timed out, or `source` is not an address of this host.
     pub async fn connect(address: SocketAddr, source: Option<IpAddr>) -> io::Result<Self> {
+        #[cfg(feature = "sim")]
+        if let Some(here) = sim::here() {
+            return Self::of_world(sim::net::connect(here, address, source).await?);
+        }
         let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         if let Some(source) = source {
             socket.bind(SocketAddr::new(source, 0))?;
@@ -227,7 +268,28 @@ impl Stream {
     fn of(tcp: TcpStream, peer: SocketAddr) -> io::Result<Self> {
         tcp.set_nodelay(true)?;
         let local = tcp.local_addr()?;
-        Ok(Self { transport: Transport::Plain(tcp), peer, local, room: READ_BYTES_MIN })
+        Ok(Self { transport: Transport::Plain(Plain::Tcp(tcp)), peer, local, room: READ_BYTES_MIN })
+    }
+
+    #[cfg(feature = "sim")]
+    fn of_world(stream: sim::net::SimStream) -> io::Result<Self> {
+        let (local, peer) = stream.addresses()?;
+        Ok(Self { transport: Transport::Plain(Plain::Sim(stream)), peer, local, room: READ_BYTES_MIN })
+    }
+
+    /// Its number in the simulated world that it is in.
+    #[cfg(feature = "sim")]
+    #[must_use]
+    pub fn sim_connection(&self) -> Option<usize> {
+        let plain = match &self.transport {
+            Transport::Plain(plain) => plain,
+            Transport::Server(secured) => secured.tls.get_ref().0,
+            Transport::Client(secured) => secured.tls.get_ref().0,
+        };
+        match plain {
+            Plain::Tcp(_) => None,
+            Plain::Sim(stream) => Some(stream.id()),
+        }
     }
 
     /// The other end.
@@ -260,7 +322,7 @@ impl Stream {
     pub async fn read(&mut self, buffer: &mut BytesMut) -> io::Result<usize> {
         let room = self.room;
         let count = match &mut self.transport {
-            Transport::Plain(tcp) => read_some(tcp, buffer, room).await,
+            Transport::Plain(plain) => read_some(plain, buffer, room).await,
             Transport::Server(secured) => read_some(&mut secured.tls, buffer, room).await,
             Transport::Client(secured) => read_some(&mut secured.tls, buffer, room).await,
         }?;
@@ -283,7 +345,7 @@ impl Stream {
     /// The connection broke.
     pub async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         match &mut self.transport {
-            Transport::Plain(tcp) => tcp.write_all(bytes).await,
+            Transport::Plain(plain) => plain.write_all(bytes).await,
             Transport::Server(secured) => {
                 secured.tls.write_all(bytes).await?;
                 secured.tls.flush().await
@@ -303,7 +365,7 @@ impl Stream {
     /// The connection broke.
     pub async fn write_or_read(&mut self, bytes: &[u8], buffer: &mut BytesMut) -> io::Result<Moved> {
         match &mut self.transport {
-            Transport::Plain(tcp) => poll_fn(|context| poll_both(tcp, bytes, buffer, context)).await,
+            Transport::Plain(plain) => poll_fn(|context| poll_both(plain, bytes, buffer, context)).await,
             Transport::Server(secured) => poll_fn(|context| poll_both(&mut secured.tls, bytes, buffer, context)).await,
             Transport::Client(secured) => poll_fn(|context| poll_both(&mut secured.tls, bytes, buffer, context)).await,
         }
@@ -314,7 +376,7 @@ impl Stream {
     pub async fn close(&mut self) {
         let _ = clock::timeout(CLOSE_MAX, async {
             let shut = match &mut self.transport {
-                Transport::Plain(tcp) => tcp.shutdown().await,
+                Transport::Plain(plain) => plain.shutdown().await,
                 Transport::Server(secured) => secured.tls.shutdown().await,
                 Transport::Client(secured) => secured.tls.shutdown().await,
             };
@@ -326,14 +388,14 @@ impl Stream {
     }
 
     async fn linger(&mut self) {
-        let tcp = match &mut self.transport {
-            Transport::Plain(tcp) => tcp,
+        let plain = match &mut self.transport {
+            Transport::Plain(plain) => plain,
             Transport::Server(secured) => secured.tls.get_mut().0,
             Transport::Client(secured) => secured.tls.get_mut().0,
         };
         let mut unread = BytesMut::new();
         let mut taken = 0;
-        while let Ok(count @ 1..) = read_some(tcp, &mut unread, READ_BYTES_MIN).await {
+        while let Ok(count @ 1..) = read_some(plain, &mut unread, READ_BYTES_MIN).await {
             taken += count;
             if taken > LINGER_BYTES_MAX {
                 break;
@@ -366,9 +428,9 @@ impl Stream {
         Ok(Self { transport: Transport::Client(Box::new(Secured { tls: stream, info })), peer, local, room: READ_BYTES_MIN })
     }
 
-    fn into_plain(self) -> Result<TcpStream, TlsError> {
+    fn into_plain(self) -> Result<Plain, TlsError> {
         match self.transport {
-            Transport::Plain(tcp) => Ok(tcp),
+            Transport::Plain(plain) => Ok(plain),
             Transport::Server(_) | Transport::Client(_) => Err(TlsError::AlreadySecure),
         }
     }

@@ -2,29 +2,34 @@
 
 use std::time::Duration;
 
+#[cfg(not(feature = "sim"))]
+use rand::rng as generator;
 use rand::{Rng, RngExt};
+
+#[cfg(feature = "sim")]
+use crate::sim::generator;
 
 /// Fills a buffer.
 pub fn fill(buffer: &mut [u8]) {
-    rand::rng().fill_bytes(buffer);
+    generator().fill_bytes(buffer);
 }
 
 /// 64 random bits.
 #[must_use]
 pub fn u64() -> u64 {
-    rand::rng().random()
+    generator().random()
 }
 
 /// 128 random bits.
 #[must_use]
 pub fn u128() -> u128 {
-    rand::rng().random()
+    generator().random()
 }
 
 /// A number below `n`, each equally likely; zero when `n` is zero.
 #[must_use]
 pub fn below(n: usize) -> usize {
-    if n == 0 { 0 } else { rand::rng().random_range(0..n) }
+    if n == 0 { 0 } else { generator().random_range(0..n) }
 }
 
 /// Puts a slice in random order.
@@ -38,7 +43,7 @@ pub fn shuffle<T>(slice: &mut [T]) {
 #[must_use]
 pub fn jitter(duration: Duration, fraction: f64) -> Duration {
     let fraction = if fraction.is_finite() { fraction.clamp(0.0, 1.0) } else { 0.0 };
-    let factor = 1.0 - fraction + 2.0 * fraction * rand::rng().random::<f64>();
+    let factor = 1.0 - fraction + 2.0 * fraction * generator().random::<f64>();
     Duration::try_from_secs_f64(duration.as_secs_f64() * factor).unwrap_or(duration)
 }
 

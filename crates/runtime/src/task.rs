@@ -24,11 +24,16 @@ pub struct Task {
 /// Outside [`crate::block_on`] and the workers.
 pub fn spawn(name: &'static str, future: impl Future<Output = ()> + Send + 'static) -> Task {
     let guard = PanicLog(name);
-    let handle = tokio::spawn(async move {
+    let future = async move {
         let _guard = guard;
         future.await;
-    });
-    Task { handle }
+    };
+    #[cfg(feature = "sim")]
+    let future = match crate::sim::spawn(future) {
+        Ok(handle) => return Task { handle },
+        Err(future) => future,
+    };
+    Task { handle: tokio::spawn(future) }
 }
 
 impl Task {
@@ -50,6 +55,11 @@ impl Task {
 /// # Panics
 /// When `work` panics, with its panic.
 pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    #[cfg(feature = "sim")]
+    if crate::sim::is_entered() {
+        crate::sim::work().await;
+        return work();
+    }
     static TURNS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(processors() * 4)));
     // The semaphore is never closed; work without a turn would still be right, only unbounded.
     let turn = Arc::clone(&TURNS).acquire_owned().await.ok();

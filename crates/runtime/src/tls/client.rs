@@ -10,7 +10,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::SingleCertAndKey;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -109,10 +109,14 @@ impl ClientTls {
         self
     }
 
-    pub(crate) async fn connect(&self, tcp: TcpStream, name: &str) -> Result<(TlsStream<TcpStream>, TlsInfo), TlsError> {
+    pub(crate) async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        plain: S,
+        name: &str,
+    ) -> Result<(TlsStream<S>, TlsInfo), TlsError> {
         let server = ServerName::try_from(name.to_owned()).map_err(|_| TlsError::Name(name.to_owned()))?;
         let server_name = matches!(server, ServerName::DnsName(_)).then(|| name.to_owned());
-        let handshake = TlsConnector::from(Arc::clone(&self.config)).connect(server, tcp);
+        let handshake = TlsConnector::from(Arc::clone(&self.config)).connect(server, plain);
         let stream = clock::timeout(HANDSHAKE_MAX, handshake)
             .await
             .map_err(|_| TlsError::Timeout)?

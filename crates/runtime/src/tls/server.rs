@@ -13,7 +13,7 @@ use rustls::sign::CertifiedKey;
 use rustls::{InconsistentKeys, ServerConfig};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use x509_parser::extensions::GeneralName;
@@ -123,8 +123,8 @@ impl ServerTls {
         Ok(())
     }
 
-    pub(crate) async fn accept(&self, tcp: TcpStream) -> Result<(TlsStream<TcpStream>, TlsInfo), TlsError> {
-        let handshake = TlsAcceptor::from(Arc::clone(&self.config)).accept(tcp);
+    pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, plain: S) -> Result<(TlsStream<S>, TlsInfo), TlsError> {
+        let handshake = TlsAcceptor::from(Arc::clone(&self.config)).accept(plain);
         let stream = clock::timeout(HANDSHAKE_MAX, handshake)
             .await
             .map_err(|_| TlsError::Timeout)?
