@@ -27,6 +27,8 @@ mod recover;
 mod scan;
 pub mod schedule;
 mod settings;
+#[cfg(feature = "sim")]
+pub mod sim;
 mod storage;
 mod survey;
 mod writer;

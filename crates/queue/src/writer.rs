@@ -5,7 +5,7 @@
 //! sync ends it: everybody who waits, and everybody who comes later, is refused, and nothing is tried again, for after a failed
 //! sync nobody knows what is on the disk.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::Arc;
 
@@ -60,7 +60,7 @@ pub(crate) struct Writer {
     ops: Inbox<Op>,
     /// Wishes that did not fit into the last batch.
     backlog: VecDeque<Op>,
-    drafts: HashMap<u64, OpenDraft>,
+    drafts: BTreeMap<u64, OpenDraft>,
     /// Written and not synced.
     dirty: Vec<Arc<dyn File>>,
     dirty_bytes: u64,
@@ -78,7 +78,7 @@ impl Writer {
             logs,
             ops,
             backlog: VecDeque::new(),
-            drafts: HashMap::new(),
+            drafts: BTreeMap::new(),
             dirty: Vec::new(),
             dirty_bytes: 0,
             helper,

@@ -3,7 +3,7 @@
 //! A connection is kept a short while after a letter, because the next letter for the same host is often near; it is looked at before it is used
 //! again, and closed in good order when its time is over. Losing one loses nothing.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,8 @@ struct Inner {
 
 #[derive(Default)]
 struct State {
-    at_rest: HashMap<String, Vec<Kept>>,
+    /// In an order that is the same in every run.
+    at_rest: BTreeMap<String, Vec<Kept>>,
     sweeping: bool,
 }
 
