@@ -11,6 +11,7 @@ mod licences;
 mod metadata;
 mod peers;
 mod process;
+mod sim;
 mod test;
 mod tidy;
 
@@ -29,6 +30,8 @@ cargo xtask COMMAND
   docs [--check]                              regenerate the reference from the binary's own declarations
   bench [--json] [--row NAME] [--pairs N]     the table of rates, CPU and memory, beside a tuned Postfix
   bench growth                                rate and memory as queue and connections grow; writes the plot in docs/design
+  sim [--seeds N] [--seed S] [--trace]        a simulated mail network in which everything goes wrong, a run for
+                                              each seed; prints the first that breaks a promise, with its trace
   peers                                       fetch and unpack the peers only
 ";
 
@@ -54,6 +57,7 @@ fn run(words: &[String]) -> anyhow::Result<()> {
         "docs" => docs::run(rest.iter().any(|word| word == "--check")),
         "bench" => bench::run(rest),
         "bench-inside" => bench::run_inside(rest),
+        "sim" => sim::run(rest),
         "peers" => peers::fetch(peers::Install::Allowed).map(|state| println!("{state}")),
         "help" | "--help" | "-h" => {
             print!("{HELP}");
