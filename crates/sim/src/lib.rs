@@ -4,6 +4,7 @@
 //! until the queues are empty; [`judge::judge`] reads the trace and says which promise was broken. Everything between the doors of a server
 //! is the product's own code: intake, queue, delivery, mailboxes, journal. What is simulated is the network, the clocks, chance, and the disk under
 //! the queue; SQLite keeps its files in a folder of the run, and what it has committed survives a crash.
+//! `docs/design/simulation.md` has the whole of it.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
