@@ -186,11 +186,15 @@ impl Entries {
         self.slots.iter().flatten()
     }
 
+    /// All of them, with their slots.
+    pub(crate) fn with_slots(&self) -> impl Iterator<Item = (u32, &Entry)> {
+        self.slots.iter().enumerate().filter_map(|(slot, entry)| Some((u32_of(slot), entry.as_ref()?)))
+    }
+
     /// Every part of every letter.
     pub(crate) fn parts(&self) -> impl Iterator<Item = (Unit, &Entry, &Part)> {
-        let slots = self.slots.iter().enumerate().filter_map(|(slot, entry)| Some((slot, entry.as_ref()?)));
-        slots.flat_map(|(slot, entry)| {
-            entry.parts.iter().enumerate().map(move |(number, part)| (entry.unit(u32_of(slot), number), entry, part))
+        self.with_slots().flat_map(|(slot, entry)| {
+            entry.parts.iter().enumerate().map(move |(number, part)| (entry.unit(slot, number), entry, part))
         })
     }
 }

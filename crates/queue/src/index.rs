@@ -109,46 +109,58 @@ impl Index {
         self.entries.get_mut(key)
     }
 
-    /// Makes an entry of a letter whose Letter record is at `piece`.
+    /// Makes an entry of a letter, due when it says.
     pub(crate) fn admit(&mut self, new: New) -> Key {
-        let New { id, lsn, derived, piece, progress, chunks, size, facts, standing } = new;
+        let key = self.insert(new);
+        self.put_in_line(key);
+        key
+    }
+
+    /// Makes an entry of a letter; nothing of it waits for anything yet.
+    pub(crate) fn insert(&mut self, new: New) -> Key {
+        let New { id, lsn, derived, piece, chunks, size, facts } = new;
         let due = facts.due();
-        let parts = facts.destinations.iter().map(|destination| {
-            let destination = standing.via.as_ref().unwrap_or(destination);
-            Part::new(self.scheduler.destinations.enter(destination), due)
-        });
-        let mut parts: Vec<Part> = parts.collect();
-        for (part, &(due, warned)) in parts.iter_mut().zip(&standing.parts) {
-            part.tried = true;
-            part.warned = warned;
-            match due {
-                Some(due) => part.due = due,
-                None => part.phase = Phase::Over,
-            }
-        }
-        let lane = standing.priority.map_or(facts.lane, |priority| Lane::of(priority.level(), 1));
+        let destinations = &mut self.scheduler.destinations;
+        let parts = facts.destinations.iter().map(|destination| Part::new(destinations.enter(destination), due));
         let entry = Entry {
             id,
             lsn,
             letter: piece,
-            progress,
+            progress: None,
             chunks,
             size,
-            parts: Parts::new(parts),
+            parts: Parts::new(parts.collect()),
             arrived: facts.arrived,
             deliver_by: facts.deliver_by,
             flow: facts.flow,
-            lane,
-            held: standing.held,
+            lane: facts.lane,
+            held: false,
             derived,
             users: 0,
             active: None,
         };
         let slot = self.entries.insert(entry);
         self.by_id.insert(id, slot);
-        let key = Key { slot, lsn };
-        self.put_in_line(key);
-        key
+        Key { slot, lsn }
+    }
+
+    /// Gives a letter what its last Progress record says: of each part, when it is due (`None`: it is over) and whether its sender was
+    /// warned.
+    pub(crate) fn stand(&mut self, key: Key, held: bool, priority: Option<Priority>, stands: &[(Option<UnixMillis>, bool)]) {
+        let Some(entry) = self.entries.get_mut(key) else { return };
+        entry.held = held;
+        entry.lane = priority.map_or(entry.lane, |priority| Lane::of(priority.level(), 1));
+        for (part, &(due, warned)) in entry.parts.slice_mut().iter_mut().zip(stands) {
+            (part.tried, part.warned) = (true, warned);
+            part.phase = if due.is_some() { Phase::Waiting } else { Phase::Over };
+            part.due = due.unwrap_or(part.due);
+        }
+    }
+
+    /// Has everything wait for its time: once, when the spool has been read.
+    pub(crate) fn line_up(&mut self) {
+        let waiting = self.entries.parts().filter(|(_, entry, part)| part.phase == Phase::Waiting && !entry.held);
+        self.scheduler.line_up(waiting.map(|(unit, _, part)| (part.due, unit)));
     }
 
     /// Has every part that waits wait for its time.
@@ -285,6 +297,18 @@ impl Index {
         }
     }
 
+    /// Has the parts of a letter go by another host, or (`None`) where its recipients say.
+    pub(crate) fn redirect(&mut self, key: Key, via: Option<&Destination>, original: &[Destination]) {
+        let Some(entry) = self.entries.get_mut(key) else { return };
+        let destinations = &mut self.scheduler.destinations;
+        for (number, part) in entry.parts.slice_mut().iter_mut().enumerate() {
+            if let Some(to) = via.or(original.get(number)) {
+                let before = std::mem::replace(&mut part.destination, destinations.enter(to));
+                destinations.leave(before);
+            }
+        }
+    }
+
     /// Does what an operator asked for and what is durable by now.
     pub(crate) fn change(&mut self, key: Key, change: &Change, original: &[Destination], now: UnixMillis) {
         let Some(entry) = self.entries.get_mut(key) else { return };
@@ -294,15 +318,11 @@ impl Index {
             Change::Priority(priority) => entry.lane = Lane::of(priority.level(), 1),
             Change::RetryNow | Change::Redirect(_) => {}
         }
-        for (number, part) in entry.parts.slice_mut().iter_mut().enumerate() {
-            if let Change::Redirect(via) = change {
-                let to = via.clone().map(Destination::Host);
-                if let Some(to) = to.as_ref().or(original.get(number)) {
-                    let before = part.destination;
-                    part.destination = self.scheduler.destinations.enter(to);
-                    self.scheduler.destinations.leave(before);
-                }
-            }
+        if let Change::Redirect(via) = change {
+            self.redirect(key, via.clone().map(Destination::Host).as_ref(), original);
+        }
+        let Some(entry) = self.entries.get_mut(key) else { return };
+        for part in entry.parts.slice_mut() {
             if !matches!(part.phase, Phase::Waiting | Phase::Ready) {
                 continue;
             }
@@ -318,6 +338,10 @@ impl Index {
 
     pub(crate) fn add_file(&mut self, seq: u32, log: LogKind, file: Arc<dyn File>) {
         self.files.insert(seq, (log, file));
+    }
+
+    pub(crate) fn log_of(&self, seq: u32) -> Option<LogKind> {
+        self.files.get(&seq).map(|(log, _)| *log)
     }
 
     pub(crate) fn forget_file(&mut self, seq: u32) {
@@ -348,21 +372,9 @@ pub(crate) struct New {
     pub(crate) lsn: u64,
     pub(crate) derived: bool,
     pub(crate) piece: Piece,
-    pub(crate) progress: Option<Piece>,
     pub(crate) chunks: Box<[Piece]>,
     pub(crate) size: u64,
     pub(crate) facts: Facts,
-    pub(crate) standing: Standing,
-}
-
-/// What the last Progress record of a letter says to the scheduler.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Standing {
-    pub(crate) held: bool,
-    pub(crate) priority: Option<Priority>,
-    pub(crate) via: Option<Destination>,
-    /// Of each part, when it is due and whether its sender was warned; empty when there is no such record.
-    pub(crate) parts: Vec<(Option<UnixMillis>, bool)>,
 }
 
 /// A letter that was leased, or a part of one.

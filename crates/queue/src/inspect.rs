@@ -6,15 +6,16 @@ use std::sync::Arc;
 use posthouse_mail::{LetterId, Priority};
 
 use crate::body::{self, Fetched};
+use crate::entries::Entry;
 use crate::error::QueueError;
-use crate::index::Piece;
+use crate::index::{Index, Piece};
 use crate::layout;
 use crate::lease::{Told, told};
 use crate::letter::{Letter, LetterState, RecipientState};
 use crate::recover::{Damage, Recovered};
 use crate::schedule::destinations::NextHop;
 use crate::storage::{File, Storage};
-use crate::survey::{self, Alive, Found, Survey};
+use crate::survey::{self, Found, Survey};
 
 /// How often a spool that changes under the reading is read again.
 const READINGS_MAX: usize = 5;
@@ -75,13 +76,13 @@ pub(crate) fn inspect(storage: &dyn Storage) -> Result<Inspection, QueueError> {
 
 /// The first octets of a letter's body; none when it is not there, or moved while it was looked for.
 pub(crate) fn peek(storage: &dyn Storage, id: LetterId, bytes_min: usize) -> Result<Vec<u8>, QueueError> {
-    let Reading { segments, alive, .. } = survey(storage, &survey::files(storage)?)?;
+    let Reading { segments, index, .. } = survey(storage, &survey::files(storage)?)?;
     let mut begin = Vec::new();
-    let Some(alive) = alive.iter().find(|alive| alive.letter.header.id == id) else { return Ok(begin) };
-    let letter = fetch(&segments, id, alive.letter.piece).and_then(|letter| layout::decode_letter(&letter.body).ok());
+    let Some(entry) = index.key(id).and_then(|key| index.entry(key)) else { return Ok(begin) };
+    let letter = fetch(&segments, id, entry.letter).and_then(|letter| layout::decode_letter(&letter.body).ok());
     let Some(letter) = letter else { return Ok(begin) };
     begin.extend_from_slice(letter.front.as_bytes());
-    for piece in &alive.chunks {
+    for piece in &entry.chunks {
         let Some(chunk) = fetch(&segments, id, *piece) else { return Ok(begin) };
         begin.extend_from_slice(&chunk.body);
         if begin.len() >= bytes_min {
@@ -97,7 +98,7 @@ type Segments = HashMap<u32, Arc<dyn File>>;
 /// What one reading of all segments found.
 struct Reading {
     segments: Segments,
-    alive: Vec<Alive>,
+    index: Index,
     torn: usize,
     damages: Vec<Damage>,
 }
@@ -121,17 +122,19 @@ fn survey(storage: &dyn Storage, files: &[(String, layout::LogKind, u32)]) -> Re
         .collect();
     let (tail_seqs, tails): (Vec<_>, Vec<_>) = tails.into_iter().unzip();
     survey.tell_torn(&tails);
-    let alive = survey.alive(&tail_seqs);
-    Ok(Reading { segments, alive, torn: survey.torn, damages: survey.damages })
+    survey.finish(&tail_seqs);
+    Ok(Reading { segments, index: survey.index, torn: survey.torn, damages: survey.damages })
 }
 
 /// One reading, and whether all letters could be read where the survey found them.
 fn read(storage: &dyn Storage, files: &[(String, layout::LogKind, u32)]) -> Result<(Inspection, bool), QueueError> {
-    let Reading { segments, alive, torn, damages } = survey(storage, files)?;
+    let Reading { segments, index, torn, damages } = survey(storage, files)?;
+    let mut entries: Vec<_> = index.entries.iter().collect();
+    entries.sort_by_key(|entry| entry.lsn);
     let mut letters = Vec::new();
     let mut whole = true;
-    for alive in alive {
-        match queued(&segments, &alive) {
+    for entry in entries {
+        match queued(&segments, entry) {
             Some(queued) => letters.push(queued),
             None => whole = false,
         }
@@ -146,10 +149,10 @@ fn fetch(segments: &Segments, id: LetterId, piece: Piece) -> Option<Fetched> {
     (header.id == id).then_some(Fetched { header, body })
 }
 
-fn queued(segments: &Segments, alive: &Alive) -> Option<Queued> {
-    let id = alive.letter.header.id;
-    let letter = fetch(segments, id, alive.letter.piece)?;
-    let progress = match alive.progress {
+fn queued(segments: &Segments, entry: &Entry) -> Option<Queued> {
+    let id = entry.id;
+    let letter = fetch(segments, id, entry.letter)?;
+    let progress = match entry.progress {
         None => None,
         Some(piece) => Some(fetch(segments, id, piece)?),
     };

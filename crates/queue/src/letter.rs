@@ -184,7 +184,8 @@ impl LetterState {
 
     /// How each part stands.
     pub(crate) fn stands(&self, facts: &Facts) -> Vec<(Option<UnixMillis>, bool)> {
-        stands(self.recipients.iter().map(|recipient| (recipient.due(), recipient.warned)), facts)
+        let recipients = self.recipients.iter().map(|recipient| (recipient.due(), recipient.warned));
+        stands(recipients, facts.destinations.len(), &facts.part_of)
     }
 
     pub(crate) fn change(&mut self, change: &Change, now: UnixMillis) {
@@ -203,16 +204,17 @@ impl LetterState {
     }
 }
 
-/// Of each part, when it is due (`None`: it is over) and whether all who wait in it were told that it is late; from the same of
-/// each recipient.
+/// Of each of `parts` parts, when it is due (`None`: it is over) and whether all who wait in it were told that it is late; from the same
+/// of each recipient, and the part it belongs to (none is said when there is one part).
 pub(crate) fn stands(
     recipients: impl Iterator<Item = (Option<UnixMillis>, bool)>,
-    facts: &Facts,
+    parts: usize,
+    part_of: &[u32],
 ) -> Vec<(Option<UnixMillis>, bool)> {
-    let mut stands: Vec<(Option<UnixMillis>, bool)> = vec![(None, true); facts.destinations.len()];
+    let mut stands: Vec<(Option<UnixMillis>, bool)> = vec![(None, true); parts];
     for (index, (next, is_warned)) in recipients.enumerate() {
         if let Some(next) = next
-            && let Some((due, warned)) = stands.get_mut(facts.part_of(index))
+            && let Some((due, warned)) = stands.get_mut(part_of.get(index).map_or(0, |&part| usize_of(part)))
         {
             *due = Some(due.map_or(next, |due| due.min(next)));
             *warned &= is_warned;

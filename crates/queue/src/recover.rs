@@ -3,16 +3,15 @@
 //! It loses nothing that was acknowledged and brings nothing back that had ended; `docs/design/queue.md` has the reasoning.
 //! Nothing is appended behind what an earlier run wrote: the first record of this run opens a fresh segment.
 
-use std::collections::HashSet;
 use std::io::IoSlice;
 
 use posthouse_mail::LetterId;
 
 use crate::error::QueueError;
-use crate::index::{Index, New, Sizes};
+use crate::index::{Index, Sizes};
 use crate::layout::LogKind;
 use crate::storage::{self, Storage};
-use crate::survey::{self, Alive, Found, Survey, TAIL_SEGMENTS};
+use crate::survey::{self, Found, Survey, TAIL_SEGMENTS};
 use crate::writer::log::{Blank, Log, Logs, clear};
 
 /// What was found when a spool was opened.
@@ -80,8 +79,7 @@ pub(crate) fn recover(storage: &dyn Storage, sizes: Sizes) -> Result<Recovery, Q
     logs.next_lsn = survey.lsn_max.saturating_add(1);
     logs.next_seq = survey.seq_max.saturating_add(1);
     stock(storage, &mut logs, blanks, sizes)?;
-    let mut index = Index::default();
-    let recovered = fill(&mut index, &mut logs, survey);
+    let (index, recovered) = fill(&mut logs, survey);
     Ok(Recovery { index, logs, recovered })
 }
 
@@ -123,51 +121,33 @@ fn stock(storage: &dyn Storage, logs: &mut Logs, blanks: Vec<(Blank, LogKind, u6
     storage.sync_dir().map_err(|error| QueueError::io("cannot sync the spool's directory", &error))
 }
 
-fn fill(index: &mut Index, logs: &mut Logs, mut survey: Survey) -> Recovered {
-    let mut tails = Vec::new();
-    let mut tail_seqs = Vec::new();
-    for log in [&logs.hot, &logs.cold] {
-        for segment in &log.segments {
-            index.add_file(segment.header.seq, log.kind, std::sync::Arc::clone(&segment.file));
-        }
-        for segment in log.segments.iter().rev().take(TAIL_SEGMENTS) {
-            tails.push((segment.name.clone(), segment.end));
-            tail_seqs.push(segment.header.seq);
-        }
-    }
-    survey.tell_torn(&tails);
+fn fill(logs: &mut Logs, mut survey: Survey) -> (Index, Recovered) {
+    let tails: Vec<_> = [&logs.hot, &logs.cold]
+        .into_iter()
+        .flat_map(|log| log.segments.iter().rev().take(TAIL_SEGMENTS))
+        .map(|segment| (segment.header.seq, segment.name.clone(), segment.end))
+        .collect();
+    survey.tell_torn(&tails.iter().map(|(_, name, end)| (name.clone(), *end)).collect::<Vec<_>>());
+    survey.finish(&tails.iter().map(|(seq, ..)| *seq).collect::<Vec<_>>());
     for id in survey.derived_done() {
-        index.remember_done(id);
+        survey.index.remember_done(id);
     }
-    let mut recovered = Recovered::default();
-    for alive in survey.alive(&tail_seqs) {
-        recovered.letters += 1;
-        recovered.octets += alive.letter.size;
-        admit(index, logs, alive);
+    let Survey { mut index, torn, damages, .. } = survey;
+    let mut recovered = Recovered { letters: index.len(), octets: 0, torn, damages };
+    let mut seen = Vec::new();
+    for (slot, entry) in index.entries.with_slots() {
+        recovered.octets += entry.size;
+        seen.clear();
+        for piece in entry.pieces() {
+            let is_first = !seen.contains(&piece.seq);
+            if is_first {
+                seen.push(piece.seq);
+            }
+            logs.add(piece, is_first.then_some(slot));
+        }
     }
-    recovered.torn = survey.torn;
-    recovered.damages = survey.damages;
-    recovered
-}
-
-fn admit(index: &mut Index, logs: &mut Logs, alive: Alive) {
-    let header = alive.letter.header;
-    let pieces: Vec<_> = std::iter::once(alive.letter.piece).chain(alive.progress).chain(alive.chunks.iter().copied()).collect();
-    let key = index.admit(New {
-        id: header.id,
-        lsn: header.lsn,
-        derived: header.derived,
-        piece: alive.letter.piece,
-        progress: alive.progress,
-        chunks: alive.chunks.into(),
-        size: alive.letter.size,
-        facts: alive.facts,
-        standing: alive.standing,
-    });
-    let mut seen = HashSet::new();
-    for piece in pieces {
-        logs.add(piece, seen.insert(piece.seq).then_some(key.slot));
-    }
+    index.line_up();
+    (index, recovered)
 }
 
 #[cfg(test)]

@@ -1,18 +1,17 @@
 //! Reads every segment of a spool and works out what it says: which letters are queued, and where their records lie.
 //!
 //! The records are facts with a place in one history, their LSN; a copy keeps it. So the order of reading does not matter: the
-//! highest LSN wins, a Done ends every older record of its letter, and of two copies of one record the cold one is taken, because
-//! the hot one is about to be overwritten. It never writes.
+//! highest LSN wins, a Done ends every older record of its letter, and of two copies of one record the cold one is taken. It never
+//! writes.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use posthouse_mail::{LetterId, UnixMillis};
+use posthouse_mail::{LetterId, Priority, UnixMillis};
 
 use crate::error::QueueError;
-use crate::index::{Piece, Standing};
+use crate::index::{Index, Key, New, Piece};
 use crate::layout::{
     self, Kind, LayoutError, LetterBody, LogKind, ProgressBody, RecordHeader, SEGMENT_HEADER, SegmentHeader, usize_of,
 };
@@ -26,13 +25,12 @@ use crate::writer::log::{Blank, Segment, parse_name};
 /// How many segments of a log an unsynced write can have touched: the one that was full, and the one opened behind it.
 pub(crate) const TAIL_SEGMENTS: usize = 2;
 
-/// A fact about a letter and where it stands. Of two for the same thing the greater one counts.
+/// A record and where it stands. Of two for the same thing the greater one counts: the later fact, then the copy.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Fact {
-    pub(crate) header: RecordHeader,
-    pub(crate) piece: Piece,
-    pub(crate) log: LogKind,
-    pub(crate) size: u64,
+struct Fact {
+    header: RecordHeader,
+    piece: Piece,
+    log: LogKind,
 }
 
 impl Fact {
@@ -48,11 +46,21 @@ pub(crate) enum Found {
     Blank(Blank, LogKind, u64),
 }
 
-/// What the spool says.
+/// What the spool says. The index is made while the records are read, so that a million letters are held once.
 #[derive(Debug, Default)]
 pub(crate) struct Survey {
-    letters: HashMap<LetterId, (Fact, Facts)>,
-    progress: HashMap<LetterId, (Fact, ProgressBrief)>,
+    /// The letters that are queued, as far as has been read.
+    pub(crate) index: Index,
+    /// By slot: the LSN of the Progress record that counts; 0 for none.
+    progress: Vec<u64>,
+    /// Of the letters with chunks: the draft they carry, and how many there are.
+    sheaves: HashMap<LetterId, (u64, u32)>,
+    /// Of the letters with several parts: which one each recipient belongs to.
+    part_of: HashMap<LetterId, Vec<u32>>,
+    /// The hosts that operators sent letters by.
+    vias: HashMap<LetterId, Destination>,
+    /// Progress of letters whose own record may not have been read yet.
+    early: HashMap<LetterId, (Fact, ProgressBrief)>,
     chunks: HashMap<(LetterId, u64, u32), Fact>,
     done: HashMap<LetterId, RecordHeader>,
     pub(crate) damages: Vec<Damage>,
@@ -60,16 +68,6 @@ pub(crate) struct Survey {
     pub(crate) torn: usize,
     pub(crate) lsn_max: u64,
     pub(crate) seq_max: u32,
-}
-
-/// A letter that is queued.
-#[derive(Debug)]
-pub(crate) struct Alive {
-    pub(crate) letter: Fact,
-    pub(crate) facts: Facts,
-    pub(crate) progress: Option<Piece>,
-    pub(crate) standing: Standing,
-    pub(crate) chunks: Vec<Piece>,
 }
 
 /// All files of the spool, hot ones first: a letter that moves while a running server's spool is read moves to a file read later.
@@ -116,6 +114,7 @@ impl Survey {
         self.seq_max = self.seq_max.max(header.seq);
         self.lsn_max = self.lsn_max.max(header.first_lsn.saturating_sub(1));
         data.truncate(usize_of(header.capacity));
+        self.index.add_file(header.seq, header.log, Arc::clone(&file));
         let mut segment = Segment {
             header,
             name: name.to_owned(),
@@ -155,18 +154,19 @@ impl Survey {
 
     fn note(&mut self, segment: &Segment, offset: u32, header: RecordHeader, body: &[u8]) {
         let piece = Piece { seq: segment.header.seq, offset, len: header.len };
-        let mut fact = Fact { header, piece, log: segment.header.log, size: 0 };
+        let fact = Fact { header, piece, log: segment.header.log };
         match header.kind {
-            // A record whose checksum is right and that cannot be read was written by nobody: it is found when it is leased.
+            // A record whose checksum is right and that cannot be read was written by nobody.
             Kind::Letter => {
-                if let Ok(LetterBody { letter, size, .. }) = layout::decode_letter(&Bytes::copy_from_slice(body)) {
-                    fact.size = size;
-                    keep(&mut self.letters, header.id, (fact, Facts::of(&letter)));
+                if let Ok(body) = layout::decode_letter(&Bytes::copy_from_slice(body)) {
+                    self.note_letter(fact, &body);
                 }
             }
             Kind::Progress => {
-                if let Ok(brief) = layout::decode_progress(body) {
-                    keep(&mut self.progress, header.id, (fact, brief.into()));
+                if let Ok(body) = layout::decode_progress(body) {
+                    let brief = ProgressBrief::from(body);
+                    self.note_progress(fact, &brief);
+                    self.keep(fact, brief);
                 }
             }
             Kind::Chunk => {
@@ -175,13 +175,113 @@ impl Survey {
                     *known = fact;
                 }
             }
-            Kind::Done => {
-                let known = self.done.entry(header.id).or_insert(header);
-                if header.lsn > known.lsn {
-                    *known = header;
-                }
-            }
+            Kind::Done => self.note_done(header),
         }
+    }
+
+    fn has_ended(&self, header: &RecordHeader) -> bool {
+        self.done.get(&header.id).is_some_and(|done| done.lsn > header.lsn)
+    }
+
+    fn note_letter(&mut self, fact: Fact, body: &LetterBody) {
+        let Fact { header, piece, log } = fact;
+        let RecordHeader { id, lsn, derived, .. } = header;
+        if self.has_ended(&header) {
+            return;
+        }
+        if let Some(key) = self.index.key(id) {
+            if lsn <= key.lsn {
+                let known = self.index.entry(key).map(|entry| entry.letter);
+                if lsn == key.lsn
+                    && known.is_some_and(|known| self.is_better(log, piece, known))
+                    && let Some(entry) = self.index.entry_mut(key)
+                {
+                    entry.letter = piece;
+                }
+                return;
+            }
+            // Its id was given again: what is known is of an earlier life.
+            self.index.remove(key);
+        }
+        let facts = Facts::of(&body.letter);
+        self.sheaves.remove(&id);
+        self.part_of.remove(&id);
+        self.vias.remove(&id);
+        if header.number > 0 {
+            self.sheaves.insert(id, (header.word, header.number));
+        }
+        if !facts.part_of.is_empty() {
+            self.part_of.insert(id, facts.part_of.clone());
+        }
+        let new = New { id, lsn, derived, piece, chunks: Box::default(), size: body.size, facts };
+        let slot = usize_of(self.index.insert(new).slot);
+        self.progress.resize(self.progress.len().max(slot + 1), 0);
+        if let Some(progress) = self.progress.get_mut(slot) {
+            *progress = 0;
+        }
+        if let Some((fact, brief)) = self.early.remove(&id) {
+            self.note_progress(fact, &brief);
+            // Its own life may be yet to come.
+            self.keep(fact, brief);
+        }
+    }
+
+    /// Keeps a Progress record whose letter may be yet to come: when none is known, or when its id may have been given before.
+    fn keep(&mut self, fact: Fact, brief: ProgressBrief) {
+        let is_early = fact.header.derived || self.index.key(fact.header.id).is_none();
+        let known = self.early.get(&fact.header.id);
+        if is_early && !self.has_ended(&fact.header) && known.is_none_or(|(known, _)| fact.rank() > known.rank()) {
+            self.early.insert(fact.header.id, (fact, brief));
+        }
+    }
+
+    fn note_progress(&mut self, fact: Fact, brief: &ProgressBrief) {
+        let Fact { header, piece, log } = fact;
+        if self.has_ended(&header) {
+            return;
+        }
+        let Some(key) = self.index.key(header.id) else { return };
+        let known = self.progress.get(usize_of(key.slot)).copied().unwrap_or_default();
+        let copy = self.index.entry(key).and_then(|entry| entry.progress);
+        let is_newer = header.lsn > known.max(key.lsn);
+        let is_better = header.lsn == known && copy.is_some_and(|known| self.is_better(log, piece, known));
+        if (is_newer || is_better)
+            && let Some(entry) = self.index.entry_mut(key)
+        {
+            entry.progress = Some(piece);
+        }
+        if is_newer {
+            if let Some(progress) = self.progress.get_mut(usize_of(key.slot)) {
+                *progress = header.lsn;
+            }
+            self.stand(header.id, key, brief);
+        }
+    }
+
+    fn stand(&mut self, id: LetterId, key: Key, brief: &ProgressBrief) {
+        match &brief.via {
+            Some(via) => drop(self.vias.insert(id, via.clone())),
+            None => drop(self.vias.remove(&id)),
+        }
+        let part_of = self.part_of.get(&id).map_or(&[][..], Vec::as_slice);
+        let parts = self.index.entry(key).map_or(0, |entry| entry.parts.iter().count());
+        let stands = letter::stands(brief.recipients.iter().copied(), parts, part_of);
+        self.index.stand(key, brief.held, brief.priority, &stands);
+    }
+
+    fn note_done(&mut self, header: RecordHeader) {
+        let known = self.done.entry(header.id).or_insert(header);
+        if header.lsn > known.lsn {
+            *known = header;
+        }
+        if let Some(key) = self.index.key(header.id).filter(|key| header.lsn > key.lsn) {
+            self.index.remove(key);
+        }
+    }
+
+    /// Of two copies of one record the cold one is taken, because the hot one is about to be overwritten.
+    fn is_better(&self, log: LogKind, piece: Piece, known: Piece) -> bool {
+        (log, piece.seq) > (self.index.log_of(known.seq).unwrap_or(LogKind::Hot), known.seq)
     }
 
     /// Damage at the very end of a log is a torn write: what was being written when the power went. `tails` names, for the last
@@ -193,43 +293,44 @@ impl Survey {
         self.torn += before - self.damages.len();
     }
 
-    /// The letters that are queued, oldest first. One whose chunks are not all there is not: it is torn, or damaged.
-    pub(crate) fn alive(&mut self, tails: &[u32]) -> Vec<Alive> {
-        let mut letters: Vec<_> = std::mem::take(&mut self.letters).into_values().collect();
-        letters.sort_by_key(|(fact, _)| fact.header.lsn);
-        let mut alive = Vec::with_capacity(letters.len());
-        for (letter, facts) in letters {
-            let (id, lsn) = (letter.header.id, letter.header.lsn);
-            if self.done.get(&id).is_some_and(|done| done.lsn > lsn) {
-                continue;
+    /// Ends the reading: gives each letter its chunks, and the way an operator chose. One whose chunks are not all there is taken out: it is
+    /// torn, or damaged.
+    pub(crate) fn finish(&mut self, tails: &[u32]) {
+        self.early.clear();
+        let mut sheaves: Vec<_> = std::mem::take(&mut self.sheaves).into_iter().collect();
+        sheaves.retain_mut(|(id, _)| self.index.key(*id).is_some());
+        sheaves.sort_by_key(|(id, _)| self.index.key(*id).map(|key| key.lsn));
+        for (id, (draft, count)) in sheaves {
+            let Some(key) = self.index.key(id) else { continue };
+            let chunks: Option<Box<[Piece]>> =
+                (0..count).map(|number| self.chunks.get(&(id, draft, number)).map(|fact| fact.piece)).collect();
+            match (chunks, self.index.entry_mut(key)) {
+                (Some(chunks), Some(entry)) => entry.chunks = chunks,
+                (None, Some(entry)) => {
+                    let piece = entry.letter;
+                    self.incomplete(id, piece, tails);
+                    self.index.remove(key);
+                }
+                (_, None) => {}
             }
-            let chunks: Option<Vec<Piece>> = (0..letter.header.number)
-                .map(|number| self.chunks.get(&(id, letter.header.word, number)).map(|fact| fact.piece))
-                .collect();
-            let Some(chunks) = chunks else {
-                self.incomplete(&letter, tails);
-                continue;
-            };
-            let progress = self.progress.remove(&id).filter(|(fact, _)| fact.header.lsn > lsn);
-            let (progress, standing) = match progress {
-                None => (None, Standing::default()),
-                Some((fact, brief)) => (Some(fact.piece), brief.standing(&facts)),
-            };
-            alive.push(Alive { letter, facts, progress, standing, chunks });
         }
-        alive
+        for (id, via) in std::mem::take(&mut self.vias) {
+            if let Some(key) = self.index.key(id) {
+                self.index.redirect(key, Some(&via), &[]);
+            }
+        }
     }
 
-    fn incomplete(&mut self, letter: &Fact, tails: &[u32]) {
-        let known_damage = self.damages.iter().any(|damage| damage.letter == Some(letter.header.id));
-        if tails.contains(&letter.piece.seq) && !known_damage {
+    fn incomplete(&mut self, id: LetterId, piece: Piece, tails: &[u32]) {
+        let known_damage = self.damages.iter().any(|damage| damage.letter == Some(id));
+        if tails.contains(&piece.seq) && !known_damage {
             self.torn += 1;
             return;
         }
         self.damages.push(Damage {
-            segment: format!("segment {}", letter.piece.seq),
-            offset: letter.piece.offset.into(),
-            letter: Some(letter.header.id),
+            segment: format!("segment {}", piece.seq),
+            offset: piece.offset.into(),
+            letter: Some(id),
             what: "a part of its body is missing".to_owned(),
         });
     }
@@ -245,7 +346,9 @@ impl Survey {
 /// What recovery keeps of a Progress record.
 #[derive(Debug)]
 struct ProgressBrief {
-    said: Standing,
+    held: bool,
+    priority: Option<Priority>,
+    via: Option<Destination>,
     /// Of each recipient, when it is due (`None`: it has ended) and whether its sender was told.
     recipients: Vec<(Option<UnixMillis>, bool)>,
 }
@@ -254,22 +357,7 @@ impl From<ProgressBody> for ProgressBrief {
     fn from(body: ProgressBody) -> Self {
         let due = |state| if let DeliveryState::Pending { next } = state { Some(next) } else { None };
         let recipients = body.recipients.iter().map(|recipient| (due(recipient.state), recipient.warned)).collect();
-        let via = body.via.map(Destination::Host);
-        Self { said: Standing { held: body.held, priority: body.priority, via, parts: Vec::new() }, recipients }
-    }
-}
-
-impl ProgressBrief {
-    fn standing(self, facts: &Facts) -> Standing {
-        Standing { parts: letter::stands(self.recipients.into_iter(), facts), ..self.said }
-    }
-}
-
-fn keep<T>(facts: &mut HashMap<LetterId, (Fact, T)>, id: LetterId, found: (Fact, T)) {
-    match facts.entry(id) {
-        Entry::Vacant(place) => drop(place.insert(found)),
-        Entry::Occupied(mut known) if found.0.rank() > known.get().0.rank() => drop(known.insert(found)),
-        Entry::Occupied(_) => {}
+        Self { held: body.held, priority: body.priority, via: body.via.map(Destination::Host), recipients }
     }
 }
 

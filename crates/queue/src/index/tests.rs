@@ -8,7 +8,6 @@ fn new(n: u64, due: u64, domains: &[&str]) -> New {
         lsn: n,
         derived: false,
         piece: Piece { seq: 1, offset: 0, len: 0 },
-        progress: None,
         chunks: Box::default(),
         size: 0,
         facts: Facts {
@@ -20,7 +19,6 @@ fn new(n: u64, due: u64, domains: &[&str]) -> New {
             destinations: domains.iter().map(|domain| Destination::Domain(domain.parse().unwrap())).collect(),
             part_of: Vec::new(),
         },
-        standing: Standing::default(),
     }
 }
 

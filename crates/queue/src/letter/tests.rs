@@ -52,16 +52,7 @@ fn a_letter_has_one_part_for_each_domain_in_the_order_they_come() {
 
 #[test]
 fn a_part_is_due_with_the_first_of_its_recipients_and_late_when_all_were_told() {
-    let facts = Facts {
-        arrived: UnixMillis(0),
-        release_at: None,
-        deliver_by: None,
-        lane: Lane::Normal,
-        flow: 0,
-        destinations: ["one.test", "two.test", "three.test"].map(|name| Destination::Domain(name.parse().unwrap())).to_vec(),
-        part_of: vec![0, 1, 0, 2],
-    };
     let at = |at| Some(UnixMillis(at));
     let recipients = [(at(9), true), (at(3), true), (at(5), false), (None, false)];
-    assert_eq!(stands(recipients.into_iter(), &facts), [(at(5), false), (at(3), true), (None, true)]);
+    assert_eq!(stands(recipients.into_iter(), 3, &[0, 1, 0, 2]), [(at(5), false), (at(3), true), (None, true)]);
 }

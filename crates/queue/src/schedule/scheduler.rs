@@ -77,6 +77,11 @@ impl Scheduler {
         self.timers.push(Reverse((at, unit)));
     }
 
+    /// The same for all that there is, at once.
+    pub(crate) fn line_up(&mut self, waiting: impl Iterator<Item = (UnixMillis, Unit)>) {
+        self.timers = waiting.map(Reverse).collect::<Vec<_>>().into();
+    }
+
     /// What to do at `now`; `None` when there is nothing before [`Scheduler::wake_at`].
     pub(crate) fn next(&mut self, entries: &mut Entries, now: UnixMillis) -> Option<Step> {
         if self.suspended.expire(now) {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use posthouse_mail::UnixMillis;
 use posthouse_runtime::clock;
 
-use crate::index::{Index, Key, New, Piece, Standing, Which};
+use crate::index::{Index, Key, New, Piece, Which};
 use crate::ops::{Answer, Commit, Leased, Op, Record};
 
 use super::batch::{Batch, Effect};
@@ -82,11 +82,9 @@ impl Writer {
             lsn,
             derived: commit.derived,
             piece,
-            progress: None,
             chunks: chunks.into(),
             size: commit.size,
             facts: commit.facts,
-            standing: Standing::default(),
         });
         self.logs.add(piece, Some(key.slot));
         for seq in seqs {

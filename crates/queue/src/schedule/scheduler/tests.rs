@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use posthouse_mail::LetterId;
 
 use super::*;
-use crate::index::{Index, Key, New, Piece, Standing};
+use crate::index::{Index, Key, New, Piece};
 use crate::letter::Facts;
 use crate::ops::Leased;
 use crate::schedule::lanes::Lane;
@@ -48,8 +48,8 @@ impl Post {
         };
         let piece = Piece { seq: 1, offset: 0, len: 0 };
         let id = LetterId::new(UnixMillis(self.count), 0);
-        let (progress, chunks, standing) = (None, Box::default(), Standing::default());
-        self.index.admit(New { id, lsn: self.count, derived: false, piece, progress, chunks, size: 10, facts, standing });
+        let chunks = Box::default();
+        self.index.admit(New { id, lsn: self.count, derived: false, piece, chunks, size: 10, facts });
         self.count
     }
 
