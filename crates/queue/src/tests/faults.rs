@@ -31,11 +31,13 @@ fn after_a_failed_write_or_sync_nothing_more_is_taken_or_handed_out() {
             last
         });
         let error = result.unwrap().expect_err("the disk fails");
-        assert!(matches!(error, QueueError::Failed(_)), "{error}");
-        assert_eq!((error.reply().code(), error.reply().status()), (421, Some(Status::temporary(3, 0))));
-        assert!(matches!(queue.begin(), Err(QueueError::Failed(_))));
+        // The first to notice may be the thread that makes segments: then there is no room for letters, and nothing has been written.
+        assert!(matches!(error, QueueError::Failed(_) | QueueError::Full(_)), "{error}");
         let finished = block_on(lease.finish(vec![(0, RecipientEnd::Delivered)])).unwrap();
         assert!(matches!(finished, Err(QueueError::Failed(_))), "step {step}: {finished:?}");
+        let error = queue.begin().expect_err("the log has failed");
+        assert!(matches!(error, QueueError::Failed(_)), "{error}");
+        assert_eq!((error.reply().code(), error.reply().status()), (421, Some(Status::temporary(3, 0))));
         assert!(lease_due(&queue, FAR).is_empty() && queue.lease_letter(first).is_err());
         drop(queue);
         let held = contents(&world.after_cut(world.steps(), Loss::Everything));
