@@ -71,6 +71,13 @@ struct Memory {
 }
 
 impl World {
+    /// A world with these files.
+    pub(crate) fn holding(files: BTreeMap<String, Vec<u8>>) -> Self {
+        let (names, files): (Names, Vec<_>) =
+            files.into_iter().enumerate().map(|(id, (name, octets))| ((name, id), octets)).unzip();
+        Self::of(names, files)
+    }
+
     fn of(names: Names, files: Vec<Vec<u8>>) -> Self {
         let after = State { first_names: names.clone(), first_files: files.clone(), names, files, ..State::default() };
         Self(Arc::new(Mutex::new(after)))

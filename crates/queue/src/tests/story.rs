@@ -343,6 +343,56 @@ impl Stories {
         }
     }
 
+    /// A letter's record is on its way.
+    pub(super) fn commits(&mut self, id: LetterId, letter: Letter, body: Vec<u8>) {
+        let story = Story { letter, body, commit: BEGUN, states: Vec::new(), done: None };
+        assert!(self.0.insert(id, story).is_none(), "{id} twice");
+    }
+
+    pub(super) fn committed(&mut self, id: LetterId) {
+        self.story(id).commit = DONE;
+    }
+
+    /// For want of room; nothing was stored.
+    pub(super) fn refused(&mut self, id: LetterId) {
+        self.0.remove(&id);
+    }
+
+    /// These recipients are being delivered to.
+    pub(super) fn delivers(&mut self, id: LetterId, recipients: &[usize]) {
+        let story = self.story(id);
+        assert!(story.done.is_none(), "{id} is delivered, though it had ended");
+        let states = story.latest();
+        let twice: Vec<_> = recipients.iter().filter(|&&index| !states[index].is_pending()).collect();
+        assert!(twice.is_empty(), "{id} is delivered to {twice:?} again, though that was stored");
+    }
+
+    /// The ends of attempts are on their way. Gives the place of the new state among the letter's; `None`: its end.
+    pub(super) fn stores(&mut self, id: LetterId, ends: Vec<(usize, RecipientEnd)>) -> Option<usize> {
+        let story = self.story(id);
+        let mut states = story.latest();
+        crate::letter::apply(&mut states, ends);
+        if !states.iter().any(RecipientState::is_pending) {
+            story.done = Some(BEGUN);
+            return None;
+        }
+        story.states.push((BEGUN, states));
+        Some(story.states.len() - 1)
+    }
+
+    /// They are stored.
+    pub(super) fn stored(&mut self, id: LetterId, place: Option<usize>) {
+        let story = self.story(id);
+        match place {
+            None => story.done = Some(DONE),
+            Some(place) => story.states[place].0 = DONE,
+        }
+    }
+
+    fn story(&mut self, id: LetterId) -> &mut Story {
+        self.0.get_mut(&id).unwrap()
+    }
+
     /// The stories as far as they had come after `cut` steps.
     pub(super) fn until(&self, cut: usize) -> Self {
         let until = |span: Span| span.is_begun(cut).then(|| Span { acked: span.acked.filter(|acked| *acked <= cut), ..span });
@@ -381,16 +431,32 @@ impl Stories {
             let mut story = Story { commit: past, ..story.clone() };
             story.states = held.get(id).map(|(told, _)| (past, told.state.recipients.clone())).into_iter().collect();
             story.done = (!held.contains_key(id)).then_some(past);
+            if story.done.is_some() {
+                // It may not come back at all, whatever it says.
+                story.body = Vec::new();
+            }
             (*id, story)
         });
         Self(after.collect())
     }
 }
 
+/// In a story without steps: asked for, and not answered.
+const BEGUN: Span = Span { begun: Some(0), acked: None };
+const DONE: Span = Span { begun: Some(0), acked: Some(0) };
+
 impl Story {
-    fn check_states(&self, found: &[RecipientState], cut: usize, when: &str) {
+    fn first(&self) -> Vec<RecipientState> {
         let fresh = self.letter.envelope.recipients.iter().cloned();
-        let first: Vec<_> = fresh.map(|recipient| RecipientState::new(recipient, self.letter.arrived)).collect();
+        fresh.map(|recipient| RecipientState::new(recipient, self.letter.arrived)).collect()
+    }
+
+    fn latest(&self) -> Vec<RecipientState> {
+        self.states.last().map_or_else(|| self.first(), |(_, states)| states.clone())
+    }
+
+    fn check_states(&self, found: &[RecipientState], cut: usize, when: &str) {
+        let first = self.first();
         let acked = self.states.iter().rposition(|(span, _)| span.is_acked(cut));
         let mut allowed: Vec<&[RecipientState]> = match acked {
             None => vec![&first],

@@ -4,16 +4,14 @@
 //! Removals are done one by one in the order they were asked for, each durable before the next; after one that failed there are
 //! no more, because a Done must not vanish before the letter it ended.
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::sync::Arc;
 
 use posthouse_runtime::actor::{self, Actor, Inbox, Received, Sender};
 
 use crate::storage::{self, Storage};
 
-use super::log::Blank;
-
-const ZEROES: usize = 1024 * 1024;
+use super::log::{Blank, zero};
 
 #[derive(Debug)]
 enum Job {
@@ -105,14 +103,7 @@ fn make(storage: &dyn Storage, name: String, len: u64) -> io::Result<Blank> {
 fn zeroed(storage: &dyn Storage, name: &str, len: u64) -> io::Result<Arc<dyn storage::File>> {
     let file = storage.create(name)?;
     file.reserve(len)?;
-    let zeroes = vec![0; ZEROES];
-    let mut at = 0;
-    while at < len {
-        let some = usize::try_from(len - at).unwrap_or(ZEROES).min(ZEROES);
-        storage::write_all(file.as_ref(), &mut [IoSlice::new(zeroes.get(..some).unwrap_or_default())], at)?;
-        at += u64::try_from(some).unwrap_or(u64::MAX);
-    }
-    file.sync_data()?;
+    zero(file.as_ref(), 0, len)?;
     storage.sync_dir()?;
     Ok(file)
 }

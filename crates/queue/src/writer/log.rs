@@ -9,8 +9,11 @@ use std::sync::Arc;
 use posthouse_runtime::random;
 
 use crate::index::Piece;
-use crate::layout::{LogKind, RecordHeader, SEGMENT_HEADER, SegmentHeader, stride, usize_of};
+use crate::layout::{LogKind, RecordHeader, SEGMENT_HEADER, SegmentHeader, stride};
 use crate::storage::{self, File};
+
+/// Zeroes are written by so many.
+const ZEROES: usize = 1024 * 1024;
 
 /// A file that can become a segment: zeroes, or never written.
 #[derive(Debug)]
@@ -100,6 +103,11 @@ impl Log {
         self.segments.iter().take(self.sealed()).take_while(|segment| segment.live == 0).count()
     }
 
+    /// How many segments can be opened that are on the disk.
+    pub(crate) fn spare(&self) -> usize {
+        self.reusable() + self.blanks.len()
+    }
+
     /// Makes a file the segment that takes records.
     pub(crate) fn open_on(&mut self, blank: Blank, seq: u32, first_lsn: u64, capacity: u32) -> SegmentHeader {
         let header = SegmentHeader { log: self.kind, seq, salt: random::u64(), first_lsn, capacity };
@@ -184,8 +192,17 @@ impl Logs {
 
 /// Makes a file one that holds no records, durably.
 pub(crate) fn clear(file: &dyn File) -> io::Result<()> {
-    let zeroes = vec![0; usize_of(SEGMENT_HEADER)];
-    storage::write_all(file, &mut [IoSlice::new(&zeroes)], 0)?;
+    zero(file, 0, SEGMENT_HEADER.into())
+}
+
+/// Writes zeroes from one place to another, durably.
+pub(crate) fn zero(file: &dyn File, mut at: u64, end: u64) -> io::Result<()> {
+    let zeroes = vec![0; usize::try_from(end.saturating_sub(at)).unwrap_or(ZEROES).min(ZEROES)];
+    while at < end {
+        let some = usize::try_from(end - at).unwrap_or(ZEROES).min(ZEROES);
+        storage::write_all(file, &mut [IoSlice::new(zeroes.get(..some).unwrap_or_default())], at)?;
+        at += u64::try_from(some).unwrap_or(u64::MAX);
+    }
     file.sync_data()
 }
 

@@ -7,16 +7,20 @@ use std::io;
 use std::sync::Arc;
 
 use posthouse_runtime::clock;
+use rustix::io::Errno;
 
 use crate::error::QueueError;
 use crate::layout::LogKind;
 
 use super::batch::Batch;
-use super::log::{Blank, clear, file_name};
+use super::log::{Blank, clear, file_name, zero};
 use super::{Broken, Writer};
 
 /// How long the disk is left alone after it was full.
 const BLOCKED_MILLIS: u64 = 1000;
+
+/// How many hot segments there must be to open before one is opened for a letter.
+pub(super) const HOT_SPARE: usize = 2;
 
 /// What a record is for, and how near to the end of the room it may go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,13 +62,38 @@ impl Writer {
             batch.must_sync = true;
             return Ok(Room::Later);
         }
-        let mut open = self.may_open(kind, class) && self.open(batch, kind)?;
-        if !open && batch.is_empty() {
-            open = self.make_room(kind)? && self.may_open(kind, class) && self.open(batch, kind)?;
-        } else if !open {
+        if self.may_open(kind, class)? && self.open(batch, kind)? {
+            return Ok(Room::Ready);
+        }
+        if !batch.is_empty() {
             return Ok(Room::Later);
         }
-        if open { Ok(Room::Ready) } else { Ok(Room::Full(self.full())) }
+        let open = self.make_room(kind, class)? && self.may_open(kind, class)? && self.open(batch, kind)?;
+        if open || (class == Class::State && self.find_room_for_state(batch, kind, octets)?) {
+            return Ok(Room::Ready);
+        }
+        Ok(Room::Full(self.full()))
+    }
+
+    /// The last resort for what ends letters, without which the queue could never shrink again: the segment that the last run left,
+    /// for each start takes one more; then one beyond the configured size.
+    fn find_room_for_state(&mut self, batch: &mut Batch, kind: LogKind, octets: u32) -> Result<bool, Broken> {
+        Ok(self.reopen(kind, octets)? || self.open(batch, kind)?)
+    }
+
+    /// Goes on in the last segment of an earlier run. What stands behind its last record is not known (a torn batch, parts of which
+    /// may be whole), so it is cleared first, durably.
+    fn reopen(&mut self, kind: LogKind, octets: u32) -> Result<bool, Broken> {
+        let log = self.logs.log(kind);
+        let Some(last) = log.segments.back().filter(|_| !log.open) else { return Ok(false) };
+        let (end, capacity) = (last.end, last.header.capacity);
+        if capacity.saturating_sub(end) < octets {
+            return Ok(false);
+        }
+        zero(last.file.as_ref(), end.into(), capacity.into())
+            .map_err(|cause| Broken { what: "a segment could not be cleared", cause })?;
+        log.open = true;
+        Ok(true)
     }
 
     fn full(&self) -> QueueError {
@@ -81,10 +110,10 @@ impl Writer {
         hot.reusable() + hot.blanks.len() + to_make
     }
 
-    fn may_open(&mut self, kind: LogKind, class: Class) -> bool {
+    fn may_open(&mut self, kind: LogKind, class: Class) -> Result<bool, Broken> {
         match (kind, class) {
-            (LogKind::Hot, Class::Letter) => self.usable_hot() >= 2,
-            (LogKind::Hot, Class::State | Class::Copy | Class::Compact) => self.usable_hot() >= 1,
+            (LogKind::Hot, Class::Letter) => Ok(self.usable_hot() >= HOT_SPARE && self.stock_hot()?),
+            (LogKind::Hot, Class::State | Class::Copy | Class::Compact) => Ok(self.usable_hot() >= 1),
             (LogKind::Cold, Class::Letter | Class::Copy | Class::Compact) => self.stock_cold(2, self.cold_limit(class)),
             (LogKind::Cold, Class::State) => self.stock_cold(1, usize::MAX),
         }
@@ -101,18 +130,30 @@ impl Writer {
         }
     }
 
-    /// Sees to it that there are so many cold blanks, making files up to `files_max` in all.
-    pub(super) fn stock_cold(&mut self, blanks: usize, files_max: usize) -> bool {
-        while self.logs.cold.blanks.len() < blanks {
-            if self.logs.cold.files() > files_max {
-                return false;
-            }
-            match self.create(LogKind::Cold) {
-                Some(blank) => self.logs.cold.blanks.push_back(blank),
-                None => return false,
+    /// Sees to it that there are two hot segments to open, on the disk and not in the mind alone: when it becomes full, one is there
+    /// for what ends letters.
+    fn stock_hot(&mut self) -> Result<bool, Broken> {
+        while self.logs.hot.spare() < HOT_SPARE {
+            match self.create(LogKind::Hot)? {
+                Some(blank) => self.logs.hot.blanks.push_back(blank),
+                None => return Ok(false),
             }
         }
-        true
+        Ok(true)
+    }
+
+    /// Sees to it that there are so many cold blanks, making files up to `files_max` in all.
+    pub(super) fn stock_cold(&mut self, blanks: usize, files_max: usize) -> Result<bool, Broken> {
+        while self.logs.cold.blanks.len() < blanks {
+            if self.logs.cold.files() > files_max {
+                return Ok(false);
+            }
+            match self.create(LogKind::Cold)? {
+                Some(blank) => self.logs.cold.blanks.push_back(blank),
+                None => return Ok(false),
+            }
+        }
+        Ok(true)
     }
 
     /// Opens the next segment of a log; `false` when there is none.
@@ -132,7 +173,7 @@ impl Writer {
         }
         match self.logs.log(kind).blanks.pop_front() {
             Some(blank) => Ok(Some(blank)),
-            None => Ok(self.create(kind)),
+            None => self.create(kind),
         }
     }
 
@@ -160,34 +201,44 @@ impl Writer {
         self.blocked.as_ref().is_none_or(|(since, _)| now.abs_diff(*since) >= BLOCKED_MILLIS)
     }
 
+    /// A new segment could not be made. When there is no room, that passes; a disk that fails is no longer written to.
+    pub(super) fn not_made(&mut self, error: io::Error) -> Result<(), Broken> {
+        if error.raw_os_error() == Some(Errno::IO.raw_os_error()) {
+            return Err(Broken { what: "a segment could not be made", cause: error });
+        }
+        tracing::warn!(%error, "no new segment can be made");
+        self.blocked = Some((clock::unix_millis(), error.to_string()));
+        Ok(())
+    }
+
     /// Makes a file with its room reserved; `None`, with the reason kept, when the disk does not let us. Nothing is lost then.
-    fn create(&mut self, kind: LogKind) -> Option<Blank> {
+    fn create(&mut self, kind: LogKind) -> Result<Option<Blank>, Broken> {
         if !self.may_create() {
-            return None;
+            return Ok(None);
         }
         let name = file_name(kind, self.logs.take_seq());
         match create_file(self, &name) {
             Ok(blank) => {
                 self.blocked = None;
-                Some(blank)
+                Ok(Some(blank))
             }
             Err(error) => {
-                tracing::warn!(%error, name, "no new segment can be made");
-                self.blocked = Some((clock::unix_millis(), error.to_string()));
                 // What there is of it only takes room; recovery removes it otherwise.
                 let _ = self.storage.remove(&name);
-                None
+                self.not_made(error)?;
+                Ok(None)
             }
         }
     }
 
-    /// Frees a hot segment by copying what is left in the oldest; `false` when there is no room for that either.
-    fn make_room(&mut self, kind: LogKind) -> Result<bool, Broken> {
+    /// Frees a hot segment by copying what is left in the oldest; `false` when there is no room for that either. For what ends letters
+    /// the cold log is compacted, too, at once.
+    fn make_room(&mut self, kind: LogKind, class: Class) -> Result<bool, Broken> {
         if kind == LogKind::Cold {
             return Ok(false);
         }
-        while self.usable_hot() < 2 {
-            if !self.evacuate()? {
+        while self.usable_hot() < HOT_SPARE {
+            if !(self.evacuate()? || (class == Class::State && self.tidy_cold()?)) {
                 return Ok(self.usable_hot() >= 1);
             }
         }

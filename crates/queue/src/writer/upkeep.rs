@@ -15,7 +15,7 @@ use crate::storage::File;
 use super::aside::read_patiently;
 use super::batch::{Batch, Effect};
 use super::log::file_name;
-use super::room::{Class, Room};
+use super::room::{Class, HOT_SPARE, Room};
 use super::{Broken, Writer};
 
 /// The part of a batch that one step copies: letters that come in meanwhile wait for it.
@@ -35,10 +35,10 @@ pub(super) enum Copy {
 impl Writer {
     /// One step; says whether there is more to do at once.
     pub(super) fn upkeep(&mut self) -> Result<bool, Broken> {
-        self.collect();
+        self.collect()?;
         let more = self.step()?;
         // While steps make room there is some: a letter that comes now waits for them.
-        self.shared.set_room(more || self.usable_hot() >= 2);
+        self.shared.set_room(more || self.usable_hot() >= HOT_SPARE);
         Ok(more)
     }
 
@@ -56,7 +56,7 @@ impl Writer {
         }
         if !self.logs.cold.segments.is_empty() {
             // The reserve for what ends cold letters.
-            self.stock_cold(1, usize::MAX);
+            self.stock_cold(1, usize::MAX)?;
         }
         self.grow();
         Ok(false)
@@ -67,22 +67,19 @@ impl Writer {
         if self.shared.sizes.hot_max < 8 { 2 } else { 3 }
     }
 
-    fn collect(&mut self) {
+    fn collect(&mut self) -> Result<(), Broken> {
         match self.helper.made() {
             Some(Ok(blank)) => self.logs.hot.blanks.push_back(blank),
-            Some(Err(error)) => {
-                tracing::warn!(%error, "no new segment can be made");
-                self.blocked = Some((posthouse_runtime::clock::unix_millis(), error.to_string()));
-            }
+            Some(Err(error)) => self.not_made(error)?,
             None => {}
         }
+        Ok(())
     }
 
     /// Has a segment zeroed when the next one would have to be made by the writer itself.
     fn grow(&mut self) {
         let hot = &self.logs.hot;
-        let spare = hot.reusable() + hot.blanks.len();
-        let wanted = spare < 1 && hot.files() < self.shared.sizes.hot_max && !hot.segments.is_empty();
+        let wanted = hot.spare() < HOT_SPARE && hot.files() < self.shared.sizes.hot_max && !hot.segments.is_empty();
         if wanted && !self.helper.making && self.may_create() {
             let name = file_name(LogKind::Hot, self.logs.take_seq());
             self.helper.make(name, self.shared.sizes.segment.into());
@@ -101,7 +98,7 @@ impl Writer {
     }
 
     /// Frees the oldest cold segment, or begins to, when that is worth it.
-    fn tidy_cold(&mut self) -> Result<bool, Broken> {
+    pub(super) fn tidy_cold(&mut self) -> Result<bool, Broken> {
         let sealed = self.logs.cold.sealed();
         let floor = self.logs.hot_floor();
         let cold = self.logs.cold.segments.iter().take(sealed);
@@ -131,7 +128,7 @@ impl Writer {
     fn copy_from(&mut self, log: LogKind, seq: u32, file: &Arc<dyn File>) -> Result<bool, Broken> {
         let class = if log == LogKind::Hot { Class::Copy } else { Class::Compact };
         // Room for what ends letters is never used up by copies.
-        if !self.stock_cold(1, self.cold_limit(class)) {
+        if !self.stock_cold(1, self.cold_limit(class))? {
             return Ok(false);
         }
         let mut batch = Batch::synced();
