@@ -49,11 +49,6 @@ const RECORD_MAGIC: u32 = u32::from_le_bytes(*b"PHr1");
 /// What is kept of one reply's text.
 const REPLY_TEXT_BYTES_MAX: usize = 2000;
 
-/// The name of the file for what is left of a damaged letter; never that of a segment.
-pub(crate) fn aside_name(id: LetterId) -> String {
-    format!("damaged-{id}")
-}
-
 /// Octets that are not what they should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub(crate) enum LayoutError {
@@ -129,6 +124,12 @@ impl SegmentHeader {
             // A later format must be named, not taken for rot.
             (_, Err(why @ LayoutError::Version(_))) | (Err(why), Err(_)) => Err(why),
         }
+    }
+
+    /// Whether one of the two copies has rotted. One that was never written, or is cleared already, is no rot.
+    pub(crate) fn is_half_rotten(region: &[u8]) -> bool {
+        let copies = [region.get(..HEADER_BYTES), region.get(HEADER_COPY_AT..HEADER_COPY_AT + HEADER_BYTES)];
+        copies.iter().flatten().any(|copy| copy.iter().any(|&octet| octet != 0) && Self::decode_one(copy).is_err())
     }
 
     fn decode_one(octets: &[u8]) -> Result<Self, LayoutError> {
@@ -250,8 +251,18 @@ pub(crate) fn stride(len: u32) -> u32 {
 }
 
 /// A quick look whether a header may stand here; the checksum decides.
-pub(crate) fn looks_like_record(octets: &[u8], salt: u64) -> bool {
+fn looks_like_record(octets: &[u8], salt: u64) -> bool {
     octets.get(..4) == Some(&RECORD_MAGIC.to_le_bytes()) && octets.get(8..16) == Some(&salt.to_le_bytes())
+}
+
+/// Whether a header stood here that has rotted a little: also one whose magic or salt has. What an earlier use of the segment left has a salt
+/// that differs in half of its bits.
+pub(crate) fn may_have_been_record(octets: &[u8], salt: u64) -> bool {
+    const ROTTEN_BITS_MAX: u32 = 8;
+    let magic = octets.first_chunk().copied().map(u32::from_le_bytes);
+    let found = octets.get(8..).and_then(<[u8]>::first_chunk).copied().map(u64::from_le_bytes);
+    let differ = |(magic, found): (u32, u64)| (magic ^ RECORD_MAGIC).count_ones() + (found ^ salt).count_ones();
+    magic.zip(found).is_some_and(|both| differ(both) <= ROTTEN_BITS_MAX)
 }
 
 /// Checks a body against its header.

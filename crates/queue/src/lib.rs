@@ -24,6 +24,7 @@ mod operate;
 mod ops;
 mod queue;
 mod recover;
+mod salvage;
 mod scan;
 pub mod schedule;
 mod settings;
@@ -42,6 +43,7 @@ pub use letter::{Change, DeliveryState, Letter, Origin, RecipientEnd, RecipientS
 pub use operate::{Listed, ListedPart, PartState, SiteStatus};
 pub use queue::{Queue, Work};
 pub use recover::{Damage, Recovered};
+pub use salvage::{Salvaged, salvage};
 pub use schedule::destinations::{Destination, NextHop};
 pub use schedule::site::{Feedback, SiteLimits};
 pub use schedule::suspend::{Scope, Suspension};

@@ -68,7 +68,7 @@ impl<'a> Iterator for Scan<'a> {
             None => {
                 // Behind the last record stand zeroes or an earlier use of the segment. Only a header that was ours is damage.
                 self.at = u32::MAX;
-                let ours = layout::looks_like_record(rest, self.salt);
+                let ours = layout::may_have_been_record(rest, self.salt);
                 ours.then_some(Find::Damage { offset, id: None, lsn: None })
             }
         }

@@ -111,6 +111,10 @@ impl Survey {
                 return Ok(None);
             }
         };
+        if SegmentHeader::is_half_rotten(data) {
+            let what = "one of its two headers does not match its checksum; the other is used".to_owned();
+            self.damages.push(Damage { segment: name.to_owned(), offset: 0, letter: None, what });
+        }
         self.seq_max = self.seq_max.max(header.seq);
         self.lsn_max = self.lsn_max.max(header.first_lsn.saturating_sub(1));
         data.truncate(usize_of(header.capacity));

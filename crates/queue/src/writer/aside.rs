@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use crate::body::read_record;
 use crate::index::{Key, Piece, Which};
-use crate::layout::{self, RecordHeader, aside_name};
+use crate::layout::{self, RecordHeader};
 use crate::storage::{self, File};
 
 use super::Writer;
+use super::log::aside_name;
 use super::upkeep::Copy;
 
 /// Reads a record, again if it cannot be read at first: a disk may be wrong for a moment.

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
 
+use posthouse_mail::LetterId;
 use posthouse_runtime::random;
 
 use crate::index::Piece;
@@ -222,4 +223,14 @@ pub(crate) fn parse_name(name: &str) -> Option<(LogKind, u32)> {
         _ => return None,
     };
     digits.parse().ok().map(|seq| (kind, seq))
+}
+
+/// The name of the file for what is left of a damaged letter; never that of a segment.
+pub(crate) fn aside_name(id: LetterId) -> String {
+    format!("damaged-{id}")
+}
+
+/// Whose file it is, if it is one of [`aside_name`].
+pub(crate) fn aside_id(name: &str) -> Option<LetterId> {
+    name.strip_prefix("damaged-")?.parse().ok()
 }
