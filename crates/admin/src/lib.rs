@@ -5,6 +5,7 @@
 //! decides nothing about mail on its way. Its failure leaves everything as it was; [`AdminError::kind`] says whose fault it is.
 
 mod admin;
+mod check;
 mod error;
 mod mail;
 mod password;
@@ -15,6 +16,7 @@ mod status;
 mod trace;
 
 pub use admin::Admin;
+pub use check::{Problem, Report as CheckReport, SalvagedLetter, check};
 pub use error::{AdminError, Kind};
 pub use mail::Letter;
 pub use password::generate_password;

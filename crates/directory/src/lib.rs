@@ -10,6 +10,7 @@
 //! only the latter is temporary.
 
 mod account;
+mod check;
 mod directory;
 mod error;
 mod names;
@@ -19,6 +20,7 @@ mod signing;
 mod store;
 
 pub use account::{Account, AccountId, AccountIdError, Alias, Removed};
+pub use check::check;
 pub use directory::Directory;
 pub use error::DirectoryError;
 pub use names::{ALIAS_DEPTH_MAX, EXPANSION_MAX, Route, TARGETS_MAX};

@@ -8,6 +8,7 @@
 //! The journal is a witness, not the truth: the spool holds every letter, so the file is written with `synchronous = NORMAL` and a
 //! power cut may cost its last moments. Its failure never stops mail; it is logged, and the story has a gap.
 
+mod check;
 mod entry;
 mod error;
 mod journal;
@@ -16,6 +17,7 @@ mod store;
 mod text;
 mod writer;
 
+pub use check::check;
 pub use entry::{Entry, Event, Finding, Outcome};
 pub use error::JournalError;
 pub use journal::{Journal, Query, Reader};

@@ -11,6 +11,7 @@
 
 mod account;
 mod body;
+mod check;
 mod error;
 mod mailboxes;
 mod schema;
@@ -18,5 +19,6 @@ mod writer;
 
 pub use account::{Delivery, Message, Uid};
 pub use body::{Body, INLINE_BYTES_MAX};
+pub use check::{Checked, check};
 pub use error::MailboxError;
 pub use mailboxes::{Lock, Mailboxes};

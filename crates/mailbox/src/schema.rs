@@ -21,7 +21,7 @@ pub(crate) const INBOX: i64 = 1;
 /// The bit of `message.flags` for `\Seen`. Bits 1–4 are for `\Answered`, `\Flagged`, `\Deleted` and `\Draft` (RFC 9051 §2.3.2).
 pub(crate) const SEEN: i64 = 1;
 
-const DATABASE: &str = "mail.sqlite";
+pub(crate) const DATABASE: &str = "mail.sqlite";
 /// How long a statement waits for another process.
 const WAIT: Duration = Duration::from_secs(5);
 /// What a write-ahead log is cut back to.

@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 
 mod account;
 mod alias;
+mod check;
 mod check_config;
 mod data;
 mod domain;
@@ -52,6 +53,7 @@ enum Command {
     Try(try_it::Args),
     Serve(serve::Args),
     CheckConfig(check_config::Args),
+    Check(check::Args),
     Domain(domain::Args),
     Account(account::Args),
     Alias(alias::Args),
@@ -70,6 +72,7 @@ impl Command {
             Self::Serve(args) => serve::run(args, printer),
             Self::Send(args) => send::run(*args, printer),
             Self::Try(args) => try_it::run(args, printer),
+            Self::Check(args) => check::run(args, printer),
             Self::CheckConfig(args) => check_config::run(args, printer),
             Self::Domain(args) => domain::run(args, printer),
             Self::Account(args) => account::run(args, printer),
