@@ -30,10 +30,10 @@ pub async fn serve_smtp(mut stream: Stream, context: &Context, kind: ListenerKin
         }
     }
     let profile = context.settings.profile(context.hostname.as_str(), kind, peer.ip(), context.tls.is_some());
-    let session = Session::new(profile, channel(&stream), clock::now());
+    let mut session = Session::new(profile, channel(&stream), clock::now());
     let mut visit = Visit::new(context, kind, peer.ip());
     visit.tls = stream.tls().map(ToString::to_string);
-    if let Some(mut stream) = run(stream, session, &mut visit, shutdown).await {
+    if let Some(mut stream) = run(stream, &mut session, &mut visit, shutdown).await {
         // What was begun goes first: closing may take its time.
         visit.abandon();
         stream.close().await;
@@ -41,7 +41,7 @@ pub async fn serve_smtp(mut stream: Stream, context: &Context, kind: ListenerKin
 }
 
 /// Gives the stream back to be closed, unless it is broken.
-async fn run(mut stream: Stream, mut session: Session, visit: &mut Visit<'_>, shutdown: Shutdown) -> Option<Stream> {
+async fn run(mut stream: Stream, session: &mut Session, visit: &mut Visit<'_>, shutdown: Shutdown) -> Option<Stream> {
     let mut input = BytesMut::new();
     let mut stopping = false;
     loop {
@@ -54,7 +54,8 @@ async fn run(mut stream: Stream, mut session: Session, visit: &mut Visit<'_>, sh
                 }
             }
             Output::Ask(question) => {
-                let answer = visit.find_out(question).await;
+                // On the heap while it lasts: the checks have more state than the connection that waits between them.
+                let answer = Box::pin(visit.find_out(question)).await;
                 session.answer(clock::now(), answer);
             }
             Output::Body(piece) => {
@@ -114,7 +115,7 @@ async fn turn_away(mut stream: Stream, context: &Context, kind: ListenerKind) {
 
 async fn handshake(stream: Stream, context: &Context, peer: SocketAddr) -> Option<Stream> {
     let tls = context.tls.as_ref()?;
-    // On the heap while it lasts: a connection that waits has no room for a handshake.
+    // On the heap as well.
     match Box::pin(stream.into_tls_server(tls)).await {
         Ok(secured) => Some(secured),
         Err(error) => {

@@ -130,17 +130,17 @@ async fn accept(kind: Kind, listener: Listener, accepting: Accepting) {
 }
 
 async fn serve(kind: Kind, stream: Stream, contexts: &Contexts, shutdown: Shutdown) {
+    // Each on the heap: a connection takes the room of its own protocol only, and a future that is handed on is not kept twice.
     let smtp = match kind {
         Kind::Mx => ListenerKind::Mx,
         Kind::Submission => ListenerKind::Submission,
         Kind::Submissions => ListenerKind::Submissions,
         Kind::Lmtp => ListenerKind::Lmtp,
         Kind::Pop3 | Kind::Pop3s => {
-            // On the heap, as each protocol is: a connection takes the room of its own only.
             return Box::pin(posthouse_access::serve_pop3(stream, &contexts.pop3, kind == Kind::Pop3s, &shutdown)).await;
         }
     };
-    posthouse_intake::serve_smtp(stream, &contexts.smtp, smtp, shutdown).await;
+    Box::pin(posthouse_intake::serve_smtp(stream, &contexts.smtp, smtp, shutdown)).await;
 }
 
 /// The addresses as they are, with the ports that the system chose.
