@@ -52,6 +52,9 @@ pub enum AdminError {
     /// The letter is not in the queue.
     #[error("letter {0} is not in the queue")]
     NotQueued(String),
+    /// It is not suspended, or only by another suspension.
+    #[error("{0} is not suspended")]
+    NotSuspended(String),
     /// What was asked for makes no sense.
     #[error("{0}")]
     Invalid(String),
@@ -113,9 +116,12 @@ impl AdminError {
         match self {
             Self::NoData(_) => Kind::Setup,
             Self::Folder { .. } | Self::Read(_) | Self::Key => Kind::Storage,
-            Self::NoAccount(_) | Self::NoKey(_) | Self::NoMail(_) | Self::NotQueued(_) | Self::Queue(QueueError::Gone(_)) => {
-                Kind::NotFound
-            }
+            Self::NoAccount(_)
+            | Self::NoKey(_)
+            | Self::NoMail(_)
+            | Self::NotQueued(_)
+            | Self::NotSuspended(_)
+            | Self::Queue(QueueError::Gone(_)) => Kind::NotFound,
             Self::Invalid(_) => Kind::Invalid,
             Self::Busy(_) => Kind::Busy,
             Self::NotRunning(_) => Kind::Stopped,

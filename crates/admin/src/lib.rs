@@ -21,4 +21,4 @@ pub use error::{AdminError, Kind};
 pub use mail::Letter;
 pub use password::generate_password;
 pub use results::{AccountInfo, AliasInfo, DnsRecord, DomainInfo, MailInfo, RemovedAccount, Timeline, Trace, TraceEntry};
-pub use status::{ConnectionsStatus, MemoryStatus, QueueStatus, Status};
+pub use status::{ConnectionsStatus, DiskStatus, MemoryStatus, QueueStatus, Status};

@@ -11,7 +11,7 @@ mod summary;
 mod view;
 mod why;
 
-pub use desk::{Affected, Change, Desk, Who};
+pub use desk::{Affected, Change, Desk, Suspend, Who};
 pub use filter::Filter;
-pub use results::{Changed, DestinationInfo, QueuedInfo, QueuedLetter, QueuedState, RecipientInfo, Summary};
+pub use results::{Changed, DestinationInfo, QueuedInfo, QueuedLetter, QueuedState, RecipientInfo, Summary, SuspensionInfo};
 pub use view::{Listing, View};

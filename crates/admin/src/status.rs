@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::queue::SuspensionInfo;
+
 /// A running server at this moment. A limit of 0 is none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
@@ -21,6 +23,8 @@ pub struct Status {
     pub connections: Vec<ConnectionsStatus>,
     /// Undelivered mail.
     pub queue: QueueStatus,
+    /// The disk.
+    pub disk: DiskStatus,
     /// The memory of the process.
     pub memory: MemoryStatus,
     /// Journal entries that were lost because more came than could be written.
@@ -45,6 +49,23 @@ pub struct ConnectionsStatus {
 pub struct QueueStatus {
     /// Letters.
     pub letters: usize,
+    /// At most.
+    pub letters_max: usize,
+    /// Their octets.
+    pub octets: u64,
+    /// At most, with what the spool takes besides.
+    pub octets_max: u64,
+    /// What is suspended.
+    pub suspensions: Vec<SuspensionInfo>,
+}
+
+/// The disk that the spool lies on, in octets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiskStatus {
+    /// What is left, where the file system says.
+    pub free: Option<u64>,
+    /// Below it no new letters are taken.
+    pub free_min: u64,
 }
 
 /// Memory in octets.

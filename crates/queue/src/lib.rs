@@ -20,6 +20,7 @@ mod inspect;
 mod layout;
 mod lease;
 mod letter;
+mod limits;
 mod operate;
 mod ops;
 mod queue;

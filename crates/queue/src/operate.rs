@@ -115,6 +115,35 @@ impl Queue {
         list
     }
 
+    /// The ids of all queued letters, oldest first: less than [`Queue::list`] takes, for those who read each letter anyway.
+    #[must_use]
+    pub fn ids(&self) -> Vec<LetterId> {
+        let mut order: Vec<_> = self.handle.shared.index().entries.iter().map(|entry| (entry.arrived, entry.id)).collect();
+        order.sort_unstable();
+        order.into_iter().map(|(_, id)| id).collect()
+    }
+
+    /// The line of one letter; `None` when it is not queued.
+    #[must_use]
+    pub fn line(&self, id: LetterId) -> Option<Listed> {
+        let now = UnixMillis(clock::unix_millis());
+        let index = self.handle.shared.index();
+        let entry = index.entry(index.key(id)?)?;
+        Some(listed(&index.scheduler, entry, now))
+    }
+
+    /// The octets of all queued letters.
+    #[must_use]
+    pub fn octets(&self) -> u64 {
+        self.handle.shared.index().entries.iter().map(|entry| entry.size).sum()
+    }
+
+    /// The octets that are left where the spool lies; `None` when the file system does not say.
+    #[must_use]
+    pub fn disk_free(&self) -> Option<u64> {
+        self.handle.storage.free().ok()
+    }
+
     /// One letter with its envelope and states, read from disk; `None` when it is not queued.
     ///
     /// # Errors

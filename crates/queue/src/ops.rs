@@ -13,6 +13,7 @@ use crate::error::QueueError;
 use crate::index::{Key, Shared};
 use crate::layout::usize_of;
 use crate::letter::{Change, Facts};
+use crate::limits::Limits;
 use crate::schedule::destinations::Destination;
 use crate::storage::Storage;
 
@@ -109,14 +110,15 @@ pub(crate) struct Handle {
     ops: Option<Sender<Op>>,
     writer: Option<Actor>,
     probed: AtomicU64,
+    limits: Limits,
     /// Held while a suspension is stored.
     pub(crate) suspending: AsyncMutex<()>,
 }
 
 impl Handle {
-    pub(crate) fn new(shared: Arc<Shared>, storage: Arc<dyn Storage>, ops: Sender<Op>, writer: Actor) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, storage: Arc<dyn Storage>, ops: Sender<Op>, writer: Actor, limits: Limits) -> Self {
         let (ops, writer) = (Some(ops), Some(writer));
-        Self { shared, storage, ops, writer, probed: AtomicU64::new(0), suspending: AsyncMutex::new(()) }
+        Self { shared, storage, ops, writer, probed: AtomicU64::new(0), limits, suspending: AsyncMutex::new(()) }
     }
 
     /// Hands an op to the writer; one that is not there any more refuses by dropping the answer.
@@ -126,6 +128,13 @@ impl Handle {
         {
             op.refuse(self.gone());
         }
+    }
+
+    /// Whether a letter that comes from outside may be begun.
+    pub(crate) fn admit_new(&self) -> Result<(), QueueError> {
+        self.admit()?;
+        let letters = self.shared.index().len();
+        self.limits.check(letters, self.storage.as_ref())
     }
 
     /// Whether a new letter may be begun.

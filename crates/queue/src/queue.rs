@@ -12,6 +12,7 @@ use crate::error::QueueError;
 use crate::index::{Shared, Sizes};
 use crate::inspect::{self, Inspection};
 use crate::lease::Lease;
+use crate::limits::Limits;
 use crate::ops::Handle;
 use crate::recover::{self, Recovered};
 use crate::schedule::destinations::Destination;
@@ -91,6 +92,7 @@ impl Queue {
         let mut recovery = recover::recover(storage.as_ref(), sizes)?;
         let recovered = recovery.recovered.clone();
         recovered.log();
+        let limits = Limits::new(&settings);
         recovery.index.scheduler.settings = settings;
         recovery.index.scheduler.suspended =
             Suspended::load(storage.as_ref()).map_err(|error| QueueError::io("cannot read what is suspended", &error))?;
@@ -98,7 +100,7 @@ impl Queue {
         let (sender, receiver) = actor::inbox();
         let writer = Writer::new(Arc::clone(&shared), Arc::clone(&storage), recovery.logs, receiver)?;
         let writer = actor::start("spool", writer.run()).map_err(|error| QueueError::io("no thread for the spool", &error))?;
-        Ok((Self { handle: Arc::new(Handle::new(shared, storage, sender, writer)) }, recovered))
+        Ok((Self { handle: Arc::new(Handle::new(shared, storage, sender, writer, limits)) }, recovered))
     }
 
     /// Begins a letter with an id of its own.
@@ -106,7 +108,7 @@ impl Queue {
     /// # Errors
     /// [`QueueError::Full`] and [`QueueError::Failed`]: the letter is to be refused before it is sent.
     pub fn begin(&self) -> Result<Draft, QueueError> {
-        self.handle.admit()?;
+        self.handle.admit_new()?;
         let id = LetterId::new(UnixMillis(clock::unix_millis()), random::u128());
         Ok(Draft::new(Arc::clone(&self.handle), id, false))
     }
@@ -193,6 +195,6 @@ impl Queue {
     /// # Errors
     /// Why not: what [`Queue::begin`] would say.
     pub fn check(&self) -> Result<(), QueueError> {
-        self.handle.admit()
+        self.handle.admit_new()
     }
 }

@@ -13,6 +13,10 @@ pub struct Settings {
     pub spool_size: ByteSize,
     /// All the undelivered mail that may be held, with what waits longer. Past it new letters are refused with 452.
     pub size_max: ByteSize,
+    /// How many letters may be held. Past it new letters are refused with 452; 0: no limit.
+    pub letters_max: usize,
+    /// What is to be left of the disk. With less new letters are refused with 452; "0 B": no limit.
+    pub disk_free_min: ByteSize,
     /// How long after a failed attempt a letter is tried again. Each further wait is twice as long, up to `retry-max`.
     pub retry_first: Period,
     /// The longest wait between two attempts.
@@ -31,6 +35,8 @@ impl Default for Settings {
         Self {
             spool_size: ByteSize::mib(256),
             size_max: ByteSize::gib(16),
+            letters_max: 2_000_000,
+            disk_free_min: ByteSize::mib(128),
             retry_first: Period::minutes(5),
             retry_max: Period::hours(4),
             expire: Period::days(5),

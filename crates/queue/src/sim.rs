@@ -232,6 +232,11 @@ impl Storage for Disk {
         state.naming.clear();
         Ok(())
     }
+
+    /// It has room without end.
+    fn free(&self) -> io::Result<u64> {
+        Ok(u64::MAX)
+    }
 }
 
 impl File for Open {

@@ -42,6 +42,8 @@ pub(crate) trait Storage: Send + Sync + fmt::Debug {
     fn remove(&self, name: &str) -> io::Result<()>;
     /// Returns when makings and removals are on stable storage.
     fn sync_dir(&self) -> io::Result<()>;
+    /// The octets that are left for us where it lies.
+    fn free(&self) -> io::Result<u64>;
 }
 
 /// Writes all slices at `offset`.

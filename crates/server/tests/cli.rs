@@ -10,6 +10,8 @@
 
 mod common;
 
+#[path = "cli/change.rs"]
+mod change;
 #[path = "cli/config.rs"]
 mod config;
 #[path = "cli/identities.rs"]

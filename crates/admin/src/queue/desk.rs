@@ -1,11 +1,13 @@
 //! Changing the queue of the server that runs here.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use posthouse_delivery::Context;
 use posthouse_journal::{Entry, Event};
-use posthouse_mail::LetterId;
-use posthouse_queue::{Lease, QueueError};
+use posthouse_mail::{Domain, LetterId, Priority};
+use posthouse_queue::{Lease, QueueError, Scope, Suspension};
 use posthouse_runtime::local::Peer;
 use posthouse_runtime::users;
 
@@ -35,11 +37,39 @@ pub struct Who {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "action", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Change {
+    /// It is tried now, and so is the host it goes to.
+    Retry,
+    /// It is not tried until it is released.
+    Hold,
+    /// It is no longer held.
+    Release,
+    /// It goes by this host (`host` or `host:port`), or again to where its recipients say.
+    Redirect {
+        /// The host.
+        to: Option<String>,
+    },
+    /// It goes before letters with less, and behind those with more.
+    Priority {
+        /// From −9 to 9.
+        level: i8,
+    },
     /// It is taken out of the queue.
     Remove {
         /// Whether its sender is told.
         bounce: bool,
     },
+}
+
+/// What is suspended, and for how long.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Suspend {
+    /// A destination or next hop; `None`: everything.
+    pub destination: Option<String>,
+    /// It ends by itself after so many seconds.
+    pub seconds: Option<u64>,
+    /// Why.
+    pub reason: Option<String>,
 }
 
 /// The letters of one change, a batch at a time.
@@ -76,6 +106,11 @@ impl Change {
     #[must_use]
     pub fn action(&self) -> &'static str {
         match self {
+            Self::Retry => "retry",
+            Self::Hold => "hold",
+            Self::Release => "release",
+            Self::Redirect { .. } => "redirect",
+            Self::Priority { .. } => "priority",
             Self::Remove { .. } => "remove",
         }
     }
@@ -84,12 +119,20 @@ impl Change {
     #[must_use]
     pub fn done(&self) -> &'static str {
         match self {
+            Self::Retry => "now due:",
+            Self::Hold => "held",
+            Self::Release => "released",
+            Self::Redirect { .. } => "redirected",
+            Self::Priority { .. } => "changed",
             Self::Remove { .. } => "removed",
         }
     }
 
     fn detail(&self) -> Option<String> {
         match self {
+            Self::Retry | Self::Hold | Self::Release => None,
+            Self::Redirect { to } => Some(to.as_ref().map_or_else(|| "no more".to_owned(), |to| format!("to {to}"))),
+            Self::Priority { level } => Some(level.to_string()),
             Self::Remove { bounce } => Some(if *bounce { "with a report to its sender" } else { "without a report" }.to_owned()),
         }
     }
@@ -144,8 +187,54 @@ impl Desk {
         Changed { id: id.to_string(), kind: error.as_ref().map(AdminError::kind), error: error.map(|error| error.to_string()) }
     }
 
+    /// Stops delivery to a destination or a next hop, or all of it, for a time or until it is resumed. Letters are taken as before. Durable when it
+    /// returns.
+    ///
+    /// # Errors
+    /// [`AdminError::Queue`].
+    pub async fn suspend(&self, suspend: Suspend, who: &Who) -> Result<(), AdminError> {
+        let Suspend { destination, seconds, reason } = suspend;
+        let since = now();
+        let until = seconds.map(|seconds| since.plus(Duration::from_secs(seconds)));
+        let suspension =
+            Suspension { since: since.0, until: until.map(|until| until.0), by: who.name.clone(), reason: reason.clone() };
+        self.delivery.queue.suspend(scope(destination.as_deref()), suspension).await?;
+        let until = until.map(|until| format!("until {until}"));
+        let detail = [until, reason].into_iter().flatten().collect::<Vec<_>>().join(", ");
+        let detail = Some(detail).filter(|detail| !detail.is_empty());
+        self.note(None, "suspend", Some(destination.unwrap_or_else(|| "everything".to_owned())), detail, who);
+        Ok(())
+    }
+
+    /// Takes a suspension back. Durable when it returns.
+    ///
+    /// # Errors
+    /// [`AdminError::NotSuspended`], [`AdminError::Queue`].
+    pub async fn resume(&self, destination: Option<String>, who: &Who) -> Result<(), AdminError> {
+        let was = self.delivery.queue.resume(&scope(destination.as_deref())).await?;
+        let destination = destination.unwrap_or_else(|| "everything".to_owned());
+        if !was {
+            return Err(AdminError::NotSuspended(destination));
+        }
+        self.note(None, "resume", Some(destination), None, who);
+        Ok(())
+    }
+
     async fn apply(&self, id: LetterId, change: &Change) -> Result<(), AdminError> {
+        let queue = &self.delivery.queue;
         match change {
+            Change::Retry => Ok(queue.change(id, posthouse_queue::Change::RetryNow).await?),
+            Change::Hold => Ok(queue.change(id, posthouse_queue::Change::Hold).await?),
+            Change::Release => Ok(queue.change(id, posthouse_queue::Change::Release).await?),
+            Change::Redirect { to } => {
+                let to = to.as_deref().map(str::parse).transpose().map_err(AdminError::Invalid)?;
+                Ok(queue.change(id, posthouse_queue::Change::Redirect(to)).await?)
+            }
+            Change::Priority { level } => {
+                let priority =
+                    Priority::new(*level).ok_or_else(|| AdminError::Invalid(format!("{level} is no priority: from -9 to 9")))?;
+                Ok(queue.change(id, posthouse_queue::Change::Priority(priority)).await?)
+            }
             Change::Remove { bounce } => {
                 let lease = self.lease(id)?;
                 Ok(posthouse_delivery::remove(&self.delivery, lease, *bounce).await?)
@@ -167,6 +256,12 @@ impl Desk {
         let event = Event::Operator { by: name, uid, pid, action: action.to_owned(), destination, detail };
         self.delivery.journal.record(Entry { at: now(), letter, event });
     }
+}
+
+/// The name under which the queue knows a destination: as DNS does.
+fn scope(destination: Option<&str>) -> Scope {
+    let name = |text: &str| text.parse::<Domain>().map_or_else(|_| text.to_owned(), |domain| domain.to_string());
+    destination.map_or(Scope::Everything, |text| Scope::Name(name(text)))
 }
 
 impl std::fmt::Debug for Desk {

@@ -36,6 +36,10 @@ pub struct QueuedInfo {
     pub attempts: u32,
     /// The last answer to an attempt that did not succeed.
     pub reason: Option<String>,
+    /// Its priority, from −9 to 9.
+    pub priority: i8,
+    /// The host that an operator sent it by.
+    pub via: Option<String>,
 }
 
 /// What a letter waits for.
@@ -102,6 +106,8 @@ pub struct Summary {
     pub octets: u64,
     /// When the oldest was accepted, RFC 3339.
     pub oldest: Option<String>,
+    /// What is suspended.
+    pub suspensions: Vec<SuspensionInfo>,
     /// Where they go, most letters first. A letter to several places counts at each.
     pub destinations: Vec<DestinationInfo>,
 }
@@ -109,9 +115,12 @@ pub struct Summary {
 /// One destination.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DestinationInfo {
-    /// The domain.
+    /// The next hop, or the domain while it is not known.
     pub destination: String,
-    /// `moving`, `waiting`, `held` or `suspended`.
+    /// The domains behind it, at most twenty.
+    pub domains: Vec<String>,
+    /// `moving`: letters are under way; `ready`: they wait for their turn; `resting`: it is left alone for a while after trouble;
+    /// `waiting`: for the time of the next attempt; `held`; `suspended`.
     pub state: String,
     /// Letters for it.
     pub letters: usize,
@@ -119,8 +128,14 @@ pub struct DestinationInfo {
     pub octets: u64,
     /// Letters under way to it now.
     pub delivering: usize,
+    /// Letters that are due and wait for their turn.
+    pub ready: usize,
+    /// Letters that wait for their time.
+    pub deferred: usize,
     /// Letters that an operator holds.
     pub held: usize,
+    /// How many it gets at a time now.
+    pub window: Option<u32>,
     /// When the oldest was accepted, RFC 3339.
     pub oldest: Option<String>,
     /// Seconds since then.
@@ -128,6 +143,21 @@ pub struct DestinationInfo {
     /// When the next attempt is made, RFC 3339.
     pub next: Option<String>,
     /// The last answer to an attempt that did not succeed.
+    pub reason: Option<String>,
+}
+
+/// A suspension.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SuspensionInfo {
+    /// The destination or next hop; `None`: everything.
+    pub destination: Option<String>,
+    /// Since when, RFC 3339.
+    pub since: String,
+    /// When it ends by itself, RFC 3339.
+    pub until: Option<String>,
+    /// Who did it.
+    pub by: String,
+    /// Why.
     pub reason: Option<String>,
 }
 
@@ -160,6 +190,8 @@ impl QueuedInfo {
             next: next(queued).to_string(),
             attempts,
             reason: last.map(ToString::to_string),
+            priority: queued.priority.unwrap_or(queued.letter.envelope.priority).level(),
+            via: queued.via.as_ref().map(ToString::to_string),
         }
     }
 }
@@ -168,6 +200,8 @@ impl QueuedState {
     fn of(queued: &Queued) -> Self {
         if queued.leased == Some(true) {
             Self::Delivering
+        } else if queued.held {
+            Self::Held
         } else if queued.recipients.iter().any(|recipient| recipient.attempts > 0) {
             Self::Deferred
         } else {

@@ -1,12 +1,93 @@
-//! The queue by destination: sums over its letters.
+//! The queue by destination: what a running one knows, or sums over the letters of a stopped one.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 
 use posthouse_mail::UnixMillis;
-use posthouse_queue::{DeliveryState, Queued};
+use posthouse_queue::{DeliveryState, Queue, Queued, Scope, SiteStatus, Suspension};
 
-use super::results::{DestinationInfo, Summary, next};
+use super::results::{DestinationInfo, Summary, SuspensionInfo, next};
+
+/// The domains of a destination that are named.
+const NAMED_MAX: usize = 20;
+
+/// The summary of a running queue, without the answers that only its letters know.
+pub(crate) fn live(queue: &Queue, now: UnixMillis) -> Summary {
+    let sites = queue.sites();
+    let oldest = sites.iter().map(|site| site.oldest).min();
+    let mut destinations: Vec<_> = sites.into_iter().map(|site| DestinationInfo::of(site, now)).collect();
+    sort(&mut destinations);
+    Summary {
+        letters: queue.len(),
+        octets: queue.octets(),
+        oldest: oldest.map(|oldest| oldest.to_string()),
+        suspensions: queue.suspensions().into_iter().map(SuspensionInfo::from).collect(),
+        destinations,
+    }
+}
+
+impl DestinationInfo {
+    fn of(site: SiteStatus, now: UnixMillis) -> Self {
+        let state = state(&site, now);
+        let SiteStatus { name, mut destinations, active, ready, deferred, held, octets, oldest, next, window, closed, suspended } =
+            site;
+        destinations.truncate(NAMED_MAX);
+        let suspended = suspended.map(|suspension| suspension.reason.unwrap_or_else(|| format!("by {}", suspension.by)));
+        Self {
+            destination: name,
+            domains: destinations,
+            state: state.to_owned(),
+            letters: active + ready + deferred + held,
+            octets,
+            delivering: active,
+            ready,
+            deferred,
+            held,
+            window,
+            oldest: Some(oldest.to_string()),
+            age: now.since(oldest).as_secs(),
+            next: next.map(|next| next.to_string()),
+            reason: suspended.or_else(|| closed.map(|(_, reply)| reply.to_string())),
+        }
+    }
+}
+
+fn state(site: &SiteStatus, now: UnixMillis) -> &'static str {
+    if site.suspended.is_some() {
+        "suspended"
+    } else if site.active > 0 {
+        "moving"
+    } else if site.closed.as_ref().is_some_and(|(until, _)| *until > now) {
+        "resting"
+    } else if site.ready > 0 {
+        "ready"
+    } else if site.deferred > 0 {
+        "waiting"
+    } else {
+        "held"
+    }
+}
+
+impl From<(Scope, Suspension)> for SuspensionInfo {
+    fn from((scope, suspension): (Scope, Suspension)) -> Self {
+        let destination = match scope {
+            Scope::Everything => None,
+            Scope::Name(name) => Some(name),
+        };
+        let Suspension { since, until, by, reason } = suspension;
+        Self {
+            destination,
+            since: UnixMillis(since).to_string(),
+            until: until.map(|until| UnixMillis(until).to_string()),
+            by,
+            reason,
+        }
+    }
+}
+
+fn sort(destinations: &mut [DestinationInfo]) {
+    destinations.sort_by(|a, b| (Reverse(a.letters), &a.destination).cmp(&(Reverse(b.letters), &b.destination)));
+}
 
 /// The sums so far.
 #[derive(Debug, Default)]
@@ -21,7 +102,8 @@ pub(crate) struct Tally {
 struct Place {
     letters: usize,
     octets: u64,
-    delivering: usize,
+    deferred: usize,
+    held: usize,
     oldest: Option<UnixMillis>,
     next: Option<UnixMillis>,
     /// The answer to the attempt that leads to the latest next one.
@@ -47,7 +129,8 @@ impl Tally {
             if counted.insert(domain) {
                 place.letters += 1;
                 place.octets += queued.size;
-                place.delivering += usize::from(queued.leased == Some(true));
+                place.held += usize::from(queued.held);
+                place.deferred += usize::from(!queued.held);
                 place.oldest = earlier(place.oldest, arrived);
                 place.next = earlier(place.next, next(queued));
             }
@@ -56,21 +139,26 @@ impl Tally {
 
     pub(crate) fn finish(self, now: UnixMillis) -> Summary {
         let mut destinations: Vec<_> = self.places.into_iter().map(|(name, place)| place.finish(name, now)).collect();
-        destinations.sort_by(|a, b| (Reverse(a.letters), &a.destination).cmp(&(Reverse(b.letters), &b.destination)));
-        Summary { letters: self.letters, octets: self.octets, oldest: self.oldest.map(|oldest| oldest.to_string()), destinations }
+        sort(&mut destinations);
+        let oldest = self.oldest.map(|oldest| oldest.to_string());
+        Summary { letters: self.letters, octets: self.octets, oldest, suspensions: Vec::new(), destinations }
     }
 }
 
 impl Place {
     fn finish(self, destination: String, now: UnixMillis) -> DestinationInfo {
-        let state = if self.delivering > 0 { "moving" } else { "waiting" };
+        let state = if self.deferred > 0 { "waiting" } else { "held" };
         DestinationInfo {
+            domains: vec![destination.clone()],
             destination,
             state: state.to_owned(),
             letters: self.letters,
             octets: self.octets,
-            delivering: self.delivering,
-            held: 0,
+            delivering: 0,
+            ready: 0,
+            deferred: self.deferred,
+            held: self.held,
+            window: None,
             oldest: self.oldest.map(|oldest| oldest.to_string()),
             age: self.oldest.map(|oldest| now.since(oldest).as_secs()).unwrap_or_default(),
             next: self.next.map(|next| next.to_string()),

@@ -1,23 +1,26 @@
 //! Looking into a queue: list, summary, one letter.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use posthouse_journal::{Query, Reader};
 use posthouse_mail::header::end_of_header;
 use posthouse_mail::{LetterId, UnixMillis};
-use posthouse_queue::{Inspection, Queue, Queued};
+use posthouse_queue::{Inspection, Queue, Queued, RecipientState};
 use posthouse_runtime::{clock, task};
 
 use super::filter::{Filter, Sieve};
 use super::results::{QueuedInfo, QueuedLetter, RecipientInfo, Summary};
-use super::summary::Tally;
+use super::summary::{self, Tally};
 use super::why;
 use crate::error::AdminError;
 use crate::results::TraceEntry;
 
 /// Letters that are read in one go, so that neither a thread nor the memory is held for long.
 const BATCH: usize = 256;
+/// With more letters than this the summary does not read them for their last answers.
+const READ_MAX: usize = 10_000;
 /// What is shown of a header.
 const HEADER_BYTES_MAX: usize = 64 * 1024;
 
@@ -61,7 +64,7 @@ impl View {
         let sieve = filter.sieve()?;
         let ids = match (sieve.ids(), self) {
             (Some(ids), _) => ids.to_vec(),
-            (None, Self::Live(queue)) => queue.list().into_iter().map(|listed| listed.id).collect(),
+            (None, Self::Live(queue)) => queue.ids(),
             (None, Self::Still(inspection, _)) => inspection.letters.iter().map(|queued| queued.id).collect(),
         };
         Ok(Listing { view: self.clone(), sieve, ids: ids.into_iter() })
@@ -72,6 +75,13 @@ impl View {
     /// # Errors
     /// [`AdminError::Queue`].
     pub async fn summary(&self) -> Result<Summary, AdminError> {
+        if let Self::Live(queue) = self {
+            let mut summary = summary::live(queue, now());
+            if summary.letters <= READ_MAX {
+                self.add_reasons(&mut summary).await?;
+            }
+            return Ok(summary);
+        }
         let mut listing = self.list(&Filter::default())?;
         let mut tally = Tally::default();
         loop {
@@ -80,6 +90,39 @@ impl View {
                 return Ok(tally.finish(now()));
             }
             batch.iter().for_each(|(queued, _)| tally.add(queued));
+        }
+    }
+
+    /// What the letters know and the queue's index does not: the last answer at each destination.
+    async fn add_reasons(&self, summary: &mut Summary) -> Result<(), AdminError> {
+        let mut listing = self.list(&Filter::default())?;
+        let mut answers = HashMap::new();
+        loop {
+            let batch = listing.batch().await?;
+            if batch.is_empty() {
+                break;
+            }
+            for recipient in batch.into_iter().flat_map(|(queued, _)| queued.recipients).filter(RecipientState::is_pending) {
+                if let Some(last) = recipient.last {
+                    answers.insert(recipient.recipient.address.domain().to_string(), last.to_string());
+                }
+            }
+        }
+        for place in summary.destinations.iter_mut().filter(|place| place.reason.is_none()) {
+            place.reason = place.domains.iter().find_map(|domain| answers.get(domain)).cloned();
+        }
+        Ok(())
+    }
+
+    /// Why the queue lets nothing of a letter go now, if that is so.
+    fn blocked(&self, id: LetterId) -> Option<String> {
+        let Self::Live(queue) = self else { return None };
+        let line = queue.line(id)?;
+        let blocked: Vec<_> = line.parts.into_iter().map(|part| part.blocked).collect();
+        if blocked.iter().any(Option::is_none) {
+            None
+        } else {
+            blocked.into_iter().flatten().next().map(|reply| reply.to_string())
         }
     }
 
@@ -95,7 +138,7 @@ impl View {
         let timeline = journal.query(Query::Letter(queued.id)).await?.into_iter().map(TraceEntry::from).collect();
         let origin = &queued.letter.origin;
         Ok(QueuedLetter {
-            why: why::sentence(&queued, info.state, now()),
+            why: why::sentence(&queued, info.state, self.blocked(queued.id).as_deref(), now()),
             info,
             listener: origin.listener.clone(),
             peer: origin.peer.map(|peer| peer.to_string()),

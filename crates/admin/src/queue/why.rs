@@ -7,12 +7,22 @@ use posthouse_runtime::log::one_line;
 
 use super::results::{QueuedState, next};
 
-pub(crate) fn sentence(queued: &Queued, state: QueuedState, now: UnixMillis) -> String {
+pub(crate) fn sentence(queued: &Queued, state: QueuedState, blocked: Option<&str>, now: UnixMillis) -> String {
+    let sentence = of_letter(queued, state, now);
+    match (blocked, state) {
+        (Some(blocked), QueuedState::New | QueuedState::Deferred) => {
+            format!("{sentence}; nothing goes there now: {}", one_line(blocked))
+        }
+        (None, _) | (_, QueuedState::Held | QueuedState::Delivering) => sentence,
+    }
+}
+
+fn of_letter(queued: &Queued, state: QueuedState, now: UnixMillis) -> String {
     let due = next(queued);
     let when = if due <= now { "is due now".to_owned() } else { format!("is in {}", period(due.since(now).as_secs())) };
     match state {
         QueuedState::Delivering => "an attempt is under way now".to_owned(),
-        QueuedState::Held => "an operator holds it".to_owned(),
+        QueuedState::Held => "an operator holds it until it is released".to_owned(),
         QueuedState::New => format!("it has not been tried yet; its first attempt {when}"),
         QueuedState::Deferred => {
             let waiting = || queued.recipients.iter().filter(|recipient| recipient.is_pending());

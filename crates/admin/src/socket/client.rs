@@ -92,6 +92,16 @@ impl Client {
         found.ok_or_else(|| AdminError::Answered { kind: Kind::Protocol, text: "the server's answer is empty".to_owned() })
     }
 
+    /// Asks for something that has no item.
+    ///
+    /// # Errors
+    /// As [`Client::ask`] and [`Client::next`].
+    pub async fn done(&mut self, order: Order) -> Result<(), AdminError> {
+        self.ask(order).await?;
+        while let Answer::Item(_) = self.next::<serde::de::IgnoredAny>().await? {}
+        Ok(())
+    }
+
     async fn line(&mut self) -> io::Result<BytesMut> {
         let mut looked_at = 0;
         loop {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::Kind;
-use crate::queue::{Change, Filter};
+use crate::queue::{Change, Filter, Suspend};
 
 /// The socket's name in the data directory.
 pub const SOCKET: &str = "admin.sock";
@@ -58,6 +58,14 @@ pub enum Order {
         filter: Filter,
         /// What is done to them.
         change: Change,
+    },
+    /// Delivery stops: no item.
+    QueueSuspend(Suspend),
+    /// And goes on: no item.
+    QueueResume {
+        /// The destination or next hop; `None`: everything.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        destination: Option<String>,
     },
 }
 

@@ -152,7 +152,15 @@ impl Connection {
                 Err(error) => Ok(Err(error)),
             },
             Order::QueueChange { filter, change } => self.change(&filter, &change).await,
+            Order::QueueSuspend(suspend) => Ok(self.noted(self.office.desk.suspend(suspend, &self.who).await).await),
+            Order::QueueResume { destination } => Ok(self.noted(self.office.desk.resume(destination, &self.who).await).await),
         }
+    }
+
+    /// Waits until the journal has it.
+    async fn noted(&self, done: Result<(), AdminError>) -> Result<bool, AdminError> {
+        self.office.desk.flush().await;
+        done.map(|()| false)
     }
 
     async fn item(&mut self, item: &impl Serialize) -> io::Result<Result<bool, AdminError>> {

@@ -15,7 +15,7 @@ use posthouse_runtime::{block_on, clock};
 use super::*;
 use crate::error::{AdminError, Kind};
 use crate::queue::{Change, Changed, Desk, Filter, QueuedInfo};
-use crate::status::{MemoryStatus, QueueStatus, Status};
+use crate::status::{DiskStatus, MemoryStatus, QueueStatus, Status};
 
 fn context(data: &Path) -> posthouse_delivery::Context {
     posthouse_delivery::Context {
@@ -48,7 +48,8 @@ fn status() -> Status {
         uptime: 1,
         refusing: None,
         connections: Vec::new(),
-        queue: QueueStatus { letters: 0 },
+        queue: QueueStatus { letters: 0, letters_max: 0, octets: 0, octets_max: 0, suspensions: Vec::new() },
+        disk: DiskStatus { free: None, free_min: 0 },
         memory: MemoryStatus { resident: None, max: 0 },
         journal_lost: 0,
     }

@@ -92,6 +92,11 @@ impl Storage for Disk {
     fn sync_dir(&self) -> io::Result<()> {
         self.handle.sync_all()
     }
+
+    fn free(&self) -> io::Result<u64> {
+        let system = rustix::fs::fstatvfs(&self.handle)?;
+        Ok(system.f_bavail.saturating_mul(system.f_frsize))
+    }
 }
 
 #[derive(Debug)]

@@ -227,6 +227,10 @@ impl Fault {
 }
 
 impl Storage for World {
+    fn free(&self) -> io::Result<u64> {
+        Ok(u64::MAX)
+    }
+
     fn list(&self) -> io::Result<Vec<String>> {
         Ok(self.state().names.keys().cloned().collect())
     }

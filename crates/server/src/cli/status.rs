@@ -5,7 +5,7 @@ use posthouse_admin::socket::Order;
 use posthouse_runtime::log::one_line;
 
 use super::data::{DataArgs, failure};
-use super::queue::{connect, text};
+use super::queue::{connect, suspended, text};
 use super::{Exit, Failure, Printer};
 
 /// How the running server is: what it takes, what it holds, and how near it is to its limits.
@@ -42,7 +42,13 @@ fn lines(status: &Status, printer: &Printer) -> Vec<String> {
     for of in &status.connections {
         lines.push(format!("  {} connections: {} of {}, {} for one address", of.protocol, of.open, of.max, of.per_address_max));
     }
-    lines.push(format!("  queue: {} letters", status.queue.letters));
+    let (queue, disk) = (&status.queue, &status.disk);
+    let letters_max = if queue.letters_max == 0 { "any".to_owned() } else { queue.letters_max.to_string() };
+    let (octets, octets_max) = (text::size(queue.octets), text::size(queue.octets_max));
+    lines.push(format!("  queue: {} of {letters_max} letters, {octets} of {octets_max} octets", queue.letters));
+    lines.extend(queue.suspensions.iter().map(|suspension| printer.red(&format!("  {}", suspended(suspension)))));
+    let free = disk.free.map_or_else(|| "unknown".to_owned(), text::size);
+    lines.push(format!("  disk: {free} left, mail is refused below {}", text::size(disk.free_min)));
     let resident = status.memory.resident.map_or_else(|| "unknown".to_owned(), text::size);
     lines.push(format!("  memory: {resident} of {}", limit(status.memory.max)));
     if status.journal_lost > 0 {

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use posthouse_admin::{ConnectionsStatus, MemoryStatus, QueueStatus, Status};
+use posthouse_admin::queue::SuspensionInfo;
+use posthouse_admin::{ConnectionsStatus, DiskStatus, MemoryStatus, QueueStatus, Status};
 use posthouse_journal::Journal;
 use posthouse_mail::UnixMillis;
 use posthouse_queue::Queue;
@@ -19,6 +20,7 @@ pub(super) struct Reporter {
     hostname: String,
     started: UnixMillis,
     queue: Queue,
+    limits: posthouse_queue::Settings,
     journal: Journal,
     contexts: watch::Receiver<Arc<Contexts>>,
 }
@@ -27,7 +29,7 @@ impl Reporter {
     pub(super) fn new(config: &Config, parts: &Parts, contexts: watch::Receiver<Arc<Contexts>>) -> Self {
         let started = UnixMillis(clock::unix_millis());
         let (queue, journal) = (parts.queue.clone(), parts.journal.clone());
-        Self { hostname: config.hostname.clone(), started, queue, journal, contexts }
+        Self { hostname: config.hostname.clone(), started, queue, limits: config.queue.clone(), journal, contexts }
     }
 
     pub(super) fn status(&self) -> Status {
@@ -46,7 +48,14 @@ impl Reporter {
             uptime: UnixMillis(clock::unix_millis()).since(self.started).as_secs(),
             refusing,
             connections: vec![connections("smtp", &smtp.gate), connections("pop3", contexts.pop3.gate())],
-            queue: QueueStatus { letters: self.queue.len() },
+            queue: QueueStatus {
+                letters: self.queue.len(),
+                letters_max: self.limits.letters_max,
+                octets: self.queue.octets(),
+                octets_max: self.limits.size_max.bytes(),
+                suspensions: self.queue.suspensions().into_iter().map(SuspensionInfo::from).collect(),
+            },
+            disk: DiskStatus { free: self.queue.disk_free(), free_min: self.limits.disk_free_min.bytes() },
             memory: MemoryStatus { resident: memory::resident(), max: smtp.settings.memory_max.bytes() },
             journal_lost: self.journal.lost(),
         }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use posthouse_admin::AdminError;
-use posthouse_admin::queue::{Filter, QueuedInfo, QueuedLetter, QueuedState, Summary};
+use posthouse_admin::queue::{Filter, QueuedInfo, QueuedLetter, QueuedState, Summary, SuspensionInfo};
 use posthouse_admin::socket::{Answer, Order};
 use posthouse_journal::Reader;
 use posthouse_runtime::log::one_line;
@@ -95,9 +95,24 @@ pub(super) async fn summary(source: &mut Source, printer: &Printer) -> Result<()
     printer.json(&summary)
 }
 
+/// `example.net is suspended by alice since 2026-11-24 03:12:09 until …: reason`
+pub(in crate::cli) fn suspended(suspension: &SuspensionInfo) -> String {
+    let SuspensionInfo { destination, since, until, by, reason } = suspension;
+    let what = destination.as_deref().unwrap_or("everything");
+    let mut line = format!("{} is suspended by {} since {}", one_line(what), one_line(by), text::time(since));
+    if let Some(until) = until {
+        line.push_str(&format!(" until {}", text::time(until)));
+    }
+    if let Some(reason) = reason {
+        line.push_str(&format!(": {}", one_line(reason)));
+    }
+    line
+}
+
 /// The summary as lines.
-fn table(summary: &Summary, printer: &Printer) -> Vec<String> {
+pub(super) fn table(summary: &Summary, printer: &Printer) -> Vec<String> {
     let mut lines = vec![format!("{} letters, {} octets", summary.letters, text::size(summary.octets))];
+    lines.extend(summary.suspensions.iter().map(|suspension| printer.red(&suspended(suspension))));
     if summary.destinations.is_empty() {
         return lines;
     }
@@ -137,7 +152,14 @@ pub(super) async fn show(source: &mut Source, data: &Path, id: String, printer: 
 fn details(letter: &QueuedLetter, printer: &Printer) -> Vec<String> {
     let info = &letter.info;
     let mut lines = vec![printer.bold(&format!("letter {}", info.id)), format!("  {}", one_line(&letter.why))];
-    lines.push(format!("  from {}, {} octets, {}", one_line(text::sender(&info.from)), info.size, state(info.state)));
+    let mut what = format!("  from {}, {} octets, {}", one_line(text::sender(&info.from)), info.size, state(info.state));
+    if info.priority != 0 {
+        what.push_str(&format!(", priority {}", info.priority));
+    }
+    if let Some(via) = &info.via {
+        what.push_str(&format!(", redirected to {}", one_line(via)));
+    }
+    lines.push(what);
     let mut came = format!("  came {} on {}", text::time(&info.arrived), letter.listener);
     for (word, value) in [("from", &letter.peer), ("as", &letter.helo), ("by", &letter.account), ("envelope id", &letter.envid)] {
         if let Some(value) = value {
