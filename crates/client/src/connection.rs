@@ -13,7 +13,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use posthouse_mail::{Domain, Envelope, UnixMillis};
 use posthouse_runtime::net::{Moved, Stream};
 use posthouse_runtime::stream::ByteSource;
-use posthouse_runtime::tls::{ClientTls, TlsError, TlsInfo};
+use posthouse_runtime::tls::{CertificateInfo, ClientTls, TlsError, TlsInfo};
 use posthouse_runtime::{clock, random};
 use posthouse_sasl::{ChannelBinding, Nonce};
 use posthouse_smtp::client::{
@@ -186,6 +186,12 @@ impl Connection {
     #[must_use]
     pub fn tls(&self) -> Option<&TlsInfo> {
         self.wire.stream.tls()
+    }
+
+    /// The certificates the server showed, its own first.
+    #[must_use]
+    pub fn certificates(&self) -> Vec<CertificateInfo> {
+        self.wire.stream.peer_certificates()
     }
 
     /// Why the connection is in clear although the server offered STARTTLS; only with [`Security::Opportunistic`].

@@ -7,6 +7,7 @@ mod answer;
 mod body;
 mod builder;
 mod file;
+mod sign;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use thiserror::Error;
 pub use body::Body;
 use body::Opener;
 pub use builder::MessageBuilder;
+pub use sign::{SignError, dkim_key};
 
 /// The octets of one letter. Servers rarely take more than a hundredth of it.
 const MESSAGE_BYTES_MAX: u64 = 1 << 30;

@@ -21,7 +21,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use crate::clock;
 #[cfg(feature = "sim")]
 use crate::sim::{self, net::SimListener};
-use crate::tls::{ClientTls, ServerTls, TlsError, TlsInfo};
+use crate::tls::{CertificateInfo, ClientTls, ServerTls, TlsError, TlsInfo};
 
 mod plain;
 
@@ -312,6 +312,17 @@ impl Stream {
             Transport::Server(secured) => Some(&secured.info),
             Transport::Client(secured) => Some(&secured.info),
         }
+    }
+
+    /// The certificates that the other end showed, its own first; none on a plain connection.
+    #[must_use]
+    pub fn peer_certificates(&self) -> Vec<CertificateInfo> {
+        let shown = match &self.transport {
+            Transport::Plain(_) => None,
+            Transport::Server(secured) => secured.tls.get_ref().1.peer_certificates(),
+            Transport::Client(secured) => secured.tls.get_ref().1.peer_certificates(),
+        };
+        shown.unwrap_or_default().iter().filter_map(CertificateInfo::of).collect()
     }
 
     /// Appends what has come in to `buffer`: between 1 and 65,536 octets, or 0 at the end of the stream. Cancel-safe: a dropped

@@ -4,6 +4,7 @@
 //! [`TlsError`] whose text names the file or the peer and what is wrong with it.
 
 mod ca;
+mod certificate;
 mod client;
 mod error;
 mod info;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use rustls::crypto::CryptoProvider;
 
 pub use ca::Ca;
+pub use certificate::CertificateInfo;
 pub use client::{ClientTls, Roots};
 pub use error::TlsError;
 pub use info::TlsInfo;

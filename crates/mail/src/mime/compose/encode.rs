@@ -120,17 +120,22 @@ pub fn base64_len(octets: u64) -> u64 {
 }
 
 /// `=?utf-8?…?=` (RFC 2047), each at most 75 characters and of whole characters; between them belongs one space, which readers leave out.
-pub(super) fn encoded_words(text: &str) -> Vec<String> {
+///
+/// The first takes at most `room` characters.
+pub(super) fn encoded_words(text: &str, room: usize) -> Vec<String> {
     let quoted: usize = text.bytes().map(|byte| if is_q(byte) || byte == b' ' { 1 } else { 3 }).sum();
-    if quoted <= text.len().div_ceil(3) * 4 { q_words(text) } else { b_words(text) }
+    // Twelve characters are the frame; at least one of those that are encoded must fit.
+    let room = room.clamp(30, 75) - 12;
+    if quoted <= text.len().div_ceil(3) * 4 { q_words(text, room) } else { b_words(text, room) }
 }
 
-fn b_words(text: &str) -> Vec<String> {
-    let mut words = Vec::new();
+fn b_words(text: &str, room: usize) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
     let mut piece = String::new();
     for c in text.chars() {
         // 45 octets are 60 characters; with `=?utf-8?B?` and `?=` 72.
-        if piece.len() + c.len_utf8() > 45 {
+        let most = if words.is_empty() { (room / 4 * 3).min(45) } else { 45 };
+        if piece.len() + c.len_utf8() > most {
             words.push(format!("=?utf-8?B?{}?=", STANDARD.encode(std::mem::take(&mut piece))));
         }
         piece.push(c);
@@ -139,8 +144,8 @@ fn b_words(text: &str) -> Vec<String> {
     words
 }
 
-fn q_words(text: &str) -> Vec<String> {
-    let mut words = Vec::new();
+fn q_words(text: &str, room: usize) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
     let mut piece = String::new();
     for c in text.chars() {
         let mut buffer = [0; 4];
@@ -153,7 +158,8 @@ fn q_words(text: &str) -> Vec<String> {
                 _ => format!("={byte:02X}"),
             })
             .collect();
-        if piece.len() + encoded.len() > 63 {
+        let most = if words.is_empty() { room.min(63) } else { 63 };
+        if piece.len() + encoded.len() > most {
             words.push(format!("=?utf-8?Q?{}?=", std::mem::take(&mut piece)));
         }
         piece.push_str(&encoded);

@@ -7,6 +7,8 @@ use super::{Mailbox, is_token};
 const COLUMN_MAX: usize = 78;
 /// A word longer than this is encoded, so that it can be broken.
 const WORD_BYTES_MAX: usize = 900;
+/// What a name's first encoded word may take, so that it fits behind the field's.
+const NAME_ROOM: usize = 60;
 /// A quoted string or parameter longer than this is encoded in pieces.
 const QUOTED_BYTES_MAX: usize = 60;
 
@@ -24,7 +26,7 @@ impl Fields {
 
     /// An unstructured value (RFC 5322 §2.2.1).
     pub(super) fn text(&mut self, name: &str, value: &str) {
-        self.folded(name, &text_tokens(value.trim()));
+        self.folded(name, &text_tokens(name.len() + 2, value.trim()));
     }
 
     /// `mailbox-list` (RFC 5322 §3.4).
@@ -72,9 +74,9 @@ impl Fields {
         self.out.push(b':');
         let mut column = name.len() + 1;
         let mut has_text = true;
-        for token in tokens {
-            // A line of nothing but white space would end the field for some readers.
-            if column + 1 + token.len() > COLUMN_MAX && has_text && column > 1 {
+        for (number, token) in tokens.iter().enumerate() {
+            // A line of nothing but white space would end the field for some readers, and an empty first one is read as a space.
+            if column + 1 + token.len() > COLUMN_MAX && has_text && number > 0 {
                 self.out.extend_from_slice(b"\r\n");
                 column = 0;
                 has_text = false;
@@ -89,7 +91,7 @@ impl Fields {
 }
 
 /// Words, from the first that cannot stand as it is to the last encoded as one run: white space between two encoded words is not shown.
-fn text_tokens(value: &str) -> Vec<String> {
+fn text_tokens(column: usize, value: &str) -> Vec<String> {
     let words: Vec<&str> = value.split(' ').collect();
     let odd = |word: &&str| !word.is_ascii() || word.contains("=?") || word.len() > WORD_BYTES_MAX;
     let (Some(first), Some(last)) = (words.iter().position(odd), words.iter().rposition(odd)) else {
@@ -98,7 +100,9 @@ fn text_tokens(value: &str) -> Vec<String> {
     let part = |range: &[&str]| range.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
     let (before, rest) = words.split_at_checked(first).unwrap_or((&words, &[]));
     let (run, after) = rest.split_at_checked(last + 1 - first).unwrap_or((rest, &[]));
-    [part(before), encoded_words(&run.join(" ")), part(after)].concat()
+    // Behind words there can be a new line; behind the name the first must fit.
+    let room = if first == 0 { COLUMN_MAX - column } else { COLUMN_MAX };
+    [part(before), encoded_words(&run.join(" "), room), part(after)].concat()
 }
 
 /// `phrase` (RFC 5322 §3.2.5): words, a quoted string, or encoded words.
@@ -109,7 +113,7 @@ fn phrase(name: &str) -> Vec<String> {
     if plain && name.split(' ').all(|word| atom(word) && word.len() <= WORD_BYTES_MAX) {
         return name.split(' ').map(str::to_owned).collect();
     }
-    if plain && name.len() <= QUOTED_BYTES_MAX { vec![quoted(name)] } else { encoded_words(name) }
+    if plain && name.len() <= QUOTED_BYTES_MAX { vec![quoted(name)] } else { encoded_words(name, NAME_ROOM) }
 }
 
 fn quoted(text: &str) -> String {
