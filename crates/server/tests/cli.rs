@@ -20,10 +20,14 @@ mod identities;
 mod mail;
 #[path = "cli/manual.rs"]
 mod manual;
+#[path = "cli/merge.rs"]
+mod merge;
 #[path = "cli/queue.rs"]
 mod queue;
 #[path = "cli/send.rs"]
 mod send;
+#[path = "cli/sendmail.rs"]
+mod sendmail;
 #[path = "cli/verify.rs"]
 mod verify;
 

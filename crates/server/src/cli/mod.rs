@@ -18,10 +18,13 @@ mod exit;
 mod mail;
 mod password;
 mod print;
+mod probe;
 mod queue;
 mod reference;
 mod send;
+mod sendmail;
 mod serve;
+mod shell;
 mod status;
 mod trace;
 mod try_it;
@@ -50,6 +53,8 @@ pub(crate) struct Cli {
 #[derive(Subcommand, Debug)]
 enum Command {
     Send(Box<send::Args>),
+    Sendmail(sendmail::Args),
+    Probe(probe::Args),
     Try(try_it::Args),
     Serve(serve::Args),
     CheckConfig(check_config::Args),
@@ -62,6 +67,8 @@ enum Command {
     Queue(queue::Args),
     Trace(trace::Args),
     Verify(verify::Args),
+    Completions(shell::CompletionsArgs),
+    Man(shell::ManArgs),
     #[command(hide = true)]
     Reference(reference::Args),
 }
@@ -71,6 +78,8 @@ impl Command {
         match self {
             Self::Serve(args) => serve::run(args, printer),
             Self::Send(args) => send::run(*args, printer),
+            Self::Sendmail(args) => sendmail::run(&args, printer),
+            Self::Probe(args) => probe::run(args, printer),
             Self::Try(args) => try_it::run(args, printer),
             Self::Check(args) => check::run(args, printer),
             Self::CheckConfig(args) => check_config::run(args, printer),
@@ -82,6 +91,8 @@ impl Command {
             Self::Queue(args) => queue::run(args, printer),
             Self::Trace(args) => trace::run(args, printer),
             Self::Verify(args) => verify::run(args, printer),
+            Self::Completions(args) => shell::completions(&args, printer),
+            Self::Man(args) => shell::man(&args, printer),
             Self::Reference(args) => reference::run(args, printer),
         }
     }
@@ -89,6 +100,9 @@ impl Command {
 
 /// Reads the arguments, does what they ask, and says how it went.
 pub(crate) fn run() -> ExitCode {
+    if let Some(done) = as_sendmail() {
+        return done;
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -99,7 +113,21 @@ pub(crate) fn run() -> ExitCode {
         }
     };
     let printer = Printer::new(cli.json);
-    match cli.command.run(&printer) {
+    ended(cli.command.run(&printer), &printer)
+}
+
+/// Under the names of sendmail's programs the binary is those.
+fn as_sendmail() -> Option<ExitCode> {
+    let mut words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
+    let name = words.next()?;
+    let name = name.rsplit('/').next().unwrap_or_default().to_owned();
+    let printer = Printer::new(false);
+    let done = sendmail::by_name(&name, &words.collect::<Vec<_>>(), &printer)?;
+    Some(ended(done, &printer))
+}
+
+fn ended(done: Result<(), Failure>, printer: &Printer) -> ExitCode {
+    match done {
         Ok(()) => Exit::Ok.into(),
         Err(failure) => {
             printer.failure(&failure);

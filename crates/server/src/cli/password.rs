@@ -24,6 +24,9 @@ pub(crate) struct PasswordArgs {
     /// Read the password from what this shell command prints, such as "pass show mail".
     #[arg(long, value_name = "COMMAND")]
     password_command: Option<String>,
+    /// Read the password from the first line of this open file descriptor.
+    #[arg(long, value_name = "N")]
+    password_fd: Option<u32>,
 }
 
 /// How often a person is asked.
@@ -41,6 +44,14 @@ impl PasswordArgs {
         self.password_file.as_deref() == Some(Path::new("-"))
     }
 
+    /// Another source, if none was named.
+    pub(crate) fn or(&mut self, command: Option<String>, file: Option<PathBuf>) {
+        let named = self.password_file.is_some() || self.password_env.is_some() || self.password_fd.is_some();
+        if !named && self.password_command.is_none() {
+            (self.password_command, self.password_file) = (command, file);
+        }
+    }
+
     /// Gets the password; asks on the terminal if no source was named.
     pub(crate) fn read(&self, ask: Ask) -> Result<Secret, Failure> {
         match self {
@@ -48,6 +59,12 @@ impl PasswordArgs {
             Self { password_file: Some(path), .. } => Secret::from_file(path).map_err(refused),
             Self { password_env: Some(name), .. } => Secret::from_env(name).map_err(refused),
             Self { password_command: Some(command), .. } => of_command(command),
+            Self { password_fd: Some(number), .. } => {
+                let file = std::fs::File::open(format!("/dev/fd/{number}"));
+                let file =
+                    file.map_err(|error| Failure::say(Exit::NoInput, format_args!("file descriptor {number}: {error}")))?;
+                line(io::BufReader::new(file))
+            }
             Self { .. } => prompt(ask),
         }
     }

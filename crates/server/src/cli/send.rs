@@ -1,25 +1,38 @@
 //! `posthouse send`.
 
 mod letter;
+mod merge;
+mod profile;
 mod report;
+mod state;
+mod table;
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use posthouse_client::{ClientError, Line, Mailer, MailerBuilder, MailerError, ServerUrl, SessionError, Stage, UrlError};
+use posthouse_client::{
+    ClientError, Line, Mailer, MailerBuilder, MailerError, Message, ServerUrl, SessionError, Stage, UrlError,
+};
 use posthouse_config::Secret;
 use posthouse_runtime::log::one_line;
 use posthouse_runtime::tls::Roots;
+use serde::Serialize;
 
 use super::password::{Ask, PasswordArgs};
 use super::{Exit, Failure, Printer};
 use letter::LetterArgs;
+use merge::MergeArgs;
+use profile::Profile;
 use report::Report;
 
 /// Send a letter and see what becomes of it for each recipient.
 ///
 /// The letter is made of --subject, --text, --html and --attach, or taken whole from --eml. Text is read from standard input when it is
 /// piped. One line is printed for each recipient, with the server's reply; the exit code is that of the worst: 0 all accepted, 67 no such
-/// recipient, 69 refused for good, 75 try again later, 77 not allowed (see sysexits(3)).
+/// recipient, 69 refused for good, 75 try again later, 77 not allowed (see sysexits(3)). What is not given is taken from the profile of the sender in
+/// ~/.config/posthouse/profiles.toml.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -27,57 +40,130 @@ Examples:
   df -h | posthouse send --from root@example.org --to admin@example.org --subject Disks
   posthouse send --to 'Bob <bob@example.net>' --cc carol@example.net --subject Report --text 'See the file.' --attach report.pdf
   posthouse send --eml letter.eml --transcript
+  posthouse send --merge people.csv --to '{{ email }}' --subject 'Hello {{ name }}' --html-file page.html --state sent.txt
   posthouse send --server smtps://localhost:2465 --ca mail/ca/ca.pem --user alice@example.test --password-env PASSWORD \\
                  --to bob@example.test --text Hello --json
 
 Servers: smtps://host (TLS, port 465), smtp+starttls://host (port 587), smtp://host (no TLS, port 25), lmtp://host (port 24);
 with a user smtps://user@host; with a port smtps://host:2465.")]
 pub(crate) struct Args {
-    /// The server, such as smtp+starttls://alice@mail.example.org:587.
+    /// The server, such as smtp+starttls://alice@mail.example.org:587 [default: that of the profile].
     #[arg(long, short, value_name = "URL", env = "POSTHOUSE_SERVER", hide_env_values = true)]
-    server: String,
+    server: Option<String>,
+    /// Use this profile [default: the one whose sender this is].
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
     /// Log in as this user, if the URL names none.
-    #[arg(long, short, value_name = "LOGIN")]
+    #[arg(long, short, alias = "auth-user", value_name = "LOGIN")]
     user: Option<String>,
     #[command(flatten)]
     password: PasswordArgs,
     /// Trust the certificate authorities in this PEM file, and no others.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, alias = "cacert", value_name = "FILE")]
     ca: Option<PathBuf>,
     /// Accept any certificate: whoever is on the way can read and change everything, the password too.
     #[arg(long, conflicts_with = "ca")]
     danger_accept_any_certificate: bool,
     /// Our name in EHLO: a host name or an address literal [default: our address].
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, aliases = ["ehlo", "lhlo"], value_name = "NAME")]
     helo: Option<String>,
+    /// Connect through a proxy: socks5://host:1080 or http://host:8080.
+    #[arg(long, value_name = "URL")]
+    proxy: Option<String>,
     /// Show the dialogue with the server on standard error, without its secrets.
     #[arg(long)]
     transcript: bool,
+    /// Connect to nobody: make everything, and print what would be sent.
+    #[arg(long)]
+    dry_run: bool,
+    /// Write the letter to this file too (`-`: standard output).
+    #[arg(long, value_name = "FILE", conflicts_with = "merge")]
+    save: Option<PathBuf>,
     #[command(flatten)]
     letter: LetterArgs,
+    #[command(flatten)]
+    merge: MergeArgs,
+}
+
+/// What would be sent. The names are an interface.
+#[derive(Serialize)]
+struct Planned<'a> {
+    from: String,
+    to: Vec<String>,
+    message_id: Option<&'a str>,
+    size: u64,
 }
 
 pub(crate) fn run(args: Args, printer: &Printer) -> Result<(), Failure> {
-    // Before the password is asked for: a wrong URL should not cost one.
-    let url: ServerUrl = args.server.parse().map_err(|error: UrlError| unusable(error.into()))?;
-    let user = args.user.as_deref().or(url.user());
-    let letter = args.letter.read(user, args.password.uses_stdin())?;
-    let password = user.is_some().then(|| args.password.read(Ask::Once)).transpose()?;
-    let mailer = args.mailer(&url, user.zip(password.as_ref())).and_then(MailerBuilder::build).map_err(unusable)?;
-    let sending = async {
-        let sent = mailer.send(&letter).await;
-        mailer.close().await;
-        sent
-    };
-    let sent = posthouse_runtime::block_on(sending).map_err(|error| Failure::new(Exit::Os, error))?;
-    let report = Report::new(&mailer, &letter, &sent.map_err(|error| failure(&error))?);
-    report.print(printer)?;
-    report.exit().map_or(Ok(()), |exit| Err(Failure::silent(exit)))
+    let profile = profile::find(args.profile.as_deref(), args.letter.from.as_deref())?;
+    args.with(profile).run(printer)
 }
 
 impl Args {
+    /// What is not given is the profile's.
+    fn with(mut self, profile: Profile) -> Self {
+        self.server = self.server.or(profile.server);
+        self.user = self.user.or(profile.user);
+        self.ca = self.ca.or(profile.ca);
+        self.helo = self.helo.or(profile.helo);
+        self.proxy = self.proxy.or(profile.proxy);
+        self.letter.from = self.letter.from.or(profile.from);
+        self.password.or(profile.password_command, profile.password_file);
+        self
+    }
+
+    fn run(self, printer: &Printer) -> Result<(), Failure> {
+        // Before the password is asked for: a wrong URL should not cost one.
+        let url = match (&self.server, self.dry_run) {
+            (Some(server), _) => Some(server.parse::<ServerUrl>().map_err(|error: UrlError| unusable(error.into()))?),
+            (None, true) => None,
+            (None, false) => return Err(Failure::say(Exit::Usage, "no server: give --server, or a profile that has one")),
+        };
+        let user = self.user.clone().or(url.as_ref().and_then(ServerUrl::user).map(str::to_owned));
+        if let Some(path) = &self.merge.merge {
+            return self.run_merge(path, url.as_ref(), user.as_deref(), printer);
+        }
+        let letter = self.letter.clone().read(user.as_deref(), self.password.uses_stdin())?;
+        if let Some(path) = &self.save {
+            save(&letter, path, printer)?;
+        }
+        let Some(url) = url.filter(|_| !self.dry_run) else { return plan(&letter, printer) };
+        let mailer = self.connected(&url, user.as_deref())?;
+        let sending = async {
+            let sent = mailer.send(&letter).await;
+            mailer.close().await;
+            sent
+        };
+        let sent = posthouse_runtime::block_on(sending).map_err(|error| Failure::new(Exit::Os, error))?;
+        let from = letter.envelope().reverse_path.to_string();
+        let report = Report::new(&mailer, &from, letter.size(), &sent.map_err(|error| failure(&error))?);
+        report.print(printer)?;
+        report.exit().map_or(Ok(()), |exit| Err(Failure::silent(exit)))
+    }
+
+    fn run_merge(&self, path: &Path, url: Option<&ServerUrl>, user: Option<&str>, printer: &Printer) -> Result<(), Failure> {
+        let mut letter = self.letter.clone();
+        letter.take_files(self.password.uses_stdin())?;
+        let letters = self.merge.letters(path, letter, user)?;
+        let Some(url) = url.filter(|_| !self.dry_run) else {
+            for letter in letters.each() {
+                plan(&letter?, printer)?;
+            }
+            return Ok(());
+        };
+        let state = self.merge.state()?;
+        let mailer = self.connected(url, user)?;
+        posthouse_runtime::block_on(merge::send(&mailer, letters, state, printer))
+            .map_err(|error| Failure::new(Exit::Os, error))?
+    }
+
+    fn connected(&self, url: &ServerUrl, user: Option<&str>) -> Result<Mailer, Failure> {
+        let password = user.is_some().then(|| self.password.read(Ask::Once)).transpose()?;
+        self.mailer(url, user.zip(password.as_ref())).and_then(MailerBuilder::build).map_err(unusable)
+    }
+
     fn mailer(&self, url: &ServerUrl, credentials: Option<(&str, &Secret)>) -> Result<MailerBuilder, MailerError> {
-        let mut mailer = Mailer::builder(&self.server)?;
+        let mut mailer = Mailer::builder(&url.to_string())?;
         if let Some((user, password)) = credentials {
             mailer = mailer.credentials(user, password.expose());
         }
@@ -87,8 +173,17 @@ impl Args {
         if let Some(helo) = &self.helo {
             mailer = mailer.helo(helo);
         }
+        if let Some(proxy) = &self.proxy {
+            mailer = mailer.proxy(proxy)?;
+        }
+        if self.merge.merge.is_some() {
+            mailer = mailer.connections(self.merge.connections);
+        }
+        if let Some(rate) = self.merge.rate {
+            mailer = mailer.rate(rate, Duration::from_secs(1));
+        }
         if self.transcript {
-            mailer = mailer.transcript(|line: &Line| report::dialogue(&line.to_string()));
+            mailer = mailer.transcript(|line: &Line| report::dialogue(line));
         }
         if self.danger_accept_any_certificate {
             // Asked for by name. Without TLS a password still goes nowhere but to loopback.
@@ -99,6 +194,26 @@ impl Args {
         }
         Ok(mailer)
     }
+}
+
+fn plan(letter: &Message, printer: &Printer) -> Result<(), Failure> {
+    let envelope = letter.envelope();
+    let to: Vec<String> = envelope.recipients.iter().map(|recipient| recipient.address.to_string()).collect();
+    let planned = Planned { from: envelope.reverse_path.to_string(), to, message_id: letter.message_id(), size: letter.size() };
+    let words = format!("would send {} octets from <{}> to {}", planned.size, planned.from, planned.to.join(", "));
+    printer.line(one_line(&words))?;
+    printer.json(&planned)
+}
+
+/// The letter as it is sent, piece by piece.
+fn save(letter: &Message, path: &Path, printer: &Printer) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| Failure::say(Exit::CannotCreate, format_args!("{}: {error}", path.display()));
+    let bytes = letter.to_bytes().map_err(|error| Failure::new(Exit::NoInput, error))?;
+    if path == Path::new("-") {
+        return printer.raw(&bytes);
+    }
+    let mut file = File::create(path).map_err(failed)?;
+    file.write_all(&bytes).map_err(failed)
 }
 
 /// The exit code for arguments that make no mailer.
@@ -127,7 +242,8 @@ fn failure(error: &ClientError) -> Failure {
         ClientError::NoConnection(error) => return failure(error),
         _ => Exit::Unavailable,
     };
-    Failure::say(exit, format_args!("{}. {}", one_line(&error.to_string()), error.advice()))
+    let cause = error.cause().map_or_else(String::new, |cause| format!(" {cause}"));
+    Failure::say(exit, format_args!("{}. {}{cause}", one_line(&error.to_string()), error.advice()))
 }
 
 fn session_exit(error: &SessionError) -> Exit {

@@ -137,7 +137,7 @@ fn a_refused_login_is_77_and_the_password_stays_with_us() {
     command.args(["send", "--server", &server, "--transcript", "--password-env", "SECRET"]).env("SECRET", "hunter2");
     let sent = done(command.args(["--from", "alice@x.test", "--to", "bob@x.test", "--text", "Hi"]));
     sent.fails(77, "Check the user name and the password");
-    assert!(sent.err.contains("S: 535 5.7.8 wrong") && sent.err.contains("C: AUTH PLAIN"), "{}", sent.err);
+    assert!(sent.err.contains("<** 535 5.7.8 wrong") && sent.err.contains(" -> AUTH PLAIN"), "{}", sent.err);
     for secret in ["hunter2", "AGFsaWNlAGh1bnRlcjI="] {
         assert!(!sent.err.contains(secret) && !sent.out.contains(secret), "{}", sent.err);
     }

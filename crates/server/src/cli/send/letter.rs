@@ -4,7 +4,8 @@ use std::fs::File;
 use std::io::{self, IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 
-use posthouse_client::{Message, MessageError};
+use posthouse_client::dkim::Signer;
+use posthouse_client::{Message, MessageError, dkim_key};
 use posthouse_mail::mime::{self, Limits, Mailbox};
 use posthouse_mail::{Address, ReversePath};
 
@@ -15,12 +16,15 @@ use crate::cli::{Exit, Failure};
 const INPUT_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 
 /// What the letter is made of.
-#[derive(clap::Args, Debug, Default)]
+#[derive(clap::Args, Debug, Default, Clone)]
 #[command(next_help_heading = "The letter")]
 pub(super) struct LetterArgs {
     /// A recipient: bob@example.net or 'Bob <bob@example.net>'. Can be repeated.
-    #[arg(long, short, value_name = "MAILBOX")]
+    #[arg(long, short, alias = "mail-rcpt", value_name = "MAILBOX")]
     to: Vec<String>,
+    /// Recipients, one on each line of this file; they do not see each other.
+    #[arg(long, value_name = "FILE")]
+    to_file: Option<PathBuf>,
     /// A recipient of a copy. Can be repeated.
     #[arg(long, value_name = "MAILBOX")]
     cc: Vec<String>,
@@ -28,44 +32,125 @@ pub(super) struct LetterArgs {
     #[arg(long, value_name = "MAILBOX")]
     bcc: Vec<String>,
     /// The sender [default: the user, if it is an address].
-    #[arg(long, short, value_name = "MAILBOX")]
-    from: Option<String>,
+    #[arg(long, short, alias = "mail-from", value_name = "MAILBOX")]
+    pub(super) from: Option<String>,
     /// Where answers go.
     #[arg(long, value_name = "MAILBOX")]
     reply_to: Option<String>,
     /// The subject.
     #[arg(long)]
     subject: Option<String>,
-    /// The text [default: standard input, if it is piped].
-    #[arg(long)]
+    /// The text [default: made of the HTML, or standard input, if it is piped].
+    #[arg(long, alias = "body")]
     text: Option<String>,
+    /// The text from a file.
+    #[arg(long, value_name = "FILE", conflicts_with = "text")]
+    text_file: Option<PathBuf>,
     /// The text as HTML, instead of or beside --text.
     #[arg(long)]
     html: Option<String>,
+    /// The HTML from a file.
+    #[arg(long, value_name = "FILE", conflicts_with = "html")]
+    html_file: Option<PathBuf>,
+    /// A picture that the HTML shows by `cid:ID`, such as logo@example.org=logo.png. Can be repeated.
+    #[arg(long, value_name = "ID=FILE")]
+    inline: Vec<String>,
     /// A file that goes with it. Can be repeated.
     #[arg(long, value_name = "FILE")]
     attach: Vec<PathBuf>,
+    /// An invitation: an iCalendar file whose method is REQUEST.
+    #[arg(long, value_name = "FILE")]
+    invite: Option<PathBuf>,
+    /// Where readers unsubscribe with one click (RFC 8058): an https address.
+    #[arg(long, value_name = "URL")]
+    unsubscribe: Option<String>,
+    /// Sign with this DKIM key (PEM) for the sender's domain: SELECTOR=FILE. Can be repeated.
+    #[arg(long, value_name = "SELECTOR=FILE")]
+    dkim: Vec<String>,
     /// A further header field, such as 'X-Priority: 1'. Can be repeated.
     #[arg(long, value_name = "FIELD")]
     header: Vec<String>,
     /// A whole letter (`-`: standard input). Without --to, --cc and --bcc it goes to those whom it names itself.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["reply_to", "subject", "text", "html", "attach", "header"])]
+    #[arg(long, alias = "upload-file", value_name = "FILE", conflicts_with_all = [
+        "reply_to", "subject", "text", "text_file", "html", "html_file", "inline", "attach", "invite", "unsubscribe", "header",
+    ])]
     eml: Option<PathBuf>,
+}
+
+/// Where in a letter a text stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    Html,
+    Elsewhere,
 }
 
 impl LetterArgs {
     /// Makes or reads the letter. `user` is who logs in; standard input is not read when the password has it.
-    pub(super) fn read(&self, user: Option<&str>, stdin_taken: bool) -> Result<Message, Failure> {
+    pub(super) fn read(mut self, user: Option<&str>, stdin_taken: bool) -> Result<Message, Failure> {
         match &self.eml {
             Some(path) if stdin_taken && path == Path::new("-") => {
                 Err(Failure::say(Exit::Usage, "standard input cannot be both the letter and the password"))
             }
-            Some(path) => self.whole(&read_whole(path)?, user),
-            None => self.compose(user, stdin_taken),
+            Some(path) => self.sign(self.whole(&read_whole(path)?, user)?),
+            None => {
+                self.take_files(stdin_taken)?;
+                self.compose(user)
+            }
         }
     }
 
-    fn compose(&self, user: Option<&str>, stdin_taken: bool) -> Result<Message, Failure> {
+    /// Reads the files and standard input that texts and recipients come from.
+    pub(super) fn take_files(&mut self, stdin_taken: bool) -> Result<(), Failure> {
+        let text = |path: &Path| {
+            let words = || format!("{} is not UTF-8; send it as a file with --attach", path.display());
+            String::from_utf8(read_whole(path)?).map_err(|_| Failure::say(Exit::Data, words()))
+        };
+        if let Some(path) = self.to_file.take() {
+            let lines = text(&path)?;
+            let named = lines.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+            self.bcc.extend(named.map(str::to_owned));
+        }
+        if let Some(path) = self.text_file.take() {
+            self.text = Some(text(&path)?);
+        }
+        if let Some(path) = self.html_file.take() {
+            self.html = Some(text(&path)?);
+        }
+        if self.text.is_none() {
+            self.text = self.body(stdin_taken)?;
+        }
+        Ok(())
+    }
+
+    /// The same with every text filled in by `fill`.
+    pub(super) fn filled(&self, fill: &dyn Fn(Place, &str) -> Result<String, Failure>) -> Result<Self, Failure> {
+        let some = |text: &Option<String>, place| text.as_deref().map(|text| fill(place, text)).transpose();
+        let all = |texts: &[String]| texts.iter().map(|text| fill(Place::Elsewhere, text)).collect::<Result<Vec<_>, _>>();
+        let paths = |paths: &[PathBuf]| {
+            let each = paths.iter().map(|path| fill(Place::Elsewhere, &path.to_string_lossy()).map(PathBuf::from));
+            each.collect::<Result<Vec<_>, _>>()
+        };
+        Ok(Self {
+            to: all(&self.to)?,
+            cc: all(&self.cc)?,
+            bcc: all(&self.bcc)?,
+            from: some(&self.from, Place::Elsewhere)?,
+            reply_to: some(&self.reply_to, Place::Elsewhere)?,
+            subject: some(&self.subject, Place::Elsewhere)?,
+            text: some(&self.text, Place::Elsewhere)?,
+            html: some(&self.html, Place::Html)?,
+            inline: all(&self.inline)?,
+            attach: paths(&self.attach)?,
+            invite: self.invite.clone(),
+            unsubscribe: some(&self.unsubscribe, Place::Elsewhere)?,
+            header: all(&self.header)?,
+            dkim: self.dkim.clone(),
+            ..Self::default()
+        })
+    }
+
+    /// Makes the letter of its parts.
+    pub(super) fn compose(&self, user: Option<&str>) -> Result<Message, Failure> {
         if self.named().next().is_none() {
             return Err(Failure::say(Exit::Usage, "nobody to send to: give --to, --cc or --bcc"));
         }
@@ -80,17 +165,42 @@ impl LetterArgs {
             let (name, value) = field.split_once(':').ok_or_else(|| malformed("--header", field, "write 'Name: value'"))?;
             letter = letter.field(name.trim(), value.trim());
         }
-        if let Some(text) = self.body(stdin_taken)? {
-            letter = letter.text(text);
-        }
+        letter = self.text.iter().fold(letter, |letter, text| letter.text(text));
         letter = self.html.iter().fold(letter, |letter, html| letter.html(html));
+        letter = self.unsubscribe.iter().fold(letter, |letter, url| letter.unsubscribe(url));
+        if let Some(path) = &self.invite {
+            let ics = String::from_utf8(read_whole(path)?)
+                .map_err(|error| malformed("--invite", &path.display().to_string(), error))?;
+            letter = letter.calendar("REQUEST", ics);
+        }
+        for inline in &self.inline {
+            let (id, path) = inline.split_once('=').ok_or_else(|| malformed("--inline", inline, "write ID=FILE"))?;
+            letter = letter.inline_file(id, path);
+        }
         // Last, so that the first mistake that is told is not the one that takes longest to find.
-        self.attach.iter().fold(letter, |letter, path| letter.attach_file(path)).build().map_err(failure)
+        self.sign(self.attach.iter().fold(letter, |letter, path| letter.attach_file(path)).build().map_err(failure)?)
+    }
+
+    fn sign(&self, letter: Message) -> Result<Message, Failure> {
+        if self.dkim.is_empty() {
+            return Ok(letter);
+        }
+        let Some(from) = letter.envelope().reverse_path.address().cloned() else {
+            return Err(Failure::say(Exit::Usage, "a letter without a sender has no domain to sign for"));
+        };
+        let signer = |given: &String| {
+            let (selector, path) = given.split_once('=').ok_or_else(|| malformed("--dkim", given, "write SELECTOR=FILE"))?;
+            let pem = read_whole(Path::new(path))?;
+            let key = dkim_key(&String::from_utf8_lossy(&pem)).map_err(|error| malformed("--dkim", given, error))?;
+            Ok(Signer { domain: from.domain().clone(), selector: selector.to_owned(), key })
+        };
+        let signers = self.dkim.iter().map(signer).collect::<Result<Vec<_>, Failure>>()?;
+        letter.signed(&signers).map_err(|error| Failure::new(Exit::Data, error))
     }
 
     fn body(&self, stdin_taken: bool) -> Result<Option<String>, Failure> {
-        if self.text.is_some() || self.html.is_some() {
-            return Ok(self.text.clone());
+        if self.html.is_some() {
+            return Ok(None);
         }
         if !stdin_taken && !io::stdin().is_terminal() {
             let text = String::from_utf8(read_whole(Path::new("-"))?);
@@ -98,7 +208,7 @@ impl LetterArgs {
                 Failure::say(Exit::Data, "the text on standard input is not UTF-8; send it as a file with --attach")
             });
         }
-        if self.attach.is_empty() {
+        if self.attach.is_empty() && self.invite.is_none() {
             return Err(Failure::say(Exit::Usage, "nothing to send: give --text, --html, --attach or --eml, or pipe a text"));
         }
         Ok(None)
@@ -145,7 +255,7 @@ fn failure(error: MessageError) -> Failure {
 }
 
 /// A file, or standard input.
-fn read_whole(path: &Path) -> Result<Vec<u8>, Failure> {
+pub(super) fn read_whole(path: &Path) -> Result<Vec<u8>, Failure> {
     let mut octets = Vec::new();
     let read = if path == Path::new("-") {
         io::stdin().lock().take(INPUT_BYTES_MAX + 1).read_to_end(&mut octets)

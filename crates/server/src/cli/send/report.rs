@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 
 use serde::Serialize;
 
-use posthouse_client::{Mailer, Message, RecipientResult, SendReport};
+use posthouse_client::{Line, Mailer, RecipientResult, SendReport};
 use posthouse_mail::{Address, Reply};
 use posthouse_runtime::log::one_line;
 
@@ -50,14 +50,14 @@ enum Outcome {
 
 impl Report {
     /// Of everything that was answered.
-    pub(super) fn new(mailer: &Mailer, letter: &Message, sent: &SendReport) -> Self {
+    pub(super) fn new(mailer: &Mailer, from: &str, size: u64, sent: &SendReport) -> Self {
         let mut report = Self {
             server: mailer.url().to_string(),
             peer: sent.peer.map_or_else(String::new, |peer| peer.to_string()),
             tls: sent.tls.clone(),
-            from: letter.envelope().reverse_path.to_string(),
+            from: from.to_owned(),
             message_id: sent.message_id.clone(),
-            size: letter.size(),
+            size,
             recipients: Vec::new(),
             exit: None,
         };
@@ -110,12 +110,21 @@ impl Report {
     }
 }
 
-/// One line of the dialogue. Whatever the server says, it says it to a log and not to the terminal.
-pub(super) fn dialogue(lines: &str) {
+/// Part of the dialogue, with the marks that swaks uses: ` -> ` what we said, `<-  ` what the server said, `<** ` its refusals, `===` what happened. Whatever the
+/// server says, it says it to a log and not to the terminal.
+pub(super) fn dialogue(line: &Line) {
+    let mark = match line {
+        Line::Client(_) => " -> ",
+        Line::Server(reply) if reply.is_positive() => "<-  ",
+        Line::Server(_) => "<** ",
+        Line::Note(_) | _ => "=== ",
+    };
+    let text = line.to_string();
     let mut out = io::stderr().lock();
-    for line in lines.lines() {
+    for line in text.lines() {
+        let words = line.strip_prefix("C: ").or(line.strip_prefix("S: ")).unwrap_or(line).trim();
         // Nobody may be there to read it; the letter goes on.
-        let _ = writeln!(out, "{}", one_line(line));
+        let _ = writeln!(out, "{mark}{}", one_line(words));
     }
 }
 
@@ -130,7 +139,7 @@ fn refused(reply: &Reply) -> Exit {
 }
 
 /// A permanent failure is worse than a temporary one; of two permanent ones the first is told.
-fn worse(one: Option<Exit>, other: Option<Exit>) -> Option<Exit> {
+pub(super) fn worse(one: Option<Exit>, other: Option<Exit>) -> Option<Exit> {
     match one {
         None | Some(Exit::TempFail) => other.or(one),
         Some(_) => one,

@@ -1,0 +1,278 @@
+//! `posthouse probe`.
+
+use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use posthouse_client::{Capabilities, ClientError, ClientTls, Connection, Line, Roots, Security, SessionError, Target};
+use posthouse_runtime::log::one_line;
+use posthouse_runtime::tls::CertificateInfo;
+use serde::Serialize;
+
+use super::{Exit, Failure, Printer};
+
+/// Where mail servers are met.
+const PORTS: [u16; 3] = [25, 587, 465];
+/// On this port TLS comes first (RFC 8314).
+const IMPLICIT_TLS: u16 = 465;
+
+/// See what a mail server offers, before and after TLS, and with which certificate.
+///
+/// Nothing is sent and nobody logs in. Without a port, 25, 587 and 465 are tried. The exit code is 0 if one of them answered as it should.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+Examples:
+  posthouse probe mail.example.org
+  posthouse probe mail.example.org:2525 --json
+  posthouse probe localhost:2465 --implicit-tls --ca mail/ca/ca.pem")]
+pub(crate) struct Args {
+    /// The server: a name or an address, with a port or without.
+    #[arg(value_name = "HOST[:PORT]")]
+    server: String,
+    /// TLS comes first on this port, as it does on 465.
+    #[arg(long)]
+    implicit_tls: bool,
+    /// Trust the certificate authorities in this PEM file, and no others.
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// Our name in EHLO: a host name or an address literal [default: our address].
+    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
+    helo: String,
+    /// How long to wait for each answer, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    timeout: u64,
+}
+
+/// What was found on one port. The names are an interface.
+#[derive(Serialize, Default)]
+struct Found {
+    port: u16,
+    address: Option<SocketAddr>,
+    greeting: Option<String>,
+    /// What is offered in clear; none where TLS comes first.
+    clear: Option<Offer>,
+    tls: Option<Tls>,
+    /// What is offered inside TLS.
+    protected: Option<Offer>,
+    /// What is wrong, in words.
+    problems: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Offer {
+    extensions: Vec<String>,
+    /// The methods of a login, in the server's words.
+    auth: String,
+    size_max: Option<u64>,
+    recipients_max: Option<usize>,
+    letters_max: Option<usize>,
+}
+
+#[derive(Serialize)]
+struct Tls {
+    protocol: &'static str,
+    cipher: String,
+    group: Option<String>,
+    verified: bool,
+    certificates: Vec<CertificateInfo>,
+}
+
+pub(crate) fn run(args: Args, printer: &Printer) -> Result<(), Failure> {
+    let (host, port) = split(&args.server)?;
+    let roots = args.ca.clone().map_or(Roots::Platform, Roots::PemFile);
+    let verified = ClientTls::verified(&roots).map_err(|error| Failure::new(Exit::NoInput, error))?;
+    let any = ClientTls::danger_unverified().map_err(|error| Failure::new(Exit::Software, error))?;
+    let probe = Probe { host, args: &args, verified, any };
+    let ports = port.map_or_else(|| PORTS.to_vec(), |port| vec![port]);
+    let mut found = Vec::new();
+    for port in ports {
+        let one = posthouse_runtime::block_on(probe.port(port)).map_err(|error| Failure::new(Exit::Os, error))?;
+        one.print(printer)?;
+        found.push(one);
+    }
+    printer.json(&found)?;
+    if found.iter().any(|one| one.clear.is_some() || one.protected.is_some()) {
+        Ok(())
+    } else {
+        Err(Failure::silent(Exit::Unavailable))
+    }
+}
+
+struct Probe<'a> {
+    host: String,
+    args: &'a Args,
+    verified: ClientTls,
+    any: ClientTls,
+}
+
+impl Probe<'_> {
+    async fn port(&self, port: u16) -> Found {
+        let mut found = Found { port, ..Found::default() };
+        let addresses: Vec<SocketAddr> = match (self.host.as_str(), port).to_socket_addrs() {
+            Ok(addresses) => addresses.collect(),
+            Err(error) => {
+                found.problems.push(format!("cannot find {}: {error}", self.host));
+                return found;
+            }
+        };
+        let implicit = self.args.implicit_tls || port == IMPLICIT_TLS;
+        if !implicit {
+            match self.open(&addresses, Security::Plain, &mut found).await {
+                Ok(connection) => {
+                    found.clear = Some(Offer::of(connection.capabilities()));
+                    let offers_tls = connection.capabilities().start_tls;
+                    connection.quit().await;
+                    if !offers_tls {
+                        found.problems.push("STARTTLS is not offered".to_owned());
+                        return found;
+                    }
+                }
+                Err(error) => {
+                    found.problems.push(one_line(&error.to_string()).into_owned());
+                    return found;
+                }
+            }
+        }
+        let security = |tls: &ClientTls| if implicit { Security::Implicit(tls.clone()) } else { Security::StartTls(tls.clone()) };
+        let mut opened = self.open(&addresses, security(&self.verified), &mut found).await;
+        if let Err(error @ ClientError::Tls { .. }) = opened {
+            found.problems.push(one_line(&error.to_string()).into_owned());
+            opened = self.open(&addresses, security(&self.any), &mut found).await;
+        }
+        match opened {
+            Ok(connection) => found.protected(connection).await,
+            Err(error) => found.problems.push(one_line(&error.to_string()).into_owned()),
+        }
+        found
+    }
+
+    async fn open(&self, addresses: &[SocketAddr], security: Security, found: &mut Found) -> Result<Connection, ClientError> {
+        let mut target = Target::new(self.host.clone(), addresses.to_vec(), security, self.args.helo.clone());
+        let patience = Duration::from_secs(self.args.timeout);
+        (target.timeouts.connect, target.timeouts.greeting, target.timeouts.command) = (patience, patience, patience);
+        let greeting = Arc::new(Mutex::new(None));
+        let first = Arc::clone(&greeting);
+        target.transcript = Some(Arc::new(move |line: &Line| {
+            if let Line::Server(reply) = line {
+                first.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| reply.to_string());
+            }
+        }));
+        let opened = Connection::open(&target).await;
+        let said = greeting.lock().unwrap_or_else(PoisonError::into_inner).take();
+        found.greeting = found.greeting.take().or(said);
+        if let Ok(connection) = &opened {
+            found.address = Some(connection.peer());
+        }
+        // A refusal by the server is an answer too: it says so itself.
+        if let Err(ClientError::Session { address, source: SessionError::Refused { .. }, .. }) = &opened {
+            found.address = Some(*address);
+        }
+        opened
+    }
+}
+
+impl Found {
+    async fn protected(&mut self, connection: Connection) {
+        let offer = Offer::of(connection.capabilities());
+        if let Some(clear) = &self.clear {
+            if !clear.auth.is_empty() && clear.auth.split_whitespace().any(|method| matches!(method, "PLAIN" | "LOGIN")) {
+                self.problems.push("a login in clear is offered: whoever is on the way reads the password".to_owned());
+            }
+            if let Some(lost) = clear.extensions.iter().find(|word| *word != "STARTTLS" && !offer.extensions.contains(word)) {
+                self.problems.push(format!("{lost} is offered in clear and not inside TLS"));
+            }
+        }
+        if connection.capabilities().start_tls {
+            self.problems.push("STARTTLS is offered inside TLS".to_owned());
+        }
+        let certificates = connection.certificates();
+        if let Some(info) = connection.tls() {
+            self.tls = Some(Tls {
+                protocol: info.protocol,
+                cipher: info.cipher.clone(),
+                group: info.group.clone(),
+                verified: info.verified,
+                certificates,
+            });
+        }
+        self.protected = Some(offer);
+        connection.quit().await;
+    }
+
+    fn print(&self, printer: &Printer) -> Result<(), Failure> {
+        let address = self.address.map_or_else(String::new, |address| format!(" ({})", address.ip()));
+        printer.line(printer.bold(&format!("port {}{address}", self.port)))?;
+        if let Some(greeting) = &self.greeting {
+            printer.line(format_args!("  greeting    {}", one_line(greeting)))?;
+        }
+        if let Some(clear) = &self.clear {
+            clear.print("in clear", printer)?;
+        }
+        if let Some(tls) = &self.tls {
+            let group = tls.group.as_deref().unwrap_or_default();
+            let word = if tls.verified { printer.green("verified") } else { printer.red("not verified") };
+            printer.line(format_args!("  TLS         {} {} {group}, certificate {word}", tls.protocol, tls.cipher))?;
+            for certificate in &tls.certificates {
+                printer.line(format_args!("              {}", one_line(&certificate.to_string())))?;
+            }
+        }
+        if let Some(protected) = &self.protected {
+            protected.print("inside TLS", printer)?;
+        }
+        for problem in &self.problems {
+            printer.line(format_args!("  {}     {problem}", printer.red("problem")))?;
+        }
+        Ok(())
+    }
+}
+
+impl Offer {
+    fn of(offered: &Capabilities) -> Self {
+        let all = [
+            ("PIPELINING", offered.pipelining),
+            ("SIZE", offered.size),
+            ("8BITMIME", offered.eight_bit_mime),
+            ("SMTPUTF8", offered.smtputf8),
+            ("CHUNKING", offered.chunking),
+            ("BINARYMIME", offered.binary_mime),
+            ("DSN", offered.dsn),
+            ("ENHANCEDSTATUSCODES", offered.enhanced_status_codes),
+            ("STARTTLS", offered.start_tls),
+        ];
+        Self {
+            extensions: all.into_iter().filter(|(_, offered)| *offered).map(|(word, _)| word.to_owned()).collect(),
+            auth: offered.auth_text.clone(),
+            size_max: offered.size_max,
+            recipients_max: offered.limits.recipients_max,
+            letters_max: offered.limits.letters_max,
+        }
+    }
+
+    fn print(&self, label: &str, printer: &Printer) -> Result<(), Failure> {
+        printer.line(format_args!("  {label:<11} {}", self.extensions.join(" ")))?;
+        if !self.auth.is_empty() {
+            printer.line(format_args!("              AUTH {}", one_line(&self.auth)))?;
+        }
+        let limits = [
+            self.size_max.map(|octets| format!("letters up to {octets} octets")),
+            self.recipients_max.map(|count| format!("{count} recipients each")),
+            self.letters_max.map(|count| format!("{count} letters a connection")),
+        ];
+        let limits: Vec<String> = limits.into_iter().flatten().collect();
+        if limits.is_empty() { Ok(()) } else { printer.line(format_args!("              {}", limits.join(", "))) }
+    }
+}
+
+/// `host`, `host:port`, `[2001:db8::1]:port`.
+fn split(server: &str) -> Result<(String, Option<u16>), Failure> {
+    let (host, port) = match server.rsplit_once(':') {
+        Some((host, port)) if !host.contains(':') || host.ends_with(']') => (host, Some(port)),
+        _ => (server, None),
+    };
+    let wrong =
+        || Failure::say(Exit::Usage, format_args!("`{server}` is not a server: write mail.example.org or mail.example.org:587"));
+    let port = port.map(|port| port.parse().ok().filter(|&port: &u16| port > 0).ok_or_else(wrong)).transpose()?;
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    if host.is_empty() { Err(wrong()) } else { Ok((host.to_owned(), port)) }
+}
