@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods, reason = "the seam to the outside world is the server's, not the chores'")]
 
 mod bench;
+mod bench_client;
 mod ci;
 mod docs;
 mod licences;
@@ -30,6 +31,9 @@ cargo xtask COMMAND
   docs [--check]                              regenerate the reference from the binary's own declarations
   bench [--json] [--row NAME] [--pairs N]     the table of rates, CPU and memory, beside a tuned Postfix
   bench growth                                rate and memory as queue and connections grow; writes the plot in docs/design
+  bench client [--json] [--row NAME] [--rounds N]
+                                              the client library beside lettre, mail-send, nodemailer, smtplib,
+                                              smtp-source and msmtp
   sim [--seeds N] [--seed S] [--trace]        a simulated mail network in which everything goes wrong, a run for
                                               each seed; prints the first that breaks a promise, with its trace
   peers                                       fetch and unpack the peers only
@@ -55,6 +59,8 @@ fn run(words: &[String]) -> anyhow::Result<()> {
         "tidy" => tidy::run(rest.iter().any(|word| word == "--shrink")),
         "licences" => licences::run(),
         "docs" => docs::run(rest.iter().any(|word| word == "--check")),
+        "bench" if rest.first().is_some_and(|word| word == "client") => bench_client::run(rest.get(1..).unwrap_or_default()),
+        "bench-client-inside" => bench_client::run_inside(rest),
         "bench" => bench::run(rest),
         "bench-inside" => bench::run_inside(rest),
         "sim" => sim::run(rest),
