@@ -12,10 +12,12 @@
 
 mod dkim;
 mod hop;
+mod parsers;
 mod posthouse;
 mod read_back;
 mod relay;
 mod servers;
+mod sink;
 mod submit;
 mod throw_away;
 mod world;
