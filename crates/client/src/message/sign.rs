@@ -40,7 +40,7 @@ impl Message {
     /// use posthouse_client::Message;
     ///
     /// let key = SigningKey::generate(Algorithm::Ed25519)?; // or `dkim_key(&std::fs::read_to_string("dkim.pem")?)`
-    /// let signer = Signer { domain: "example.org".parse()?, selector: "mail".to_owned(), key };
+    /// let signer = Signer { domain: "example.org".parse()?, selector: "mail".to_owned(), key: key.into() };
     /// let message = Message::builder().from("a@example.org").to("b@example.net").text("Hi.").build()?.signed(&[signer])?;
     /// let text = String::from_utf8(message.to_bytes()?.to_vec())?;
     /// assert!(text.starts_with("DKIM-Signature: v=1; a=ed25519-sha256;"));

@@ -7,7 +7,7 @@ use super::*;
 
 fn signer(algorithm: Algorithm) -> Signer {
     let domain: Domain = "x.example".parse().unwrap();
-    Signer { domain, selector: algorithm.to_string(), key: SigningKey::generate(algorithm).unwrap() }
+    Signer { domain, selector: algorithm.to_string(), key: SigningKey::generate(algorithm).unwrap().into() }
 }
 
 /// What a receiver finds of each signature.

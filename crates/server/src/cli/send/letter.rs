@@ -192,7 +192,7 @@ impl LetterArgs {
             let (selector, path) = given.split_once('=').ok_or_else(|| malformed("--dkim", given, "write SELECTOR=FILE"))?;
             let pem = read_whole(Path::new(path))?;
             let key = dkim_key(&String::from_utf8_lossy(&pem)).map_err(|error| malformed("--dkim", given, error))?;
-            Ok(Signer { domain: from.domain().clone(), selector: selector.to_owned(), key })
+            Ok(Signer { domain: from.domain().clone(), selector: selector.to_owned(), key: key.into() })
         };
         let signers = self.dkim.iter().map(signer).collect::<Result<Vec<_>, Failure>>()?;
         letter.signed(&signers).map_err(|error| Failure::new(Exit::Data, error))
