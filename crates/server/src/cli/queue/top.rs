@@ -72,7 +72,7 @@ async fn look(data: &Path) -> Result<Seen, Failure> {
 fn keys() -> Result<Receiver<u8>, Failure> {
     let (sender, keys) = channel();
     let read = move || {
-        for key in io::stdin().bytes().map_while(Result::ok) {
+        for key in io::stdin().lock().bytes().map_while(Result::ok) {
             if sender.send(key).is_err() {
                 return;
             }
