@@ -105,6 +105,18 @@ impl Site {
         }
     }
 
+    /// Waits until an inbox has a letter; the first one's text.
+    pub fn wait_for_any(&self, name: &str) -> String {
+        let began = Instant::now();
+        loop {
+            if let Some(message) = self.inbox(name).first() {
+                return String::from_utf8(self.read_all(name).remove(&message.uid).unwrap()).unwrap();
+            }
+            assert!(began.elapsed() < PATIENCE, "nothing is in the inbox of {name}");
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// The octets of every letter in an inbox.
     pub fn read_all(&self, name: &str) -> HashMap<Uid, Vec<u8>> {
         let mailboxes = Mailboxes::open(&self.data().join("accounts")).unwrap();
