@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 
 use bytes::BytesMut;
-use posthouse_mail::{Reply, Status};
+use posthouse_mail::{Reply, Status, UnixMillis};
 use posthouse_runtime::net::Stream;
 use posthouse_runtime::shutdown::Shutdown;
 use posthouse_runtime::{clock, select};
@@ -29,7 +29,8 @@ pub async fn serve_smtp(mut stream: Stream, context: &Context, kind: ListenerKin
             None => return,
         }
     }
-    let profile = context.settings.profile(context.hostname.as_str(), kind, peer.ip(), context.tls.is_some());
+    let now = UnixMillis(clock::unix_millis());
+    let profile = context.settings.profile(context.hostname.as_str(), kind, peer.ip(), context.tls.is_some(), now);
     let mut session = Session::new(profile, channel(&stream), clock::now());
     let mut visit = Visit::new(context, kind, peer.ip());
     visit.tls = stream.tls().map(ToString::to_string);

@@ -3,8 +3,10 @@
 use std::net::IpAddr;
 
 use posthouse_config::{ByteSize, Period};
+use posthouse_mail::UnixMillis;
 use posthouse_sasl::Mechanism;
 use posthouse_smtp::server::{Profile, Protocol};
+use posthouse_smtp::syntax::FutureRelease;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -32,6 +34,10 @@ pub struct Settings {
     /// The highest priority, from 0 to 9, that a letter may ask for (MT-PRIORITY, RFC 6710) when its sender is logged in or its network trusted. The
     /// letters of all others have priority 0.
     pub priority_max: PriorityMax,
+    /// How long users may have a letter held before it leaves (FUTURERELEASE, RFC 4865). "0s" does not offer it.
+    pub hold_max: Period,
+    /// The shortest time in which a letter may ask to be delivered or else returned (DELIVERBY, RFC 2852). "0s" is none.
+    pub deliver_by_min: Period,
     /// Who really sent it: SPF, DKIM, DMARC and ARC of letters on `mx` listeners.
     pub senders: Senders,
     /// Connections open at a time, in all.
@@ -69,6 +75,8 @@ impl Default for Settings {
             recipients_max: 1000,
             letters_per_connection_max: 1000,
             priority_max: PriorityMax::default(),
+            hold_max: Period::days(30),
+            deliver_by_min: Period::seconds(0),
             senders: Senders::default(),
             connections_max: 10_000,
             connections_per_address_max: 50,
@@ -86,14 +94,18 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// What a session offers at a listener to a peer.
-    pub(crate) fn profile(&self, hostname: &str, kind: ListenerKind, peer: IpAddr, has_tls: bool) -> Profile {
+    /// What a session that begins now offers at a listener to a peer.
+    pub(crate) fn profile(&self, hostname: &str, kind: ListenerKind, peer: IpAddr, has_tls: bool, now: UnixMillis) -> Profile {
+        let hold_max = self.hold_max.duration().as_secs();
         Profile {
             protocol: if kind == ListenerKind::Lmtp { Protocol::Lmtp } else { Protocol::Smtp },
             hostname: hostname.to_owned(),
             starttls: has_tls,
             mechanisms: if kind.is_submission() { Mechanism::ALL.to_vec() } else { Vec::new() },
             auth_without_tls: self.plain_login_on_loopback && peer.to_canonical().is_loopback(),
+            // RFC 4865 §4: to those who submit, and to nobody else.
+            future_release: (kind.is_submission() && hold_max > 0).then(|| FutureRelease::from_now(now, hold_max)),
+            deliver_by_seconds_min: Some(u32::try_from(self.deliver_by_min.duration().as_secs()).unwrap_or(u32::MAX)),
             letter_bytes_max: self.letter_size_max.bytes(),
             drain_bytes_max: self.letter_size_max.bytes(),
             recipients_max: self.recipients_max,

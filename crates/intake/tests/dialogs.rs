@@ -11,7 +11,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use posthouse_config::ByteSize;
+use posthouse_config::{ByteSize, Period};
 use posthouse_intake::{ListenerKind, Settings};
 use posthouse_testkit::dialog::{Dialog, Step, matches};
 
@@ -46,6 +46,8 @@ fn settings(dialog: &Dialog) -> Settings {
     if dialog.setting("trusted").is_some() {
         settings.trusted_networks.push("127.0.0.0/8".parse().unwrap());
     }
+    settings.hold_max = number("hold-max").map_or(settings.hold_max, |seconds| Period::seconds(seconds.into()));
+    settings.deliver_by_min = number("deliver-by-min").map_or(settings.deliver_by_min, |seconds| Period::seconds(seconds.into()));
     settings.failed_logins_max = number("failed-logins-max").unwrap_or(settings.failed_logins_max);
     settings
 }

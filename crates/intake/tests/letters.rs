@@ -11,8 +11,9 @@
 use posthouse_client::{Mailer, Message, RecipientResult, Roots};
 use posthouse_intake::{ListenerKind, Settings};
 use posthouse_journal::{Event, Query};
-use posthouse_mail::{BodyKind, Notify, OriginalRecipient, Ret};
+use posthouse_mail::{BodyKind, ByMode, DeliverBy, Notify, OriginalRecipient, Ret, UnixMillis};
 use posthouse_queue::Queue;
+use posthouse_runtime::clock;
 use posthouse_runtime::tls::Ca;
 use posthouse_testkit::letters::samples;
 
@@ -157,17 +158,42 @@ fn a_submitted_letter_is_completed_and_tells_of_no_bcc() {
 }
 
 #[test]
-fn a_priority_is_kept_and_shown() {
+fn what_is_asked_in_seconds_is_kept_as_a_time() {
     run(async {
         let world = World::new(Settings::default()).await;
         let mut client = Client::logged_in(world.listen(ListenerKind::Submission)).await;
-        client.expect("MAIL FROM:<alice@example.org> MT-PRIORITY=9", "250 2.3.6 4 ").await;
-        client.expect("RCPT TO:<friend@elsewhere.example>", "250 ").await;
-        client.expect("DATA", "354 ").await;
-        client.expect("\r\nx\r\n.", "250 ").await;
-        let (letter, text) = world.only_letter().await;
-        assert!(text.contains("\r\n\tPRIORITY 4;\r\n"), "{text}");
-        assert_eq!(letter.envelope.priority.level(), 4);
+        let before = UnixMillis(clock::unix_millis());
+        for wishes in ["", "MT-PRIORITY=9 HOLDFOR=3600 BY=60;RT", "HOLDUNTIL=2001-01-01T00:00:00Z BY=-60;N MT-PRIORITY=-3"] {
+            assert!(client.ask(&format!("MAIL FROM:<alice@example.org> {wishes}")).await.starts_with("250 "));
+            client.expect("RCPT TO:<friend@elsewhere.example>", "250 ").await;
+            client.expect("DATA", "354 ").await;
+            client.expect("\r\nx\r\n.", "250 ").await;
+        }
+        let passed = UnixMillis(clock::unix_millis()).since(before);
+        let near = |time: UnixMillis, seconds: i64| {
+            let early = UnixMillis(before.0.saturating_add_signed(seconds * 1000));
+            assert!(time >= early && time.since(early) <= passed, "{time} is not {seconds} seconds behind {before}");
+        };
+        let mut letters = world.letters().await;
+        letters.sort_by_key(|(letter, _)| letter.arrived);
+        let [plain, held, late] = letters.as_slice() else { panic!("{letters:?}") };
+        let (envelope, text) = (&plain.0.envelope, String::from_utf8_lossy(&plain.1));
+        assert_eq!((envelope.priority.level(), envelope.release_at, envelope.deliver_by), (0, None, None));
+        assert!(!text.contains("PRIORITY"), "{text}");
+
+        let (envelope, text) = (&held.0.envelope, String::from_utf8_lossy(&held.1));
+        assert!(text.contains("\r\n\tPRIORITY 4;\r\n") && envelope.priority.level() == 4, "{text}");
+        near(envelope.release_at.unwrap(), 3600);
+        // It counts from the release.
+        let DeliverBy { at, mode, trace } = envelope.deliver_by.unwrap();
+        assert_eq!((mode, trace), (ByMode::Return, true));
+        near(at, 3660);
+
+        let envelope = &late.0.envelope;
+        assert_eq!((envelope.priority.level(), envelope.release_at), (-3, None));
+        let DeliverBy { at, mode, trace } = envelope.deliver_by.unwrap();
+        assert_eq!((mode, trace), (ByMode::Notify, false));
+        near(at, -60);
     });
 }
 

@@ -80,7 +80,7 @@ fn a_server_that_offers_nothing_is_asked_for_nothing_and_the_sender_hears_from_u
     peer.finish();
     let report = site.wait_for_any("alice");
     assert!(report.contains("Original-Envelope-Id: A+1\r\n"), "{report}");
-    assert!(report.contains("Original-Recipient: rfc822;First+@far.test\r\n"), "{report}");
+    assert!(report.contains("Original-Recipient: rfc822; First+@far.test\r\n"), "{report}");
     assert!(report.contains("Action: relayed\r\n") && !report.contains("two@far.test"), "{report}");
 }
 
@@ -111,5 +111,35 @@ fn a_server_that_takes_few_letters_and_recipients_a_connection_is_obeyed() {
     );
     let counts: Vec<_> = (0..2).map(|_| envelopes.recv_timeout(PATIENCE).unwrap().len()).collect();
     assert_eq!(counts, [3, 2], "MAIL with two recipients, then with the third");
+    peer.finish();
+}
+
+#[test]
+fn a_deadline_travels_on_as_the_seconds_that_are_left() {
+    let (heard, envelopes) = mpsc::channel();
+    let peer = Peer::listen(1, move |talk| heard.send(take(talk, &["DELIVERBY 60"])).unwrap());
+    let (_site, server) = relay_to(&peer);
+    submit(&server, &["MAIL FROM:<alice@example.test> BY=3600;RT", "RCPT TO:<one@far.test>"]);
+    let mail = envelopes.recv_timeout(PATIENCE).unwrap().swap_remove(0);
+    let left = mail.strip_prefix("MAIL FROM:<alice@example.test> BY=").and_then(|rest| rest.strip_suffix(";RT"));
+    let left: u64 = left.unwrap_or_else(|| panic!("{mail}")).parse().unwrap();
+    assert!((3600 - PATIENCE.as_secs()..=3600).contains(&left), "{mail}");
+    peer.finish();
+}
+
+#[test]
+fn a_letter_to_be_returned_when_late_goes_back_before_a_server_that_would_keep_it() {
+    let peer = Peer::listen(1, |talk| {
+        talk.say("220 next.test");
+        assert_eq!(talk.hear().as_deref(), Some("EHLO mail.example.test"));
+        talk.say("250 next.test");
+        let heard = talk.hear();
+        assert!(heard.as_deref().is_none_or(|line| line == "QUIT"), "nothing is given to it, but {heard:?}");
+    });
+    let (site, server) = relay_to(&peer);
+    submit(&server, &["MAIL FROM:<alice@example.test> BY=3600;R", "RCPT TO:<one@far.test>"]);
+    let report = site.wait_for_any("alice");
+    assert!(report.contains("Action: failed\r\n") && report.contains("Status: 5.3.3\r\n"), "{report}");
+    drop(server);
     peer.finish();
 }

@@ -157,7 +157,6 @@ fn fresh() -> World {
     let mut profile = profile();
     profile.mechanisms = Mechanism::ALL.to_vec();
     profile.bad_commands_max = 1000;
-    profile.deliver_by_seconds_min = Some(0);
     profile.future_release = Some(FutureRelease::from_now(TIME, 3600));
     let mut world = World::new(profile, false);
     world.run();

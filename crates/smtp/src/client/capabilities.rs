@@ -53,7 +53,7 @@ pub struct Limits {
     pub letters_max: Option<usize>,
     /// `RCPTMAX`: recipients per letter.
     pub recipients_max: Option<usize>,
-    /// `RCPTDOMAINMAX`: domains of recipients per letter.
+    /// `RCPTDOMAINMAX`: domains of recipients per connection.
     pub recipient_domains_max: Option<usize>,
 }
 

@@ -10,7 +10,7 @@ use posthouse_smtp::server::{
     Answer, AuthAnswer, AuthQuestion, CloseReason, Note, Output, Profile, Protocol, Question, Reason, Refusal, Session, Tls,
     Verdict,
 };
-use posthouse_smtp::syntax::ForwardPath;
+use posthouse_smtp::syntax::{ForwardPath, FutureRelease};
 
 /// A session, what it said, and what it was given.
 pub(crate) struct World {
@@ -56,6 +56,7 @@ pub(crate) fn profile() -> Profile {
         recipients_max: 5,
         letters_max: 20,
         bad_commands_max: 20,
+        deliver_by_seconds_min: Some(0),
         ..Profile::default()
     }
 }
@@ -96,7 +97,11 @@ impl World {
         let mut profile = profile();
         let number = |key: &str| setting(key).map(|value| value.parse::<u32>().unwrap());
         match setting("listener").as_deref() {
-            Some("submission") => profile.mechanisms = Mechanism::ALL.to_vec(),
+            Some("submission") => {
+                profile.mechanisms = Mechanism::ALL.to_vec();
+                let seconds = number("hold-max").unwrap_or(2_592_000);
+                profile.future_release = (seconds > 0).then(|| FutureRelease::from_now(TIME, seconds.into()));
+            }
             Some("lmtp") => profile.protocol = Protocol::Lmtp,
             _ => {}
         }
@@ -104,6 +109,7 @@ impl World {
             (profile.letter_bytes_max, profile.drain_bytes_max) = (size.into(), size.into());
         }
         profile.bad_commands_max = number("bad-commands-max").unwrap_or(profile.bad_commands_max);
+        profile.deliver_by_seconds_min = number("deliver-by-min").or(profile.deliver_by_seconds_min);
         profile.letters_max = number("letters-max").unwrap_or(profile.letters_max);
         profile.refused_recipients_max = number("refused-recipients-max").unwrap_or(profile.refused_recipients_max);
         profile.auth_failures_max = number("failed-logins-max").unwrap_or(profile.auth_failures_max);
