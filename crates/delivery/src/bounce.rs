@@ -47,7 +47,7 @@ pub(crate) async fn send(context: &Context, lease: &Lease, told: &[Told], now: U
             None => return Ok(()),
         },
     };
-    let until = letter.arrived.plus(context.schedule.expire.0);
+    let until = letter.begins().plus(context.schedule.expire.0);
     let cause = told.iter().map(|one| format!(" {}:{}", one.index, one.action.as_str())).collect::<String>();
     let id = derive::id(lease.id(), &format!("report{cause}"));
     let report = Report {

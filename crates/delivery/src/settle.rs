@@ -108,13 +108,13 @@ impl<'a> Settlement<'a> {
 
     fn deferred(&self, lease: &Lease, state: &RecipientState, reply: Reply, hop: &Hop) -> End {
         let attempts = state.attempts.saturating_add(1);
-        let arrived = lease.letter().arrived;
+        let begins = lease.letter().begins();
         let by = lease.letter().envelope.deliver_by;
         if by.is_some_and(|by| by.mode == ByMode::Return && by.at <= self.now) {
             let text = format!("it could not be delivered in the time its sender set; the last answer was: {reply}");
             return End::expired(&text);
         }
-        match schedule::next_attempt(&self.context.schedule, arrived, attempts, self.now, random::u64()) {
+        match schedule::next_attempt(&self.context.schedule, begins, attempts, self.now, random::u64()) {
             Next::Retry { at } => {
                 // The site is slowed as a whole; the letter waits in its line and not for a time of its own.
                 let at = if hop.throttles { at.min(self.now.plus(random::jitter(AFTER_THROTTLE, 0.5))) } else { at };
@@ -124,7 +124,7 @@ impl<'a> Settlement<'a> {
                 End { end, outcome: Outcome::Deferred, action: Action::Delayed, reply, is_theirs: hop.speaks }
             }
             Next::Expired => {
-                let days = self.now.since(arrived).as_secs() / 86_400;
+                let days = self.now.since(begins).as_secs() / 86_400;
                 let who = hop.host.as_deref().map(|host| format!(" of {host}")).unwrap_or_default();
                 End::expired(&format!("it was tried {attempts} times in {days} days; the last answer{who} was: {reply}"))
             }
@@ -135,7 +135,7 @@ impl<'a> Settlement<'a> {
     fn is_late(&self, lease: &Lease) -> bool {
         let warning = self.context.schedule.delay_warning.0;
         let by = lease.letter().envelope.deliver_by;
-        (!warning.is_zero() && lease.letter().arrived.plus(warning) <= self.now) || by.is_some_and(|by| by.at <= self.now)
+        (!warning.is_zero() && lease.letter().begins().plus(warning) <= self.now) || by.is_some_and(|by| by.at <= self.now)
     }
 
     /// Whether its sender is told now, once (RFC 3461 §4.1: unless NOTIFY leaves DELAY out).

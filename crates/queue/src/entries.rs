@@ -24,7 +24,10 @@ pub(crate) struct Entry {
     pub(crate) size: u64,
     pub(crate) parts: Parts,
     pub(crate) arrived: UnixMillis,
-    pub(crate) deliver_by: Option<UnixMillis>,
+    /// See [`crate::Letter::begins`].
+    pub(crate) begins: UnixMillis,
+    /// The end of time when its sender set no deadline.
+    pub(crate) deliver_by: UnixMillis,
     /// Whose letters take turns with whose: a hash of the sender.
     pub(crate) flow: u32,
     pub(crate) lane: Lane,

@@ -22,6 +22,14 @@ pub struct Letter {
     pub origin: Origin,
 }
 
+impl Letter {
+    /// From when on it is late, and its time to live counts: since it was accepted, or released by its sender's own wish (RFC 4865).
+    #[must_use]
+    pub fn begins(&self) -> UnixMillis {
+        self.envelope.release_at.map_or(self.arrived, |at| at.max(self.arrived))
+    }
+}
+
 /// How a letter came to us.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Origin {
@@ -144,6 +152,11 @@ impl Facts {
     /// When the letter is first to be tried: at once, whatever the clock said when it came, unless its sender named a time.
     pub(crate) fn due(&self) -> UnixMillis {
         self.release_at.unwrap_or_default()
+    }
+
+    /// See [`Letter::begins`].
+    pub(crate) fn begins(&self) -> UnixMillis {
+        self.release_at.map_or(self.arrived, |at| at.max(self.arrived))
     }
 
     pub(crate) fn part_of(&self, recipient: usize) -> usize {

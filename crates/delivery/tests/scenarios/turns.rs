@@ -122,6 +122,22 @@ fn a_letter_is_not_tried_before_its_sender_releases_it() {
 }
 
 #[test]
+fn a_letter_released_after_days_has_its_own_five_days() {
+    run(async {
+        let world = World::new(ports::free(), "").await;
+        world.account("alice@ours.test").await;
+        let later = Envelope { release_at: Some(hours(24 * 20)), ..envelope("alice@ours.test", "a@far.test") };
+        let letter = world.submit_as(later, BODY).await;
+        assert_eq!(world.deliver_at(hours(24 * 20)).await, 1);
+        assert!(world.states(letter)[0].is_pending(), "it expired while its sender held it");
+        world.deliver_at(hours(24 * 20)).await;
+        assert!(world.inbox("alice@ours.test").await.is_empty(), "it is not late yet");
+        world.deliver_at(hours(24 * 25)).await;
+        assert!(world.states(letter).is_empty());
+    });
+}
+
+#[test]
 fn a_redirected_letter_goes_to_that_host_and_no_other() {
     let peer = Peer::listen(1, |talk| {
         take(talk, &["a@nosuch.test"]);

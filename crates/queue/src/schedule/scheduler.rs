@@ -341,9 +341,9 @@ impl Scheduler {
 
     fn look_at(&mut self, entries: &Entries, slot: usize, now: UnixMillis) {
         let Some(entry) = entries.slot(u32_of(slot)).filter(|entry| !entry.held) else { return };
-        let expires = entry.arrived.plus(self.settings.expire.duration());
-        let end = entry.deliver_by.map_or(expires, |by| by.min(expires));
-        let warning = entry.arrived.plus(self.settings.delay_warning.duration());
+        let expires = entry.begins.plus(self.settings.expire.duration());
+        let end = entry.deliver_by.min(expires);
+        let warning = entry.begins.plus(self.settings.delay_warning.duration());
         for (number, part) in entry.parts.iter().enumerate() {
             let warns = !part.warned && !self.settings.delay_warning.duration().is_zero() && warning <= now;
             // One that waits for its own time is not blocked; one whose time is over was put aside.
