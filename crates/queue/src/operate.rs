@@ -109,16 +109,17 @@ impl Queue {
     pub fn list(&self) -> Vec<Listed> {
         let now = UnixMillis(clock::unix_millis());
         let index = self.handle.shared.index();
-        let mut list: Vec<_> = index.entries.iter().map(|entry| listed(&index.scheduler, entry, now)).collect();
+        let mut list: Vec<_> = index.entries.iter().map(|entry| (entry.lsn, listed(&index.scheduler, entry, now))).collect();
         drop(index);
-        list.sort_by_key(|listed| (listed.arrived, listed.id));
-        list
+        // In the order in which they were stored: several may have come in one millisecond.
+        list.sort_by_key(|(lsn, _)| *lsn);
+        list.into_iter().map(|(_, listed)| listed).collect()
     }
 
     /// The ids of all queued letters, oldest first: less than [`Queue::list`] takes, for those who read each letter anyway.
     #[must_use]
     pub fn ids(&self) -> Vec<LetterId> {
-        let mut order: Vec<_> = self.handle.shared.index().entries.iter().map(|entry| (entry.arrived, entry.id)).collect();
+        let mut order: Vec<_> = self.handle.shared.index().entries.iter().map(|entry| (entry.lsn, entry.id)).collect();
         order.sort_unstable();
         order.into_iter().map(|(_, id)| id).collect()
     }
