@@ -59,7 +59,8 @@ fn fill(address: SocketAddr, max: usize) -> (usize, Option<String>) {
 
 #[test]
 fn a_full_disk_is_said_before_the_letter_and_mail_is_taken_again_when_there_is_room() {
-    let settings = "[queue]\ndisk-free-min = \"0 B\"\n[intake]\ntrusted-networks = [\"127.0.0.1/32\"]\n[log]\nlevel = \"error\"\n";
+    let settings =
+        "[queue]\ndisk-free-min = \"0 B\"\n[intake]\ntrusted-networks = [\"127.0.0.1/32\"]\n[log]\nlevel = \"error\"\n";
     let site = Site::new(&["mx"], settings);
     let disk = match Mount::new(&site.data().join("queue"), "120m") {
         Ok(disk) => disk,
