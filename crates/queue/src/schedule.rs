@@ -14,6 +14,7 @@ use crate::settings::Settings;
 
 pub(crate) mod destinations;
 pub(crate) mod lanes;
+mod rate;
 pub(crate) mod scheduler;
 pub(crate) mod site;
 pub(crate) mod suspend;

@@ -10,7 +10,7 @@ mod config;
 mod serve;
 mod try_it;
 
-/// Many small values come and go on every connection; glibc's allocator takes a tenth of a letter's time for them.
+/// Many small values come and go on every connection.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

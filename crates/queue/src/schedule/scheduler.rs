@@ -7,13 +7,13 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
-use std::time::Duration;
 
 use posthouse_mail::{Reply, Status, UnixMillis};
 
 use super::Unit;
 use super::destinations::{Destination, Destinations};
 use super::lanes;
+use super::rate::Rate;
 use super::site::{Feedback, Site, SiteLimits, Start};
 use super::suspend::{Suspended, Suspension};
 use crate::entries::{Entries, Phase};
@@ -26,8 +26,6 @@ const PROMOTED_MAX: usize = 1024;
 const SWEPT_MIN: usize = 2048;
 const SWEPT_MAX: usize = 65_536;
 const SWEEP_MILLIS: u64 = 60_000;
-/// What a sender may send at once.
-const BURST: Duration = Duration::from_secs(60);
 /// The senders counted before those with nothing used up are forgotten.
 const SENDERS_MAX: usize = 100_000;
 /// The sites remembered before those with nothing to remember are forgotten.
@@ -65,8 +63,7 @@ pub(crate) struct Scheduler {
     /// Sites that may have something later.
     wake: BinaryHeap<Reverse<(UnixMillis, u32)>>,
     overdue: VecDeque<(Unit, Reply)>,
-    /// Until when each sender has used up its letters a minute.
-    senders: HashMap<u32, UnixMillis>,
+    senders: HashMap<u32, Rate>,
     swept_at: UnixMillis,
     swept_to: usize,
 }
@@ -328,7 +325,7 @@ impl Scheduler {
     fn sweep(&mut self, entries: &Entries, now: UnixMillis) {
         let elapsed = now.0.saturating_sub(self.swept_at.0).min(SWEEP_MILLIS);
         let slots = entries.slots();
-        let share = slots.saturating_mul(usize::try_from(elapsed).unwrap_or(0)) / 60_000;
+        let share = slots.saturating_mul(usize::try_from(elapsed).unwrap_or(0)) / usize::try_from(SWEEP_MILLIS).unwrap_or(1);
         if elapsed < 200 || slots == 0 {
             return;
         }
@@ -377,22 +374,18 @@ fn is_suspended<'s>(suspended: &'s Suspended, destinations: &Destinations, desti
     suspended.everything().or_else(|| suspended.name(&destinations.get(destination)?.destination.to_string()))
 }
 
-/// Counts a sender's letter; says when it may go if that is not now. A minute's letters may go at once, from then on they are spread.
-fn charge(senders: &mut HashMap<u32, UnixMillis>, rate: Option<u32>, flow: u32, now: UnixMillis) -> Option<UnixMillis> {
-    let rate = rate?;
+/// Counts a sender's letter; says when it may go if that is not now.
+fn charge(senders: &mut HashMap<u32, Rate>, per_minute: Option<u32>, flow: u32, now: UnixMillis) -> Option<UnixMillis> {
+    per_minute?;
     if senders.len() >= SENDERS_MAX {
-        senders.retain(|_, used_up| *used_up > now);
+        senders.retain(|_, rate| !rate.is_unused(now));
     }
-    let used_up = senders.entry(flow).or_default();
-    if *used_up > now.plus(BURST) {
-        return Some(UnixMillis(used_up.0.saturating_sub(millis(BURST))));
+    let rate = senders.entry(flow).or_default();
+    let later = rate.later(per_minute, now);
+    if later.is_none() {
+        rate.count(per_minute, now);
     }
-    *used_up = UnixMillis(used_up.0.max(now.0) + millis(BURST) / u64::from(rate.max(1)));
-    None
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+    later
 }
 
 /// RFC 3463 §3.4: X.3.2, the system is not accepting messages.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use posthouse_mail::{Reply, UnixMillis};
 
 use super::lanes::Lanes;
+use super::rate::Rate;
 use super::{back_off, doubled};
 use crate::settings::Settings;
 
@@ -54,8 +55,7 @@ pub(crate) struct Site {
     /// How often in a row it was closed, or asked for less.
     closings: u32,
     closed: Option<Closed>,
-    /// Where the letters-a-minute limit stands: the time to which it is used up.
-    used_up: UnixMillis,
+    rate: Rate,
     /// Whether it stands in the ring of those that may have something to start.
     pub(crate) in_ring: bool,
 }
@@ -90,7 +90,7 @@ impl Site {
             failures: 0,
             closings: 0,
             closed: None,
-            used_up: UnixMillis(0),
+            rate: Rate::default(),
             in_ring: false,
         }
     }
@@ -127,20 +127,13 @@ impl Site {
         if self.in_flight >= self.window() {
             return Start::WhenOneEnds;
         }
-        // One minute's letters may go at once after a rest; from then on they are spread.
-        let burst = Duration::from_secs(60);
-        if self.limits.letters_per_minute.is_some() && self.used_up > now.plus(burst) {
-            return Start::At(UnixMillis(self.used_up.0 - 60_000));
-        }
-        Start::Now
+        self.rate.later(self.limits.letters_per_minute, now).map_or(Start::Now, Start::At)
     }
 
     /// A unit has started.
     pub(crate) fn started(&mut self, now: UnixMillis) {
         self.in_flight += 1;
-        if let Some(rate) = self.limits.letters_per_minute {
-            self.used_up = UnixMillis(self.used_up.0.max(now.0) + 60_000 / u64::from(rate.max(1)));
-        }
+        self.rate.count(self.limits.letters_per_minute, now);
     }
 
     /// A unit is no longer under way.
