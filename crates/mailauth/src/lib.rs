@@ -1,4 +1,4 @@
-//! Who really sent it: SPF, DKIM, DMARC, ARC and the fields that say so.
+//! Who really sent it: SPF, DKIM, DMARC, ARC and the fields that say so; and what a domain says of the TLS on the way to it (MTA-STS, TLS-RPT).
 //!
 //! Verdicts without side effects: a check reads octets and the DNS (through [`posthouse_dns::Resolve`], so a zone in memory does as well) and
 //! says what it found, why, and which records it read. It never refuses a letter, never changes one, opens no socket and reads no clock: what
@@ -11,11 +11,14 @@ mod crypto;
 pub mod dkim;
 pub mod dmarc;
 mod examine;
+mod fields;
 pub mod iprev;
 mod lookup;
+pub mod mta_sts;
 mod results;
 pub mod spf;
 mod tags;
+pub mod tls_rpt;
 
 pub use examine::{Examination, Verdicts};
 pub use lookup::{Looked, Lookups};
