@@ -24,6 +24,7 @@ use crate::sim::{self, net::SimListener};
 use crate::tls::{CertificateInfo, ClientTls, ServerTls, TlsError, TlsInfo};
 
 mod plain;
+mod poll;
 
 use plain::Plain;
 

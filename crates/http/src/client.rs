@@ -1,0 +1,208 @@
+//! One question to a web server.
+
+use std::future::{Future as _, poll_fn};
+use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::http1;
+use hyper::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderValue, USER_AGENT};
+use hyper::{Request, Response, Uri};
+use posthouse_dns::{DnsError, Resolver};
+use posthouse_mail::Domain;
+use posthouse_runtime::clock;
+use posthouse_runtime::net::Stream;
+use posthouse_runtime::tls::{ClientTls, Roots, TlsError};
+
+use crate::error::HttpError;
+use crate::io::Io;
+use crate::reach::is_public;
+use crate::settings::Settings;
+
+/// The addresses of a host that are tried.
+const ADDRESSES_MAX: usize = 4;
+/// How long one of them may take to answer.
+const CONNECT_MAX: Duration = Duration::from_secs(10);
+/// The octets of an answer's header.
+const HEADER_BYTES_MAX: usize = 32 * 1024;
+/// How we are called.
+const AGENT: &str = concat!("posthouse/", env!("CARGO_PKG_VERSION"));
+
+/// Asks web servers. Clones share what it is made of.
+#[derive(Clone)]
+pub struct Client(Arc<Inner>);
+
+struct Inner {
+    resolver: Resolver,
+    tls: ClientTls,
+    private: bool,
+    timeout: Duration,
+}
+
+/// How much one answer may cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The octets of its body.
+    pub body_bytes_max: usize,
+}
+
+/// Where a URL leads.
+struct Target {
+    host: Domain,
+    port: u16,
+    /// As `Host` says it.
+    authority: String,
+    /// As the request line says it.
+    path: String,
+}
+
+impl Client {
+    /// One that finds hosts by `resolver`. Unless the settings allow them it connects to no private address: what the name of a host leads to is
+    /// looked at after it was looked up, and that very address is connected to.
+    ///
+    /// # Errors
+    /// The authorities cannot be read.
+    pub fn new(resolver: Resolver, settings: &Settings) -> Result<Self, TlsError> {
+        let roots = settings.ca.clone().map_or(Roots::Platform, Roots::PemFile);
+        let tls = ClientTls::verified(&roots)?;
+        Ok(Self(Arc::new(Inner { resolver, tls, private: settings.private_addresses, timeout: settings.timeout.0 })))
+    }
+
+    /// Asks the URL of `request`. Whatever the server answers is given back, a redirect too.
+    ///
+    /// # Errors
+    /// [`HttpError`].
+    pub async fn send(&self, request: Request<Bytes>, limits: Limits) -> Result<Response<Bytes>, HttpError> {
+        clock::timeout(self.0.timeout, self.ask(request, limits)).await.map_err(|_| HttpError::Timeout)?
+    }
+
+    async fn ask(&self, request: Request<Bytes>, limits: Limits) -> Result<Response<Bytes>, HttpError> {
+        let target = Target::of(request.uri())?;
+        let stream = self.connect(&target).await?;
+        let stream = stream.into_tls_client(&self.0.tls, &name(&target.host)).await?;
+        let broken = |why: String| HttpError::Protocol { host: target.host.to_string(), why };
+        let request = target.complete(request).map_err(&broken)?;
+        let (mut sender, connection) = http1::Builder::new()
+            .max_buf_size(HEADER_BYTES_MAX)
+            .handshake(Io(stream))
+            .await
+            .map_err(|error| broken(words(&error)))?;
+        let mut connection = pin!(connection);
+        let mut exchange = pin!(async {
+            let response = sender.send_request(request).await.map_err(|error| broken(words(&error)))?;
+            whole(response, &target, limits.body_bytes_max).await
+        });
+        // The connection moves the octets while the exchange waits for them; it may end before what it has read is taken.
+        let mut moving = true;
+        poll_fn(|context| {
+            if moving {
+                moving = connection.as_mut().poll(context).is_pending();
+            }
+            exchange.as_mut().poll(context)
+        })
+        .await
+    }
+
+    async fn connect(&self, target: &Target) -> Result<Stream, HttpError> {
+        let host = || target.host.to_string();
+        let addresses = self.addresses(&target.host).await.map_err(|why| HttpError::Resolve { host: host(), why })?;
+        let (mut why, mut inside) = (None, None);
+        for address in addresses.into_iter().take(ADDRESSES_MAX) {
+            if !self.0.private && !is_public(address) {
+                inside = Some(address);
+                continue;
+            }
+            match clock::timeout(CONNECT_MAX, Stream::connect(SocketAddr::new(address, target.port), None)).await {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) => why = Some(format!("{address}: {error}")),
+                Err(_) => why = Some(format!("{address}: no answer")),
+            }
+        }
+        Err(match (why, inside) {
+            (None, Some(address)) => HttpError::Private { host: host(), address },
+            (why, _) => HttpError::Connect { host: host(), why: why.unwrap_or_else(|| "it has no address".to_owned()) },
+        })
+    }
+
+    async fn addresses(&self, host: &Domain) -> Result<Vec<IpAddr>, String> {
+        if let Some(address) = host.literal() {
+            return Ok(vec![address]);
+        }
+        match self.0.resolver.addresses(host).await {
+            Ok(answer) => Ok(answer.value),
+            Err(error @ (DnsError::NoData | DnsError::NoSuchDomain | DnsError::Temporary(_))) => Err(error.to_string()),
+        }
+    }
+}
+
+impl Target {
+    fn of(uri: &Uri) -> Result<Self, HttpError> {
+        let wrong = || HttpError::Url(uri.to_string().chars().take(200).collect());
+        let authority = uri.authority().filter(|authority| !authority.as_str().contains('@')).ok_or_else(wrong)?;
+        if uri.scheme_str() != Some("https") {
+            return Err(wrong());
+        }
+        // An address: `[::1]` in a URL, `[IPv6:::1]` in mail; `127.0.0.1` and `[127.0.0.1]`.
+        let bare = authority.host().trim_start_matches('[').trim_end_matches(']');
+        let host = match bare.parse::<IpAddr>() {
+            Ok(address) => Domain::from_ip(address),
+            Err(_) => authority.host().parse().map_err(|_| wrong())?,
+        };
+        let path = uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string);
+        Ok(Self { host, port: authority.port_u16().unwrap_or(443), authority: authority.to_string(), path })
+    }
+
+    /// The request as it goes over the wire (RFC 9112 §3.2.1).
+    fn complete(&self, request: Request<Bytes>) -> Result<Request<Full<Bytes>>, String> {
+        let (mut parts, body) = request.into_parts();
+        parts.uri = self.path.parse().map_err(|_| "the URL has no path".to_owned())?;
+        let host = HeaderValue::from_str(&self.authority).map_err(|error| error.to_string())?;
+        parts.headers.insert(HOST, host);
+        parts.headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+        parts.headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        Ok(Request::from_parts(parts, Full::new(body)))
+    }
+}
+
+/// Reads the body, as far as it may go.
+async fn whole(
+    response: Response<hyper::body::Incoming>,
+    target: &Target,
+    octets_max: usize,
+) -> Result<Response<Bytes>, HttpError> {
+    let host = || target.host.to_string();
+    let (parts, mut body) = response.into_parts();
+    let announced = parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|octets| octets > octets_max) {
+        return Err(HttpError::TooLong { host: host(), octets_max });
+    }
+    let mut octets = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| HttpError::Protocol { host: host(), why: words(&error) })?;
+        let Ok(data) = frame.into_data() else { continue };
+        if octets.len() + data.len() > octets_max {
+            return Err(HttpError::TooLong { host: host(), octets_max });
+        }
+        octets.extend_from_slice(&data);
+    }
+    Ok(Response::from_parts(parts, octets.freeze()))
+}
+
+/// As TLS names a host: an address without brackets.
+fn name(host: &Domain) -> String {
+    host.literal().map_or_else(|| host.to_string(), |address| address.to_string())
+}
+
+/// The library's error with its cause.
+fn words(error: &hyper::Error) -> String {
+    match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
