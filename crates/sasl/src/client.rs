@@ -11,8 +11,9 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::MESSAGE_BYTES_MAX;
-use crate::keys::{KeysError, hmac, salted_password};
-use crate::mechanism::{ChannelBinding, Mechanism};
+use crate::hash::ScramHash;
+use crate::keys::KeysError;
+use crate::mechanism::ChannelBinding;
 use crate::method::Method;
 use crate::nonce::Nonce;
 use crate::prepare::{Password, PrepareError, prepare_login, prepare_password, prepare_token};
@@ -25,7 +26,6 @@ pub struct ClientExchange {
     password: Password,
     binding: ChannelBinding,
     nonce: Nonce,
-    plus: bool,
 }
 
 /// What the client does next.
@@ -48,7 +48,7 @@ pub enum ClientError {
     #[error("the password cannot be used: {0}")]
     Password(PrepareError),
     /// Ours: -PLUS without a binding.
-    #[error("the connection has nothing to bind SCRAM-SHA-256-PLUS to")]
+    #[error("the connection has nothing to bind a mechanism to")]
     NoBinding,
     /// The server's fault: its message is not one of the mechanism, or longer than [`MESSAGE_BYTES_MAX`].
     #[error("the server's message does not follow the mechanism")]
@@ -82,18 +82,26 @@ enum State {
     },
     /// The identity to act as; empty for that of the certificate.
     External(String),
-    ScramFirst,
+    ScramFirst(Scram),
     ScramChallenge {
+        scram: Scram,
         gs2_header: String,
         first_bare: String,
     },
     ScramSignature {
-        expected: [u8; 32],
+        expected: Zeroizing<Vec<u8>>,
     },
     /// Whether the server may say that the login succeeded.
     Ended {
         proved: bool,
     },
+}
+
+/// One of the SCRAM mechanisms.
+#[derive(Clone, Copy)]
+struct Scram {
+    hash: ScramHash,
+    bound: bool,
 }
 
 /// What a client has to log in with.
@@ -111,8 +119,8 @@ pub enum Possession {
 #[must_use]
 pub fn choose(offered: &[Method], possession: Possession, binding: ChannelBinding) -> Option<Method> {
     let possible = |method: &Method| match method {
-        Method::Password(Mechanism::ScramSha256Plus) => possession == Possession::Password && binding.is_available(),
-        Method::Password(_) | Method::CramMd5 => possession == Possession::Password,
+        Method::Scram { bound, .. } => possession == Possession::Password && (!bound || binding.is_available()),
+        Method::Plain | Method::CramMd5 | Method::Login => possession == Possession::Password,
         Method::OAuthBearer | Method::XOAuth2 => possession == Possession::Token,
         Method::External => possession == Possession::Certificate,
     };
@@ -120,69 +128,48 @@ pub fn choose(offered: &[Method], possession: Possession, binding: ChannelBindin
 }
 
 impl ClientExchange {
-    /// Begins an exchange. For [`Mechanism::ScramSha256`], `binding` is [`ChannelBinding::Exporter`] when we could have bound but the server did
-    /// not offer -PLUS: the server then learns of it and can tell an honest old server from a downgrade.
+    /// Begins an exchange. `secret` is the password or the token; with [`Method::External`] there is none, and `login` is whom to act as, empty for whom the
+    /// certificate names.
+    ///
+    /// For a SCRAM method that is not bound, `binding` is [`ChannelBinding::Exporter`] when we could have bound but the server did not offer -PLUS: the server
+    /// then learns of it and can tell an honest old server from a downgrade.
     ///
     /// # Errors
     /// [`ClientError::Login`], [`ClientError::Password`] and [`ClientError::NoBinding`].
     pub fn start(
-        mechanism: Mechanism,
+        method: impl Into<Method>,
         login: &str,
-        password: &str,
+        secret: &str,
         binding: ChannelBinding,
         nonce: Nonce,
     ) -> Result<Self, ClientError> {
-        let login = prepare_login(login).map_err(ClientError::Login)?;
-        let password = prepare_password(password).map_err(ClientError::Password)?;
-        let plus = mechanism == Mechanism::ScramSha256Plus;
-        if plus && !binding.is_available() {
-            return Err(ClientError::NoBinding);
+        let method = method.into();
+        let unnamed = method == Method::External && login.is_empty();
+        let login = if unnamed { String::new() } else { prepare_login(login).map_err(ClientError::Login)? };
+        let password = match method {
+            Method::External => Ok(Password::none()),
+            Method::OAuthBearer | Method::XOAuth2 => prepare_token(secret),
+            Method::Scram { .. } | Method::Plain | Method::CramMd5 | Method::Login => prepare_password(secret),
         }
-        let state = match mechanism {
-            Mechanism::Plain => State::Plain,
-            Mechanism::Login => State::LoginName,
-            Mechanism::ScramSha256 | Mechanism::ScramSha256Plus => State::ScramFirst,
+        .map_err(ClientError::Password)?;
+        let state = match method {
+            Method::Scram { bound: true, .. } if !binding.is_available() => return Err(ClientError::NoBinding),
+            Method::Scram { hash, bound } => State::ScramFirst(Scram { hash, bound }),
+            Method::Plain => State::Plain,
+            Method::Login => State::LoginName,
+            Method::CramMd5 => State::CramMd5,
+            Method::External => State::External(login.clone()),
+            // The fields end with %x01, which neither can hold; a refusal comes as a challenge that has to be answered before the server says so.
+            Method::OAuthBearer => {
+                let message = format!("n,a={},\x01auth=Bearer {}\x01\x01", scram::encode_name(&login), password.reveal());
+                State::Token { message: Zeroizing::new(message.into_bytes()), farewell: b"\x01" }
+            }
+            Method::XOAuth2 => {
+                let message = format!("user={login}\x01auth=Bearer {}\x01\x01", password.reveal());
+                State::Token { message: Zeroizing::new(message.into_bytes()), farewell: b"" }
+            }
         };
-        Ok(Self { state, login, password, binding, nonce, plus })
-    }
-
-    /// Begins an exchange with CRAM-MD5 (RFC 2195).
-    ///
-    /// # Errors
-    /// [`ClientError::Login`] and [`ClientError::Password`].
-    pub fn cram_md5(login: &str, password: &str) -> Result<Self, ClientError> {
-        let login = prepare_login(login).map_err(ClientError::Login)?;
-        let password = prepare_password(password).map_err(ClientError::Password)?;
-        Ok(Self::with(State::CramMd5, login, password))
-    }
-
-    /// Begins an exchange with a token: OAUTHBEARER (RFC 7628 §3.1), or XOAUTH2 where `standard` is false.
-    ///
-    /// # Errors
-    /// [`ClientError::Login`] and [`ClientError::Password`].
-    pub fn bearer(standard: bool, login: &str, token: &str) -> Result<Self, ClientError> {
-        let login = prepare_login(login).map_err(ClientError::Login)?;
-        let token = prepare_token(token).map_err(ClientError::Password)?;
-        // The fields end with %x01, which neither can hold; a refusal comes as a challenge that has to be answered before the server says so.
-        let (message, farewell): (String, &[u8]) = if standard {
-            (format!("n,a={},\x01auth=Bearer {}\x01\x01", scram::encode_name(&login), token.reveal()), b"\x01")
-        } else {
-            (format!("user={login}\x01auth=Bearer {}\x01\x01", token.reveal()), b"")
-        };
-        Ok(Self::with(State::Token { message: Zeroizing::new(message.into_bytes()), farewell }, login, token))
-    }
-
-    /// Begins an exchange with the certificate of the TLS connection (RFC 4422, appendix A), to act as `login`, or as whom the certificate names.
-    ///
-    /// # Errors
-    /// [`ClientError::Login`].
-    pub fn external(login: Option<&str>) -> Result<Self, ClientError> {
-        let login = login.map(prepare_login).transpose().map_err(ClientError::Login)?.unwrap_or_default();
-        Ok(Self::with(State::External(login.clone()), login, Password::none()))
-    }
-
-    fn with(state: State, login: String, password: Password) -> Self {
-        Self { state, login, password, binding: ChannelBinding::None, nonce: Nonce::from_random([0; 18]), plus: false }
+        Ok(Self { state, login, password, binding, nonce })
     }
 
     /// The initial response, to be sent with the command; `None` when the server speaks first.
@@ -193,15 +180,15 @@ impl ClientExchange {
                 // No authzid: the login acts as itself. A NUL cannot stand in either field, SASLprep prohibits it.
                 Some(Zeroizing::new(format!("\0{}\0{}", self.login, self.password.reveal()).into_bytes()))
             }
-            State::ScramFirst => {
-                let gs2_header = match (self.plus, self.binding) {
-                    (true, _) => format!("p={},,", scram::BINDING_NAME),
+            &State::ScramFirst(scram) => {
+                let gs2_header = match (scram.bound, self.binding) {
+                    (true, _) => format!("p={},,", crate::scram::BINDING_NAME),
                     (false, ChannelBinding::Exporter(_)) => "y,,".to_owned(),
                     (false, ChannelBinding::None) => "n,,".to_owned(),
                 };
-                let first_bare = format!("n={},r={}", scram::encode_name(&self.login), self.nonce.as_str());
+                let first_bare = format!("n={},r={}", crate::scram::encode_name(&self.login), self.nonce.as_str());
                 let message = format!("{gs2_header}{first_bare}").into_bytes();
-                self.state = State::ScramChallenge { gs2_header, first_bare };
+                self.state = State::ScramChallenge { scram, gs2_header, first_bare };
                 Some(Zeroizing::new(message))
             }
             State::Token { .. } | State::External(_) => match std::mem::replace(&mut self.state, State::Ended { proved: true }) {
@@ -215,7 +202,7 @@ impl ClientExchange {
                 | State::LoginPassword
                 | State::CramMd5
                 | State::TokenSent { .. }
-                | State::ScramFirst
+                | State::ScramFirst(_)
                 | State::ScramChallenge { .. }
                 | State::ScramSignature { .. }
                 | State::Ended { .. } => None,
@@ -236,7 +223,7 @@ impl ClientExchange {
             self.state = State::Ended { proved: false };
             return ClientStep::Failed(ClientError::Malformed);
         }
-        if matches!(self.state, State::Plain | State::ScramFirst | State::Token { .. } | State::External(_)) {
+        if matches!(self.state, State::Plain | State::ScramFirst(_) | State::Token { .. } | State::External(_)) {
             let initial = self.initial().filter(|_| server.is_empty());
             return initial.map_or(ClientStep::Failed(ClientError::Malformed), ClientStep::Send);
         }
@@ -255,7 +242,8 @@ impl ClientExchange {
                 ClientStep::Send(Zeroizing::new(self.digest(server).into_bytes()))
             }
             State::TokenSent { farewell } => ClientStep::Send(Zeroizing::new(farewell.to_vec())),
-            State::ScramChallenge { gs2_header, first_bare } => match self.answer(server, &gs2_header, &first_bare) {
+            State::ScramChallenge { scram, gs2_header, first_bare } => match self.answer(scram, server, &gs2_header, &first_bare)
+            {
                 Ok((message, expected)) => {
                     self.state = State::ScramSignature { expected };
                     ClientStep::Send(Zeroizing::new(message))
@@ -269,7 +257,7 @@ impl ClientExchange {
                 }
                 Err(error) => ClientStep::Failed(error),
             },
-            State::Plain | State::ScramFirst | State::Token { .. } | State::External(_) | State::Ended { .. } => {
+            State::Plain | State::ScramFirst(_) | State::Token { .. } | State::External(_) | State::Ended { .. } => {
                 ClientStep::Failed(ClientError::Malformed)
             }
         }
@@ -292,36 +280,44 @@ impl ClientExchange {
     }
 
     /// `client-final-message`, and the signature the server must answer with.
-    fn answer(&self, server: &[u8], gs2_header: &str, first_bare: &str) -> Result<(Vec<u8>, [u8; 32]), ClientError> {
+    fn answer(
+        &self,
+        Scram { hash, bound }: Scram,
+        server: &[u8],
+        gs2_header: &str,
+        first_bare: &str,
+    ) -> Result<(Vec<u8>, Zeroizing<Vec<u8>>), ClientError> {
         let text = str::from_utf8(server).map_err(|_| ClientError::Malformed)?;
         let first = scram::server_first(text).ok_or(ClientError::Malformed)?;
         // The server's nonce begins with ours and adds to it (RFC 5802 §5.1).
         if first.nonce.strip_prefix(self.nonce.as_str()).is_none_or(str::is_empty) {
             return Err(ClientError::Nonce);
         }
-        let salted = salted_password(&self.password, &first.salt, first.iterations).map_err(ClientError::Cost)?;
-        let client_key = Zeroizing::new(hmac(&salted, b"Client Key"));
+        let salted = hash.salted_password(&self.password, &first.salt, first.iterations).map_err(ClientError::Cost)?;
         let mut binding = Zeroizing::new(gs2_header.as_bytes().to_vec());
-        if let (true, ChannelBinding::Exporter(octets)) = (self.plus, &self.binding) {
+        if let (true, ChannelBinding::Exporter(octets)) = (bound, &self.binding) {
             binding.extend_from_slice(octets);
         }
         let without_proof = format!("c={},r={}", STANDARD.encode(&*binding), first.nonce);
         let signed = scram::auth_message(first_bare, text, &without_proof);
-        let proof = scram::mask(*client_key, &scram::hash(&*client_key), &signed);
-        let server_key = Zeroizing::new(hmac(&salted, b"Server Key"));
-        Ok((format!("{without_proof},p={}", STANDARD.encode(proof)).into_bytes(), hmac(&server_key, &signed)))
+        // `ClientProof := ClientKey XOR HMAC(StoredKey, AuthMessage)` (RFC 5802 §3).
+        let mut proof = hash.hmac(&salted, b"Client Key");
+        let signature = hash.hmac(&hash.digest(&proof), &signed);
+        proof.iter_mut().zip(signature.iter()).for_each(|(octet, signed)| *octet ^= signed);
+        let server_key = hash.hmac(&salted, b"Server Key");
+        Ok((format!("{without_proof},p={}", STANDARD.encode(&*proof)).into_bytes(), hash.hmac(&server_key, &signed)))
     }
 }
 
 /// `server-final-message = (server-error / verifier) ["," extensions]` (RFC 5802 §7).
-fn check_signature(server: &[u8], expected: &[u8; 32]) -> Result<(), ClientError> {
+fn check_signature(server: &[u8], expected: &[u8]) -> Result<(), ClientError> {
     let text = str::from_utf8(server).map_err(|_| ClientError::Malformed)?;
     let first = text.split(',').next().unwrap_or_default();
     if first.starts_with("e=") {
         return Err(ClientError::Refused);
     }
     let signature = first.strip_prefix("v=").and_then(|v| STANDARD.decode(v).ok()).ok_or(ClientError::Malformed)?;
-    if bool::from(signature.as_slice().ct_eq(expected.as_slice())) { Ok(()) } else { Err(ClientError::ServerUnproven) }
+    if bool::from(signature.as_slice().ct_eq(expected)) { Ok(()) } else { Err(ClientError::ServerUnproven) }
 }
 
 #[cfg(test)]

@@ -62,7 +62,10 @@ impl ScramKeys {
     /// # Errors
     /// [`KeysError::Iterations`] and [`KeysError::Salt`] outside the limits.
     pub fn derive(password: &Password, salt: &[u8], iterations: u32) -> Result<Self, KeysError> {
-        let salted = salted_password(password, salt, iterations)?;
+        check_cost(salt, iterations)?;
+        // `SaltedPassword := Hi(Normalize(password), salt, i)` (RFC 5802 §3).
+        let mut salted = Zeroizing::new([0; 32]);
+        pbkdf2::pbkdf2_hmac::<Sha256>(password.reveal().as_bytes(), salt, iterations, &mut *salted);
         let client_key = Zeroizing::new(hmac(&salted, b"Client Key"));
         Ok(Self {
             salt: salt.to_vec(),
@@ -129,14 +132,6 @@ impl fmt::Debug for ScramKeys {
     }
 }
 
-/// `SaltedPassword := Hi(Normalize(password), salt, i)` (RFC 5802 §3).
-pub(crate) fn salted_password(password: &Password, salt: &[u8], iterations: u32) -> Result<Zeroizing<[u8; 32]>, KeysError> {
-    check_cost(salt, iterations)?;
-    let mut salted = Zeroizing::new([0; 32]);
-    pbkdf2::pbkdf2_hmac::<Sha256>(password.reveal().as_bytes(), salt, iterations, &mut *salted);
-    Ok(salted)
-}
-
 /// For CRAM-MD5 alone.
 pub(crate) fn hmac_md5(key: &[u8], message: &[u8]) -> Vec<u8> {
     let Ok(mut mac) = Hmac::<Md5>::new_from_slice(key) else { return Vec::new() };
@@ -157,7 +152,7 @@ pub(crate) fn hmac(key: &[u8; 32], text: &[u8]) -> [u8; 32] {
     mac.finalize().into_bytes().into()
 }
 
-fn check_cost(salt: &[u8], iterations: u32) -> Result<(), KeysError> {
+pub(crate) fn check_cost(salt: &[u8], iterations: u32) -> Result<(), KeysError> {
     if !(ITERATIONS_MIN..=ITERATIONS_MAX).contains(&iterations) {
         return Err(KeysError::Iterations);
     }

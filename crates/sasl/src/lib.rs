@@ -1,7 +1,7 @@
 //! SASL mechanisms, client and server halves, without IO.
 //!
 //! PLAIN (RFC 4616), LOGIN (draft-murchison-sasl-login), SCRAM-SHA-256 (RFC 5802, RFC 7677) and SCRAM-SHA-256-PLUS with the
-//! `tls-exporter` binding (RFC 9266); as a client also OAUTHBEARER (RFC 7628), XOAUTH2, EXTERNAL and CRAM-MD5 ([`Method`]). Messages are the octets inside the base64 that SMTP, POP3 and IMAP put around them; base64 of
+//! `tls-exporter` binding (RFC 9266); as a client also SCRAM-SHA-1 and -512, OAUTHBEARER (RFC 7628), XOAUTH2, EXTERNAL and CRAM-MD5 ([`Method`]). Messages are the octets inside the base64 that SMTP, POP3 and IMAP put around them; base64 of
 //! the outer protocol, the `*` that aborts and the `=` of an empty initial response are the protocol's own business.
 //!
 //! It never does IO, reads a clock or draws randomness: a [`Nonce`] is made of the caller's random octets. It never looks anything up
@@ -20,6 +20,7 @@
 //! ```
 
 mod client;
+mod hash;
 mod keys;
 mod mechanism;
 mod method;
@@ -29,6 +30,7 @@ mod scram;
 mod server;
 
 pub use client::{ClientError, ClientExchange, ClientStep, Possession, choose};
+pub use hash::ScramHash;
 pub use keys::{
     DEFAULT_ITERATIONS, FAKE_SALT_SEED_BYTES, ITERATIONS_MAX, ITERATIONS_MIN, KeysError, SALT_BYTES, SALT_BYTES_MAX, ScramKeys,
 };

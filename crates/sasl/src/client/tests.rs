@@ -1,8 +1,12 @@
 use super::*;
+use crate::mechanism::Mechanism;
 
 fn start(mechanism: Mechanism) -> ClientExchange {
-    let nonce = "client".parse().unwrap();
-    ClientExchange::start(mechanism, "user", "pencil", ChannelBinding::None, nonce).unwrap()
+    begin(mechanism.into(), "user", "pencil").unwrap()
+}
+
+fn begin(method: Method, login: &str, secret: &str) -> Result<ClientExchange, ClientError> {
+    ClientExchange::start(method, login, secret, ChannelBinding::None, "client".parse().unwrap())
 }
 
 fn failure(step: ClientStep) -> ClientError {
@@ -20,6 +24,10 @@ fn the_strongest_usable_method_is_chosen() {
     let rows = [
         (everything, Possession::Password, bound, Some("SCRAM-SHA-256-PLUS")),
         (everything, Possession::Password, ChannelBinding::None, Some("SCRAM-SHA-256")),
+        ("SCRAM-SHA-1-PLUS SCRAM-SHA-1 SCRAM-SHA-512", Possession::Password, bound, Some("SCRAM-SHA-1-PLUS")),
+        ("SCRAM-SHA-1-PLUS SCRAM-SHA-1 SCRAM-SHA-512", Possession::Password, ChannelBinding::None, Some("SCRAM-SHA-512")),
+        ("SCRAM-SHA-512-PLUS SCRAM-SHA-256-PLUS", Possession::Password, bound, Some("SCRAM-SHA-512-PLUS")),
+        ("PLAIN SCRAM-SHA-1", Possession::Password, bound, Some("SCRAM-SHA-1")),
         ("CRAM-MD5 LOGIN PLAIN", Possession::Password, bound, Some("PLAIN")),
         ("LOGIN CRAM-MD5", Possession::Password, bound, Some("CRAM-MD5")),
         ("LOGIN", Possession::Password, bound, Some("LOGIN")),
@@ -46,31 +54,31 @@ fn sent(step: ClientStep) -> String {
 #[test]
 fn a_token_is_sent_as_each_method_wants_it_and_a_refusal_is_answered() {
     let first = |client: &mut ClientExchange| String::from_utf8(client.initial().unwrap().to_vec()).unwrap();
-    let mut standard = ClientExchange::bearer(true, "a,b=c@x.example", "vF9dft4qmT").unwrap();
+    let mut standard = begin(Method::OAuthBearer, "a,b=c@x.example", "vF9dft4qmT").unwrap();
     assert_eq!(first(&mut standard), "n,a=a=2Cb=3Dc@x.example,\u{1}auth=Bearer vF9dft4qmT\u{1}\u{1}");
     assert_eq!(standard.success(), Ok(()));
     assert_eq!(sent(standard.step(b"{\"status\":\"invalid_token\"}")), "\u{1}");
     assert_eq!(standard.success(), Err(ClientError::ServerUnproven));
-    let mut old = ClientExchange::bearer(false, "user@x.example", "tok").unwrap();
+    let mut old = begin(Method::XOAuth2, "user@x.example", "tok").unwrap();
     assert_eq!(first(&mut old), "user=user@x.example\u{1}auth=Bearer tok\u{1}\u{1}");
     assert_eq!(sent(old.step(b"{}")), "");
     for bad in ["", "a b", "a\u{1}b", "ü"] {
-        assert!(ClientExchange::bearer(true, "user", bad).is_err(), "{bad:?}");
+        assert!(begin(Method::OAuthBearer, "user", bad).is_err(), "{bad:?}");
     }
 }
 
 #[test]
 fn a_certificate_acts_as_itself_or_as_another() {
-    let mut client = ClientExchange::external(None).unwrap();
+    let mut client = begin(Method::External, "", "").unwrap();
     assert_eq!(client.initial().unwrap().as_slice(), b"");
     assert_eq!(client.success(), Ok(()));
-    assert_eq!(sent(ClientExchange::external(Some("al@x.example")).unwrap().step(b"")), "al@x.example");
+    assert_eq!(sent(begin(Method::External, "al@x.example", "").unwrap().step(b"")), "al@x.example");
 }
 
 #[test]
 fn cram_md5_answers_as_its_standard_says() {
     // The example of RFC 2195 §2.
-    let mut client = ClientExchange::cram_md5("tim", "tanstaaftanstaaf").unwrap();
+    let mut client = begin(Method::CramMd5, "tim", "tanstaaftanstaaf").unwrap();
     assert!(client.initial().is_none());
     assert_eq!(sent(client.step(b"<1896.697170952@postoffice.reston.mci.net>")), "tim b913a602c7eda7a495b4e6e7334d3890");
     assert_eq!(client.success(), Ok(()));
@@ -158,4 +166,52 @@ fn a_comma_in_the_login_cannot_add_an_attribute() {
     let mut client =
         ClientExchange::start(Mechanism::ScramSha256, "a,r=b", "x", ChannelBinding::None, "client".parse().unwrap()).unwrap();
     assert_eq!(client.initial().unwrap().as_slice(), b"n,,n=a=2Cr=3Db,r=client");
+}
+
+#[test]
+fn every_hash_of_scram_proves_both_sides() {
+    // RFC 5802 §5, RFC 7677 §3; the last from Python's hashlib on the messages of RFC 7677.
+    let rows = [
+        (
+            "SCRAM-SHA-1",
+            "fyko+d2lbbFgONRv9qkxdawL",
+            "r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,s=QSXCR+Q6sek8bf92,i=4096",
+            "c=biws,r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,p=v0X8v3Bz2T0CJGbJQyF0X+HI4Ts=",
+            "v=rmF9pqV8S7suAoZWja4dJRkFsKQ=",
+        ),
+        (
+            "SCRAM-SHA-256",
+            "rOprNGfwEbeRWgbNEkqO",
+            "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096",
+            "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=",
+            "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=",
+        ),
+        (
+            "SCRAM-SHA-512",
+            "rOprNGfwEbeRWgbNEkqO",
+            "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096",
+            "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,\
+             p=gMGXRcevScNtxZ6/8lQYpGtnsNAc3mGcmNomv+xnoOMw+3R2xNJdMNnzMlTN8PPC6wdp6dybEmDYXYTxwnYPJQ==",
+            "v=ZQnYEgWQMFmmsM8aQMF0nDDCy/AgCzkwk8CmMZYcMg0vSVlKDanekLtifDSeVGT4+5ZxXnJq199RVG2rR7N7Zw==",
+        ),
+    ];
+    for (name, nonce, challenge, answer, proof) in rows {
+        let begin = || {
+            let method: Method = name.parse().unwrap();
+            let mut client =
+                ClientExchange::start(method, "user", "pencil", ChannelBinding::None, nonce.parse().unwrap()).unwrap();
+            assert_eq!(client.initial().unwrap().as_slice(), format!("n,,n=user,r={nonce}").as_bytes());
+            assert_eq!(sent(client.step(challenge.as_bytes())), answer, "{name}");
+            client
+        };
+        let mut right = begin();
+        assert_eq!(sent(right.step(proof.as_bytes())), "");
+        assert_eq!(right.success(), Ok(()));
+        // The signature of another hash has another length.
+        for wrong in ["v=", "v=AAAA", &proof.replace('v', "v=A").replacen("=A=", "=A", 1)] {
+            let mut client = begin();
+            assert!(matches!(client.step(wrong.as_bytes()), ClientStep::Failed(_)), "{name} {wrong}");
+            assert_eq!(client.success(), Err(ClientError::ServerUnproven));
+        }
+    }
 }

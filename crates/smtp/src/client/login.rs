@@ -6,7 +6,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use posthouse_mail::Reply;
-use posthouse_sasl::{ChannelBinding, ClientError, ClientExchange, ClientStep, Mechanism, Method, Possession, choose};
+use posthouse_sasl::{ChannelBinding, ClientError, ClientExchange, ClientStep, Method, Possession, choose};
 
 use super::capabilities::Capabilities;
 use super::error::{SessionError, Stage};
@@ -76,10 +76,10 @@ impl Login {
         let decoded = STANDARD.decode(reply.text().trim());
         let challenge = match self.method {
             // Their challenges say nothing, or only why the server refuses, and some servers put words there that are not base64.
-            Method::Password(Mechanism::Plain | Mechanism::Login) | Method::OAuthBearer | Method::XOAuth2 | Method::External => {
+            Method::Plain | Method::Login | Method::OAuthBearer | Method::XOAuth2 | Method::External => {
                 decoded.unwrap_or_default()
             }
-            Method::Password(Mechanism::ScramSha256 | Mechanism::ScramSha256Plus) | Method::CramMd5 => {
+            Method::Scram { .. } | Method::CramMd5 => {
                 decoded.map_err(|_| SessionError::Protocol { stage: Stage::Login, what: "a challenge that is not base64" })?
             }
         };
@@ -99,16 +99,9 @@ fn start(
     settings: &Settings,
     binding: ChannelBinding,
 ) -> Result<ClientExchange, ClientError> {
-    let login = credentials.login.as_str();
     let secret = match &credentials.proof {
         Proof::Password(secret) | Proof::Token(secret) => secret.reveal(),
         Proof::Certificate => "",
     };
-    match method {
-        Method::Password(mechanism) => ClientExchange::start(mechanism, login, secret, binding, settings.nonce.clone()),
-        Method::CramMd5 => ClientExchange::cram_md5(login, secret),
-        Method::OAuthBearer => ClientExchange::bearer(true, login, secret),
-        Method::XOAuth2 => ClientExchange::bearer(false, login, secret),
-        Method::External => ClientExchange::external(Some(login).filter(|login| !login.is_empty())),
-    }
+    ClientExchange::start(method, &credentials.login, secret, binding, settings.nonce.clone())
 }
