@@ -61,6 +61,7 @@ pub use folder::Folder;
 pub use mailer::{Mailer, MailerBuilder, MailerError};
 pub use message::{Body, Message, MessageBuilder, MessageError, SignError, dkim_key};
 pub use posthouse_mail as mail;
+pub use posthouse_mail::mime::{Answer, Calendar, CalendarError, Event};
 pub use posthouse_mailauth::dkim;
 pub use posthouse_runtime::tls::{CertificateFiles, ClientTls, Roots};
 pub use posthouse_runtime::{block_on, stream};

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use posthouse_mail::header::{Header, HeaderError, end_of_header};
-use posthouse_mail::mime::{self, ComposeError, Limits, ParseError, ParsedMailbox, Segment};
+use posthouse_mail::mime::{self, CalendarError, ComposeError, Limits, ParseError, ParsedMailbox, Segment};
 use posthouse_mail::{Address, AddressError, BodyKind, Envelope, Recipient, ReversePath};
 use thiserror::Error;
 
@@ -49,6 +49,12 @@ pub enum MessageError {
     /// A mailbox or another part that cannot be used.
     #[error(transparent)]
     Part(#[from] ComposeError),
+    /// An event or an iCalendar object that nobody could act on.
+    #[error(transparent)]
+    Calendar(#[from] CalendarError),
+    /// A letter that invites nobody.
+    #[error("there is no invitation in the letter")]
+    NoInvitation,
     /// An address in the header of a given letter that is none.
     #[error("`{text}` in the header is not an address: {source}")]
     Address {

@@ -6,13 +6,15 @@
 //!
 //! It never reads a clock or draws randomness: date, message id and boundary are given.
 
+mod calendar;
 mod compose;
 mod html;
 mod lines;
 mod parse;
 
+pub use calendar::{Answer, Calendar, CalendarError, Event};
 pub use compose::{
-    Attachment, BASE64_LINE_BYTES, Calendar, ComposeError, Composed, Composition, Content, Inline, Mailbox, Segment, base64_len,
+    Attachment, BASE64_LINE_BYTES, ComposeError, Composed, Composition, Content, Inline, Mailbox, Segment, base64_len,
     base64_lines, compose,
 };
 pub use html::to_text;

@@ -1,7 +1,9 @@
 //! Answers: a letter begun from another one.
 
+use posthouse_mail::UnixMillis;
 use posthouse_mail::header::{Header, end_of_header};
-use posthouse_mail::mime::{self, Limits, Mailbox, Parsed, ParsedMailbox};
+use posthouse_mail::mime::{self, Answer, Calendar, Limits, Mailbox, Parsed, ParsedMailbox};
+use posthouse_runtime::clock;
 
 use super::{Message, MessageBuilder, MessageError};
 
@@ -97,6 +99,40 @@ impl Message {
         }
         let subject = prefixed("Fwd: ", parsed.subject.as_deref());
         Ok(Self::builder().subject(subject).attach_bytes("letter.eml", "message/rfc822", passed_on))
+    }
+
+    /// Begins the answer of `me` to the invitation in a letter, to its organizer (RFC 5546 §3.2.3).
+    ///
+    /// ```
+    /// use posthouse_client::mail::UnixMillis;
+    /// use posthouse_client::{Answer, Event, Message};
+    ///
+    /// let lunch = Event::new("lunch-1@x.example", "Lunch", UnixMillis(1_798_113_600_000), UnixMillis(1_798_117_200_000));
+    /// let invitation = Message::builder().from("alice@x.example").to("bob@y.example").text("Lunch?").invite(lunch).build()?;
+    /// let answer = Message::answer_invitation(&invitation.to_bytes()?, "Bob <bob@y.example>", Answer::Declined)?.build()?;
+    /// assert!(String::from_utf8_lossy(&answer.to_bytes()?).contains("Subject: Declined: Lunch"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`MessageError`] when the letter cannot be read, has no invitation, or its organizer has no address.
+    pub fn answer_invitation(letter: &[u8], me: &str, answer: Answer) -> Result<MessageBuilder, MessageError> {
+        let parsed = read(letter)?;
+        let me: Mailbox = me.parse()?;
+        let requests = parsed.attachments.iter().filter_map(|part| Calendar::parse(str::from_utf8(&part.content).ok()?).ok());
+        let request = requests.into_iter().find(|found| found.method() == "REQUEST").ok_or(MessageError::NoInvitation)?;
+        let organizer = request.organizer().ok_or(MessageError::NoRecipient)?;
+        let word = match answer {
+            Answer::Accepted => "Accepted",
+            Answer::Tentative => "Tentative",
+            Answer::Declined => "Declined",
+        };
+        let summary = request.summary().or(parsed.subject).unwrap_or_default();
+        let words = format!("{word}: {}", one_line(&summary));
+        let mut builder = Self::builder().subject(words.clone()).text(words);
+        let reply = request.answer(&me, answer, UnixMillis(clock::unix_millis()))?;
+        (builder.to, builder.from) = (vec![organizer.into()], Some(me));
+        Ok(builder.object(reply))
     }
 
     /// The text of a letter as it is quoted in an answer.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use posthouse_mail::mime::{self, Attachment, Calendar, Composition, Content, Inline, Mailbox};
+use posthouse_mail::mime::{self, Attachment, Calendar, Composition, Content, Event, Inline, Mailbox};
 use posthouse_mail::{LetterId, Notify, Ret, ReversePath, UnixMillis};
 use posthouse_runtime::{clock, random};
 
@@ -15,7 +15,7 @@ use super::{Message, MessageError, Octets, file};
 /// Gathers what a letter is made of; the first mistake is told by [`MessageBuilder::build`].
 #[derive(Clone, Debug, Default)]
 pub struct MessageBuilder {
-    from: Option<Mailbox>,
+    pub(super) from: Option<Mailbox>,
     sender: Option<Mailbox>,
     pub(super) to: Vec<Mailbox>,
     pub(super) cc: Vec<Mailbox>,
@@ -26,7 +26,7 @@ pub struct MessageBuilder {
     flowed: bool,
     html: Option<String>,
     amp: Option<String>,
-    calendar: Option<Calendar>,
+    calendar: Option<Planned>,
     inline: Vec<Inline>,
     attachments: Vec<Attachment>,
     files: Vec<Opener>,
@@ -42,6 +42,17 @@ pub struct MessageBuilder {
     envid: Option<String>,
     mistake: Option<MessageError>,
 }
+
+/// What a letter does with a calendar.
+#[derive(Clone, Debug)]
+enum Planned {
+    Object(Calendar),
+    Invite(Event),
+    CallOff(Event),
+}
+
+/// The name of the object where it is attached, too.
+const OBJECT_NAME: &str = "invite.ics";
 
 /// Whom it is from, and for.
 ///
@@ -127,14 +138,12 @@ impl MessageBuilder {
 /// ```
 /// use posthouse_client::Message;
 ///
-/// let invitation = "BEGIN:VCALENDAR\r\nMETHOD:REQUEST\r\nEND:VCALENDAR\r\n";
 /// let message = Message::builder()
 ///     .from("alice@example.org")
 ///     .to("bob@example.net")
 ///     .subject("Dinner")
 ///     .html("<h1>Dinner</h1><p>On <b>Friday</b>.</p>") // the plain text is made of it
 ///     .amp("<!doctype html><html ⚡4email></html>")
-///     .calendar("REQUEST", invitation)
 ///     .build()?;
 /// # Ok::<(), posthouse_client::MessageError>(())
 /// ```
@@ -174,13 +183,6 @@ impl MessageBuilder {
         self
     }
 
-    /// An iCalendar object: an invitation with the method `REQUEST`, an answer with `REPLY` (iMIP, RFC 6047).
-    #[must_use]
-    pub fn calendar(mut self, method: impl Into<String>, ics: impl Into<String>) -> Self {
-        self.calendar = Some(Calendar { method: method.into(), ics: ics.into() });
-        self
-    }
-
     /// One more header field, such as `X-Mailer`; none that the letter has by itself.
     #[must_use]
     pub fn field(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
@@ -214,6 +216,82 @@ impl MessageBuilder {
             self.blame(MessageError::Unsubscribe(url));
         }
         self
+    }
+}
+
+/// What it has to do with a calendar (iTIP, RFC 5546; iMIP, RFC 6047). The object is among the alternatives, for readers that show buttons for it, and
+/// attached, for those that do not.
+///
+/// ```
+/// use posthouse_client::mail::UnixMillis;
+/// use posthouse_client::{Answer, Event, Message};
+///
+/// let at = |time| UnixMillis::from_rfc3339(time).unwrap();
+/// let dinner = Event::new("dinner-42@example.org", "Dinner", at("2026-12-24T18:00:00Z"), at("2026-12-24T21:00:00Z")).place("Chez Bob");
+/// let invitation = Message::builder()
+///     .from("Alice <alice@example.org>") // invites
+///     .to("bob@example.net") // and is invited
+///     .subject("Dinner on Thursday")
+///     .text("Will you come?")
+///     .invite(dinner)
+///     .build()?;
+/// let answer = Message::answer_invitation(&invitation.to_bytes()?, "bob@example.net", Answer::Accepted)?.build()?;
+/// assert_eq!(answer.envelope().recipients[0].address.to_string(), "alice@example.org");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+impl MessageBuilder {
+    /// Invites to an event: the organizer is whom the letter is from, and the guests those in `To` and `Cc`, unless the event says otherwise.
+    #[must_use]
+    pub fn invite(mut self, event: Event) -> Self {
+        self.calendar = Some(Planned::Invite(event));
+        self
+    }
+
+    /// Says that an event does not take place; people are found as with [`Self::invite`].
+    #[must_use]
+    pub fn call_off(mut self, event: Event) -> Self {
+        self.calendar = Some(Planned::CallOff(event));
+        self
+    }
+
+    /// An object made elsewhere (RFC 5545); what it is for is its `METHOD`.
+    #[must_use]
+    pub fn calendar(mut self, object: &str) -> Self {
+        match Calendar::parse(object) {
+            Ok(calendar) => self.calendar = Some(Planned::Object(calendar)),
+            Err(error) => self.blame(MessageError::Calendar(error)),
+        }
+        self
+    }
+
+    pub(super) fn object(mut self, calendar: Calendar) -> Self {
+        self.calendar = Some(Planned::Object(calendar));
+        self
+    }
+
+    fn planned(&mut self, now: UnixMillis) -> Result<Option<Calendar>, MessageError> {
+        let calendar = match self.calendar.take() {
+            None => return Ok(None),
+            Some(Planned::Object(calendar)) => calendar,
+            Some(Planned::Invite(event)) => self.with_people(event).request(now)?,
+            Some(Planned::CallOff(event)) => self.with_people(event).cancel(now)?,
+        };
+        self.attachments.push(Attachment {
+            name: OBJECT_NAME.to_owned(),
+            content_type: "application/ics".to_owned(),
+            content: Content::Here(calendar.as_str().to_owned().into()),
+        });
+        Ok(Some(calendar))
+    }
+
+    fn with_people(&self, mut event: Event) -> Event {
+        if let (false, Some(from)) = (event.has_organizer(), &self.from) {
+            event = event.organizer(from.clone());
+        }
+        if event.has_guests() {
+            return event;
+        }
+        self.to.iter().chain(&self.cc).cloned().fold(event, Event::guest)
     }
 }
 
@@ -386,12 +464,13 @@ impl MessageBuilder {
     ///
     /// # Errors
     /// [`MessageError`]: the first mistake that was made.
-    pub fn build(self) -> Result<Message, MessageError> {
+    pub fn build(mut self) -> Result<Message, MessageError> {
         if let Some(mistake) = self.mistake {
             return Err(mistake);
         }
-        let from = self.from.ok_or(MessageError::NoSender)?;
         let now = UnixMillis(clock::unix_millis());
+        let calendar = self.planned(now)?;
+        let from = self.from.ok_or(MessageError::NoSender)?;
         let sender = from.address.clone();
         // RFC 5322 §3.6.4: unique by time and 80 random bits, in the domain of the sender.
         let message_id = self.message_id.unwrap_or_else(|| format!("{}@{}", LetterId::new(now, random::u128()), sender.domain()));
@@ -417,7 +496,7 @@ impl MessageBuilder {
             flowed: self.flowed,
             html: self.html,
             amp: self.amp,
-            calendar: self.calendar,
+            calendar,
             inline: self.inline,
             attachments: self.attachments,
             fields,

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use crate::address::{Address, AddressError};
+use crate::mime::calendar::Calendar;
 use crate::time::UnixMillis;
 use check::{ITEMS_MAX, VALUE_BYTES_MAX, check, check_all};
 pub use encode::{BASE64_LINE_BYTES, base64_len, base64_lines};
@@ -59,15 +60,6 @@ pub struct Inline {
     pub content_id: String,
     /// The picture.
     pub file: Attachment,
-}
-
-/// An invitation, or an answer to one (iMIP, RFC 6047).
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Calendar {
-    /// `REQUEST`, `REPLY`, `CANCEL`, …; the same as in the object.
-    pub method: String,
-    /// The iCalendar object (RFC 5545).
-    pub ics: String,
 }
 
 /// Everything a letter is made of. Blind copies are not among it: they belong to the envelope alone.
@@ -169,9 +161,6 @@ pub enum ComposeError {
     /// Not `left@right`.
     #[error("`{0}` is not an id such as 123@example.org")]
     MessageId(String),
-    /// Not a method of iTIP.
-    #[error("`{0}` is not a method such as REQUEST")]
-    Method(String),
     /// A mailbox that cannot be read.
     #[error("`{text}` is not a mailbox: {source}")]
     Mailbox {

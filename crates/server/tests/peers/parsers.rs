@@ -1,7 +1,8 @@
 //! The letters we compose, read by Python's `email`: the same text, the same file names, the same pictures.
 
 use crate::world::{in_a_world, program, run_to_end};
-use posthouse_client::Message;
+use posthouse_client::mail::UnixMillis;
+use posthouse_client::{Event, Message};
 use std::fs;
 
 const NAMES: [&str; 6] =
@@ -17,7 +18,7 @@ in_a_world! {
             .subject("Grüße an alle, mit einem Betreff, der so lang ist, dass er gebrochen werden muss 👩‍👩‍👧")
             .html("<p>Grüße <img src='cid:pic@x.test'></p>")
             .inline_bytes("pic@x.test", "pic.png", "image/png", &b"\x89PNG\r\n\x1a\n"[..])
-            .calendar("REQUEST", "BEGIN:VCALENDAR\r\nMETHOD:REQUEST\r\nEND:VCALENDAR\r\n");
+            .invite(Event::new("1@x.test", "Grüße", UnixMillis(1_798_113_600_000), UnixMillis(1_798_117_200_000)));
         for name in NAMES.iter().copied().chain([long.as_str()]) {
             builder = builder.attach_bytes(name, "application/pdf", (0..=255).collect::<Vec<u8>>());
         }
@@ -34,9 +35,9 @@ in_a_world! {
         assert_eq!(told["method"], "REQUEST");
         let mut names: Vec<&str> = NAMES.to_vec();
         names[5] = "passwd";
-        names.push(&long);
+        names.extend([&long, "invite.ics"]);
         assert_eq!(told["files"], serde_json::json!(names));
         assert_eq!(told["defects"], serde_json::json!([]));
-        assert_eq!(told["sizes"], serde_json::json!(vec![256; 7]));
+        assert_eq!(told["sizes"], serde_json::json!([vec![256; 7], vec![told["calendar"].as_str().unwrap().len()]].concat()));
     }
 }

@@ -34,11 +34,6 @@ pub(super) fn check_all(composition: &Composition) -> Result<(), ComposeError> {
             return Err(ComposeError::MessageId(inline.content_id.clone()));
         }
     }
-    if let Some(calendar) = &composition.calendar
-        && !is_token(&calendar.method)
-    {
-        return Err(ComposeError::Method(calendar.method.clone()));
-    }
     few("fields", composition.fields.len())?;
     for (name, value) in &composition.fields {
         if !is_free_field(name) {

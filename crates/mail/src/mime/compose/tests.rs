@@ -1,6 +1,9 @@
 use super::*;
 use crate::mime::{Limits, parse};
 
+const CALENDAR: &str = "BEGIN:VCALENDAR\nMETHOD:REQUEST\nBEGIN:VEVENT\nUID:1\nDTSTAMP:20261224T120000Z\nORGANIZER:mailto:a@x.example\n\
+                        ATTENDEE:mailto:b@y.example\nSUMMARY:Grüße\nEND:VEVENT\nEND:VCALENDAR\n";
+
 fn letter() -> Composition {
     Composition {
         from: "Alice Ärmel <alice@x.example>".parse().unwrap(),
@@ -53,7 +56,7 @@ fn what_is_made_can_be_read_back() {
     let mut all = letter();
     all.html = Some("<p>héllo <img src='cid:pic@x'></p>\n".to_owned());
     all.amp = Some("<!doctype html><html ⚡4email></html>".to_owned());
-    all.calendar = Some(Calendar { method: "REQUEST".to_owned(), ics: "BEGIN:VCALENDAR\nEND:VCALENDAR\n".to_owned() });
+    all.calendar = Some(Calendar::parse(CALENDAR).unwrap());
     all.inline = vec![Inline { content_id: "pic@x".to_owned(), file: file("p.png", "image/png", &b"\x89PNG"[..]) }];
     all.cc = vec!["\"C, D\" <c@y.example>".parse().unwrap(), "d@y.example".parse().unwrap()];
     all.sender = Some("s@x.example".parse().unwrap());
@@ -87,6 +90,9 @@ fn what_is_made_can_be_read_back() {
         ("b.eml", "application/octet-stream"),
     ];
     assert_eq!(files, expected);
+    let calendar = read.attachments.iter().find(|part| part.content_type == "text/calendar").unwrap();
+    assert_eq!(String::from_utf8(calendar.content.clone()).unwrap(), CALENDAR.replace('\n', "\r\n"));
+    assert!(String::from_utf8_lossy(&made).contains("text/calendar; charset=utf-8; method=REQUEST; component=VEVENT\r\n"));
     let named = |name: &str| read.attachments.iter().find(|a| a.name.as_deref() == Some(name)).unwrap();
     assert_eq!(named("p.png").content_id.as_deref(), Some("pic@x"));
     assert_eq!((&named("a.bin").content, &named("b.eml").content), (&odd, &odd));
@@ -257,14 +263,13 @@ fn a_large_file_is_a_place_in_the_letter() {
 #[test]
 fn a_line_break_in_any_field_is_refused() {
     for bad in ["a\r\nBcc: x@y", "a\nb", "a\rb", "a\0b", "a\u{2028}b", "a\u{85}b"] {
-        let breaks: [fn(&mut Composition, String); 10] = [
+        let breaks: [fn(&mut Composition, String); 9] = [
             |c, bad| c.subject = bad,
             |c, bad| c.from.name = Some(bad),
             |c, bad| c.cc = vec![Mailbox { name: Some(bad), address: "x@y.example".parse().unwrap() }],
             |c, bad| c.sender = Some(Mailbox { name: Some(bad), address: "x@y.example".parse().unwrap() }),
             |c, bad| c.attachments = vec![file(&bad, "a/b", &b""[..])],
             |c, bad| c.inline = vec![Inline { content_id: bad, file: file("x", "a/b", &b""[..]) }],
-            |c, bad| c.calendar = Some(Calendar { method: bad, ics: String::new() }),
             |c, bad| c.references = vec![bad],
             |c, bad| c.fields = vec![("X-A".to_owned(), bad)],
             |c, bad| c.fields = vec![(bad, "x".to_owned())],

@@ -149,8 +149,9 @@ fn content(composition: &Composition) -> Part<'_> {
     let amp = composition.amp.as_deref().map(|amp| words("text/x-amp-html", amp));
     let calendar = composition.calendar.as_ref().map(|calendar| Part::Words {
         content_type: "text/calendar",
-        parameters: vec![("method", calendar.method.as_str())],
-        text: calendar.ics.clone(),
+        // RFC 6047 §2.4.
+        parameters: vec![("method", calendar.method()), ("component", calendar.component())],
+        text: calendar.as_str().to_owned(),
     });
     let parts: Vec<Part<'_>> = [text, amp, html, calendar].into_iter().flatten().collect();
     if parts.is_empty() { words("text/plain", "") } else { several("alternative", parts) }

@@ -58,7 +58,7 @@ pub(super) struct LetterArgs {
     /// A file that goes with it. Can be repeated.
     #[arg(long, value_name = "FILE")]
     attach: Vec<PathBuf>,
-    /// An invitation: an iCalendar file whose method is REQUEST.
+    /// An invitation or another iCalendar file; its METHOD says what it is for.
     #[arg(long, value_name = "FILE")]
     invite: Option<PathBuf>,
     /// Where readers unsubscribe with one click (RFC 8058): an https address.
@@ -171,7 +171,7 @@ impl LetterArgs {
         if let Some(path) = &self.invite {
             let ics = String::from_utf8(read_whole(path)?)
                 .map_err(|error| malformed("--invite", &path.display().to_string(), error))?;
-            letter = letter.calendar("REQUEST", ics);
+            letter = letter.calendar(&ics);
         }
         for inline in &self.inline {
             let (id, path) = inline.split_once('=').ok_or_else(|| malformed("--inline", inline, "write ID=FILE"))?;
