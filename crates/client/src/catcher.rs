@@ -13,11 +13,15 @@ use posthouse_mail::{Address, Envelope, Recipient, Reply};
 use posthouse_runtime::net::{Listener, Stream};
 use posthouse_runtime::shutdown::{self, Shutdown, Trigger};
 use posthouse_runtime::sync::watch;
+use posthouse_runtime::tls::{Roots, ServerTls};
 use posthouse_runtime::{block_on, clock, random, select, task};
 use posthouse_sasl::{
-    FAKE_SALT_SEED_BYTES, ITERATIONS_MIN, Mechanism, Nonce, SALT_BYTES, ScramKeys, prepare_login, prepare_password,
+    ChannelBinding, FAKE_SALT_SEED_BYTES, ITERATIONS_MIN, Mechanism, Nonce, SALT_BYTES, ScramKeys, prepare_login,
+    prepare_password,
 };
-use posthouse_smtp::server::{Answer, AuthAnswer, AuthQuestion, Output, Profile, Protocol, Question, Reason, Session, Verdict};
+use posthouse_smtp::server::{
+    Answer, AuthAnswer, AuthQuestion, Output, Profile, Protocol, Question, Reason, Session, Tls, Verdict,
+};
 use posthouse_smtp::syntax::ForwardPath;
 use thiserror::Error;
 
@@ -69,11 +73,21 @@ pub struct Catcher {
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct CatcherBuilder {
+    door: Door,
     login: Option<(String, String)>,
     refused: Vec<(String, Reply)>,
     refused_letters: Option<Reply>,
     size_max: Option<u64>,
     lmtp: bool,
+}
+
+/// Where TLS begins.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum Door {
+    #[default]
+    Plain,
+    StartTls,
+    Tls,
 }
 
 /// The letter did not come.
@@ -87,6 +101,8 @@ pub struct NotCaught {
 
 struct Shared {
     settings: CatcherBuilder,
+    /// Our certificate, and the authority of it.
+    tls: Option<(ServerTls, String)>,
     letters: Mutex<Vec<Arc<Caught>>>,
     changed: watch::Sender<usize>,
 }
@@ -115,16 +131,31 @@ impl Catcher {
     /// The same as a URL for [`Mailer::builder`].
     #[must_use]
     pub fn url(&self) -> String {
-        let scheme = if self.shared.settings.lmtp { "lmtp" } else { "smtp" };
+        let scheme = match (self.shared.settings.lmtp, self.shared.settings.door) {
+            (true, _) => "lmtp",
+            (false, Door::Plain) => "smtp",
+            (false, Door::StartTls) => "smtp+starttls",
+            (false, Door::Tls) => "smtps",
+        };
         format!("{scheme}://{}", self.address)
     }
 
-    /// A mailer that sends to it, to be built.
+    /// The authority of its certificate, in PEM form, made for this catcher alone: whoever shall send to it over TLS has to trust it.
+    #[must_use]
+    pub fn authority(&self) -> Option<&str> {
+        self.shared.tls.as_ref().map(|(_, authority)| authority.as_str())
+    }
+
+    /// A mailer that sends to it and trusts its authority, to be built.
     ///
     /// # Errors
     /// None in practice; those of [`Mailer::builder`].
     pub fn mailer(&self) -> Result<MailerBuilder, MailerError> {
-        Mailer::builder(&self.url())
+        let mailer = Mailer::builder(&self.url())?;
+        Ok(match self.authority() {
+            Some(authority) => mailer.roots(Roots::Pem(authority.to_owned())),
+            None => mailer,
+        })
     }
 
     /// The letters so far, in the order in which they came.
@@ -216,6 +247,33 @@ impl fmt::Debug for Catcher {
 }
 
 impl CatcherBuilder {
+    /// Offers STARTTLS, with a certificate for `localhost` and its address, of an authority that is made for it. A login is offered inside TLS only.
+    ///
+    /// ```
+    /// use posthouse_client::{Catcher, Mailer, Message, Roots, blocking};
+    ///
+    /// let catcher = Catcher::builder().starttls().start()?;
+    /// let message = Message::builder().from("us@example.org").to("bob@example.net").text("Hi.").build()?;
+    /// // As any other program would do it; `catcher.mailer()` trusts it already.
+    /// let authority = Roots::Pem(catcher.authority().unwrap().to_owned());
+    /// let mailer = Mailer::builder(&format!("smtp+starttls://localhost:{}", catcher.address().port()))?.roots(authority).build()?;
+    /// blocking::Mailer::from(mailer).send(&message)?;
+    /// assert!(catcher.wait_for_now("bob@example.net")?.tls().unwrap().starts_with("TLSv1.3"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn starttls(mut self) -> Self {
+        self.door = Door::StartTls;
+        self
+    }
+
+    /// Speaks TLS from the first octet, with a certificate as [`Self::starttls`] has.
+    #[must_use]
+    pub fn implicit_tls(mut self) -> Self {
+        self.door = Door::Tls;
+        self
+    }
+
     /// Offers a login, to this user with this password; letters are taken without it too.
     #[must_use]
     pub fn login(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
@@ -244,7 +302,7 @@ impl CatcherBuilder {
         self
     }
 
-    /// Speaks LMTP.
+    /// Speaks LMTP, which has no TLS here.
     #[must_use]
     pub fn lmtp(mut self) -> Self {
         self.lmtp = true;
@@ -259,7 +317,17 @@ impl CatcherBuilder {
         let listener = Listener::bind(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0))?;
         let address = listener.local_addr();
         let (changed, watcher) = watch::channel(0);
-        let shared = Arc::new(Shared { settings: self, letters: Mutex::default(), changed });
+        let tls = match self.door {
+            Door::Plain => None,
+            Door::StartTls | Door::Tls if self.lmtp => {
+                return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "LMTP has no TLS here"));
+            }
+            Door::StartTls | Door::Tls => {
+                let names = ["localhost".to_owned(), address.ip().to_string()];
+                Some(ServerTls::throw_away(&names).map_err(std::io::Error::other)?)
+            }
+        };
+        let shared = Arc::new(Shared { settings: self, tls, letters: Mutex::default(), changed });
         let (stop, stopped) = shutdown::channel();
         let visitors = Arc::clone(&shared);
         task::thread("catcher", move || {
@@ -274,8 +342,9 @@ impl CatcherBuilder {
         Profile {
             protocol: if self.lmtp { Protocol::Lmtp } else { Protocol::Smtp },
             hostname: "catcher.localhost".to_owned(),
+            starttls: self.door == Door::StartTls,
             mechanisms: offered,
-            auth_without_tls: true,
+            auth_without_tls: self.door == Door::Plain,
             letter_bytes_max: self.size_max.unwrap_or(50 << 20),
             letters_max: u32::MAX,
             ..Profile::default()
@@ -299,6 +368,7 @@ async fn listen(listener: Listener, shared: Arc<Shared>, stopped: Shutdown) {
 /// One connection.
 struct Visit {
     shared: Arc<Shared>,
+    tls: Option<String>,
     login: Option<String>,
     envelope: Option<Envelope>,
     letter: BytesMut,
@@ -306,11 +376,16 @@ struct Visit {
 
 impl Visit {
     fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, login: None, envelope: None, letter: BytesMut::new() }
+        Self { shared, tls: None, login: None, envelope: None, letter: BytesMut::new() }
     }
 
     async fn serve(mut self, mut stream: Stream) {
-        let mut session = Session::new(self.shared.settings.profile(), None, clock::now());
+        let mut channel = None;
+        if self.shared.settings.door == Door::Tls {
+            let Some(secured) = self.secure(stream).await else { return };
+            (stream, channel) = (secured.0, Some(secured.1));
+        }
+        let mut session = Session::new(self.shared.settings.profile(), channel, clock::now());
         let mut input = BytesMut::new();
         loop {
             match session.poll(clock::now()) {
@@ -332,11 +407,25 @@ impl Visit {
                     }
                 }
                 Output::Wait(deadline) => clock::sleep_until(deadline).await,
-                // STARTTLS is not offered.
-                Output::StartTls => return,
+                Output::StartTls => {
+                    input.clear();
+                    let Some((secured, channel)) = self.secure(stream).await else { return };
+                    stream = secured;
+                    session.tls_established(clock::now(), channel);
+                }
                 Output::Close(_) => return stream.close().await,
             }
         }
+    }
+
+    /// A client that does not trust us is gone here.
+    async fn secure(&mut self, stream: Stream) -> Option<(Stream, Tls)> {
+        let (tls, _) = self.shared.tls.as_ref()?;
+        let stream = stream.into_tls_server(tls).await.ok()?;
+        let info = stream.tls()?;
+        self.tls = Some(info.to_string());
+        let binding = info.exporter.map_or(ChannelBinding::None, ChannelBinding::Exporter);
+        Some((stream, Tls { binding }))
     }
 
     fn answer(&mut self, question: Question) -> Answer {
@@ -408,7 +497,9 @@ impl Visit {
         }
         let number = {
             let mut letters = self.shared.letters();
-            letters.extend(envelope.map(|envelope| Arc::new(Caught::new(envelope, letter, self.login.clone()))));
+            letters.extend(
+                envelope.map(|envelope| Arc::new(Caught::new(envelope, letter).over(self.login.clone(), self.tls.clone()))),
+            );
             letters.len()
         };
         self.shared.changed.send_modify(|changes| *changes += 1);

@@ -31,11 +31,17 @@ pub struct Caught {
     envelope: Envelope,
     bytes: Bytes,
     login: Option<String>,
+    tls: Option<String>,
 }
 
 impl Caught {
-    pub(crate) fn new(envelope: Envelope, bytes: Bytes, login: Option<String>) -> Self {
-        Self { envelope, bytes, login }
+    pub(crate) fn new(envelope: Envelope, bytes: Bytes) -> Self {
+        Self { envelope, bytes, login: None, tls: None }
+    }
+
+    /// The same, from a connection of which there is something to say.
+    pub(crate) fn over(self, login: Option<String>, tls: Option<String>) -> Self {
+        Self { login, tls, ..self }
     }
 
     /// The envelope, with the recipients that were accepted.
@@ -54,6 +60,12 @@ impl Caught {
     #[must_use]
     pub fn login(&self) -> Option<&str> {
         self.login.as_deref()
+    }
+
+    /// The protocol and cipher of the connection it came over; nothing in clear.
+    #[must_use]
+    pub fn tls(&self) -> Option<&str> {
+        self.tls.as_deref()
     }
 
     /// The sender of the envelope; empty for a bounce.

@@ -105,7 +105,7 @@ impl Memory {
             taken
         });
         if !envelope.recipients.is_empty() {
-            shelf.letters.push(Arc::new(Caught::new(envelope, bytes, None)));
+            shelf.letters.push(Arc::new(Caught::new(envelope, bytes)));
         }
         report("memory", ends, message)
     }

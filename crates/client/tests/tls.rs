@@ -6,7 +6,7 @@ use std::path::Path;
 use std::thread::JoinHandle;
 
 use bytes::BytesMut;
-use posthouse_client::{ClientError, Fault, Mailer, MailerError, Message, Roots, SessionError, blocking};
+use posthouse_client::{Catcher, ClientError, Fault, Mailer, MailerError, Message, Roots, SessionError, blocking};
 use posthouse_runtime::net::{Listener, Stream};
 use posthouse_runtime::tls::{Ca, ServerTls};
 use posthouse_runtime::{block_on, task};
@@ -146,4 +146,34 @@ fn a_letter_goes_over_implicit_tls_to_an_address_too() {
     let report = block_on(mailer.send(&message())).unwrap().unwrap();
     assert!(report.is_complete());
     peer.thread.join().unwrap();
+}
+
+#[test]
+fn a_catcher_with_tls_offers_its_login_inside_and_is_bound_to_it() {
+    for builder in [Catcher::builder().starttls(), Catcher::builder().implicit_tls()] {
+        let catcher = builder.login("user", "pencil").start().unwrap();
+        let said = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
+        let lines = std::sync::Arc::clone(&said);
+        let mailer = catcher.mailer().unwrap().credentials("user", "pencil");
+        let mailer = mailer.transcript(move |line| *lines.lock().unwrap() += &format!("{line}\n")).build().unwrap();
+        let report = blocking::Mailer::from(mailer).send(&message()).unwrap();
+        assert!(report.is_complete());
+        let letter = catcher.wait_for_now("b@y.example").unwrap();
+        assert!(letter.tls().is_some_and(|tls| tls.starts_with("TLSv1.3")) && letter.login() == Some("user"));
+        let said = said.lock().unwrap().clone();
+        assert!(said.contains("AUTH SCRAM-SHA-256-PLUS"), "{said}");
+        let (clear, _) = said.split_once("STARTTLS").unwrap_or_default();
+        assert!(!clear.contains("AUTH"), "{said}");
+    }
+}
+
+#[test]
+fn a_catcher_with_tls_is_a_stranger_to_those_who_were_not_told() {
+    let catcher = Catcher::builder().implicit_tls().start().unwrap();
+    let other = Catcher::builder().implicit_tls().start().unwrap();
+    let builder = Mailer::builder(&catcher.url()).unwrap().roots(Roots::Pem(other.authority().unwrap().to_owned()));
+    let error = blocking::Mailer::from(builder.build().unwrap()).send(&message()).unwrap_err();
+    assert!(matches!(error, ClientError::Tls { .. }), "{error}");
+    assert!(catcher.letters().is_empty());
+    assert!(Catcher::builder().starttls().lmtp().start().is_err());
 }

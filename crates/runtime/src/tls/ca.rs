@@ -25,9 +25,14 @@ const LEAF_DAYS: u32 = 397;
 
 /// A certificate authority in a directory.
 pub struct Ca {
-    issuer: Issuer<'static, KeyPair>,
-    pem: String,
+    authority: Authority,
     certificate_path: PathBuf,
+}
+
+/// Whoever signs.
+pub(super) struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    pub(super) pem: String,
 }
 
 impl Ca {
@@ -55,14 +60,14 @@ impl Ca {
         let pem = match read(&certificate_path)? {
             Some(pem) => pem,
             None => {
-                let certificate = ca_params().self_signed(&key).map_err(|error| TlsError::Setup(error.to_string()))?;
-                write_new(&certificate_path, &certificate.pem(), 0o644)?;
-                certificate.pem()
+                let pem = self_signed(&key)?;
+                write_new(&certificate_path, &pem, 0o644)?;
+                pem
             }
         };
         let issuer = Issuer::from_ca_cert_pem(&pem, key)
             .map_err(|error| TlsError::file(&certificate_path.display().to_string(), error))?;
-        Ok(Self { issuer, pem, certificate_path })
+        Ok(Self { authority: Authority { issuer, pem }, certificate_path })
     }
 
     /// Issues a certificate for host names and IP addresses, valid for a year: the chain and its key, in PEM form.
@@ -70,6 +75,26 @@ impl Ca {
     /// # Errors
     /// A name that cannot stand in a certificate.
     pub fn issue(&self, names: &[String]) -> Result<(String, String), TlsError> {
+        self.authority.issue(names)
+    }
+
+    /// The file that clients are told to trust.
+    #[must_use]
+    pub fn certificate_path(&self) -> &Path {
+        &self.certificate_path
+    }
+}
+
+impl Authority {
+    /// One that nobody has seen before and that is gone with the process.
+    pub(super) fn throw_away() -> Result<Self, TlsError> {
+        let key = KeyPair::generate().map_err(|error| TlsError::Setup(error.to_string()))?;
+        let pem = self_signed(&key)?;
+        let issuer = Issuer::from_ca_cert_pem(&pem, key).map_err(|error| TlsError::Setup(error.to_string()))?;
+        Ok(Self { issuer, pem })
+    }
+
+    pub(super) fn issue(&self, names: &[String]) -> Result<(String, String), TlsError> {
         let failed = |error: rcgen::Error| TlsError::Setup(format!("no certificate for {}: {error}", names.join(", ")));
         let key = KeyPair::generate().map_err(failed)?;
         let mut params = CertificateParams::new(names).map_err(failed)?;
@@ -82,18 +107,16 @@ impl Ca {
         let certificate = params.signed_by(&key, &self.issuer).map_err(failed)?;
         Ok((format!("{}{}", certificate.pem(), self.pem), key.serialize_pem()))
     }
-
-    /// The file that clients are told to trust.
-    #[must_use]
-    pub fn certificate_path(&self) -> &Path {
-        &self.certificate_path
-    }
 }
 
 impl fmt::Debug for Ca {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ca").field("certificate_path", &self.certificate_path).finish_non_exhaustive()
     }
+}
+
+fn self_signed(key: &KeyPair) -> Result<String, TlsError> {
+    Ok(ca_params().self_signed(key).map_err(|error| TlsError::Setup(error.to_string()))?.pem())
 }
 
 fn ca_params() -> CertificateParams {

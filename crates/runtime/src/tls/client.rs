@@ -25,6 +25,8 @@ pub enum Roots {
     Platform,
     /// Those in a PEM file, and no others.
     PemFile(PathBuf),
+    /// Those in a text in PEM form, and no others.
+    Pem(String),
 }
 
 /// How a client takes its part of a handshake. Clones share their resumable sessions.
@@ -43,20 +45,10 @@ impl ClientTls {
         let verifier: Arc<dyn ServerCertVerifier> = match roots {
             Roots::Platform => Arc::new(rustls_platform_verifier::Verifier::new(provider()).map_err(TlsError::setup)?),
             Roots::PemFile(path) => {
-                let origin = path.display().to_string();
                 let pem = std::fs::read(path).map_err(|source| TlsError::Read { path: path.clone(), source })?;
-                let mut store = RootCertStore::empty();
-                for certificate in CertificateDer::pem_slice_iter(&pem) {
-                    let certificate = certificate.map_err(|error| TlsError::file(&origin, error))?;
-                    store.add(certificate).map_err(|error| TlsError::file(&origin, error))?;
-                }
-                if store.is_empty() {
-                    return Err(TlsError::file(&origin, "there is no certificate in PEM form in it"));
-                }
-                WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider())
-                    .build()
-                    .map_err(|error| TlsError::file(&origin, error))?
+                by_roots(&pem, &path.display().to_string())?
             }
+            Roots::Pem(pem) => by_roots(pem.as_bytes(), "the trusted roots")?,
         };
         Self::new(verifier, true)
     }
@@ -124,6 +116,20 @@ impl ClientTls {
         let info = TlsInfo::of(stream.get_ref().1, server_name, self.verified);
         Ok((stream, info))
     }
+}
+
+fn by_roots(pem: &[u8], origin: &str) -> Result<Arc<WebPkiServerVerifier>, TlsError> {
+    let mut store = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        let certificate = certificate.map_err(|error| TlsError::file(origin, error))?;
+        store.add(certificate).map_err(|error| TlsError::file(origin, error))?;
+    }
+    if store.is_empty() {
+        return Err(TlsError::file(origin, "there is no certificate in PEM form in it"));
+    }
+    WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider())
+        .build()
+        .map_err(|error| TlsError::file(origin, error))
 }
 
 impl fmt::Debug for ClientTls {

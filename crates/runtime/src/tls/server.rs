@@ -19,6 +19,7 @@ use tokio_rustls::server::TlsStream;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
+use super::ca::Authority;
 use super::{Ca, HANDSHAKE_MAX, TlsError, TlsInfo, provider};
 use crate::clock;
 
@@ -74,6 +75,17 @@ impl ServerTls {
     pub fn from_ca(ca: &Ca, names: &[String]) -> Result<Self, TlsError> {
         let (cert, key) = ca.issue(names)?;
         Self::from_pem(&cert, &key)
+    }
+
+    /// A certificate for `names` of an authority that exists for it alone, and is gone with the process; and the authority, in PEM form, for those who shall trust
+    /// it. For tests.
+    ///
+    /// # Errors
+    /// A name that cannot stand in a certificate.
+    pub fn throw_away(names: &[String]) -> Result<(Self, String), TlsError> {
+        let authority = Authority::throw_away()?;
+        let (cert, key) = authority.issue(names)?;
+        Ok((Self::from_pem(&cert, &key)?, authority.pem))
     }
 
     fn new(certificates: Certificates) -> Result<Self, TlsError> {
