@@ -6,6 +6,7 @@ use posthouse_directory::Directory;
 use posthouse_dns::Resolver;
 use posthouse_journal::{Entry, Event, Journal};
 use posthouse_mail::{Domain, LetterId, UnixMillis};
+use posthouse_mailauth::mta_sts::Policies;
 use posthouse_mailbox::Mailboxes;
 use posthouse_queue::Queue;
 use posthouse_runtime::clock;
@@ -30,6 +31,8 @@ pub struct Context {
     pub journal: Journal,
     /// Who finds hosts.
     pub resolver: Resolver,
+    /// Who knows what domains promise of their hosts.
+    pub sts: Arc<dyn Policies>,
     /// What the operator set.
     pub settings: Arc<Settings>,
     /// Keeps the postmaster from being flooded.

@@ -11,6 +11,7 @@ mod derive;
 mod outcome;
 mod place;
 mod plan;
+mod policy;
 mod remove;
 mod run;
 mod settings;
@@ -20,7 +21,8 @@ mod way;
 
 pub use bounce::DoubleBounces;
 pub use context::Context;
+pub use posthouse_mailauth::mta_sts::{NoPolicies, Policies};
 pub use remove::remove;
 pub use run::{run, run_at};
-pub use settings::{Settings, TlsPolicy};
+pub use settings::{DestinationSettings, Settings, SettingsMistake, TlsDemand, TlsFloor};
 pub use way::{Way, WayError};

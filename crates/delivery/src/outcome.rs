@@ -48,6 +48,8 @@ pub(crate) struct Hop {
     pub(crate) address: Option<SocketAddr>,
     /// The protocol and cipher; `None` in clear.
     pub(crate) tls: Option<String>,
+    /// What was asked of the connection, by whom, and what came of it.
+    pub(crate) policy: Option<String>,
     /// It takes DSN requests over (RFC 3461 §5.2.2); else we answer for it.
     pub(crate) takes_dsn: bool,
     /// The reply is its own; else the words are ours.

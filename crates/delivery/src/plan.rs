@@ -15,7 +15,12 @@ use crate::outcome::unreachable;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Plan {
     /// Try these, in this order.
-    Hosts(Vec<Domain>),
+    Hosts {
+        /// Their names.
+        names: Vec<Domain>,
+        /// Whether it is beyond doubt that these are the hosts: no record was needed to know, or DNSSEC vouches for them.
+        are_vouched: bool,
+    },
     /// It takes no mail: for good.
     Never(Reply),
     /// It cannot be known now.
@@ -25,7 +30,7 @@ pub(crate) enum Plan {
 /// The hosts of `domain`, at most `hosts_max`. `own` is our name: hosts that are not nearer than ourselves are left out.
 pub(crate) async fn hosts(domain: &Domain, own: &Domain, hosts_max: usize, resolver: &Resolver) -> Plan {
     if domain.literal().is_some() {
-        return Plan::Hosts(vec![domain.clone()]);
+        return Plan::Hosts { names: vec![domain.clone()], are_vouched: true };
     }
     match resolver.mx(domain).await {
         Ok(answer) => match answer.value {
@@ -33,11 +38,12 @@ pub(crate) async fn hosts(domain: &Domain, own: &Domain, hosts_max: usize, resol
             MxAnswer::Hosts(mut hosts) => {
                 // Shuffled first: a stable sort then leaves hosts of equal preference in random order (RFC 5321 §5.1).
                 random::shuffle(&mut hosts);
-                ranked(hosts, own, hosts_max)
+                ranked(hosts, answer.authenticated, own, hosts_max)
             }
         },
-        // The implicit MX: a domain without MX records is its own host, with preference 0 (RFC 5321 §5.1).
-        Err(DnsError::NoData) => ranked(vec![Mx { preference: 0, host: domain.clone() }], own, hosts_max),
+        // The implicit MX: a domain without MX records is its own host, with preference 0 (RFC 5321 §5.1). Its name is the one that the sender
+        // gave.
+        Err(DnsError::NoData) => ranked(vec![Mx { preference: 0, host: domain.clone() }], true, own, hosts_max),
         Err(DnsError::NoSuchDomain) => {
             Plan::Never(Reply::new(550, Status::permanent(1, 2), &format!("there is no domain {domain}")))
         }
@@ -49,7 +55,7 @@ pub(crate) async fn hosts(domain: &Domain, own: &Domain, hosts_max: usize, resol
 
 /// Sorts by preference and leaves out what lies behind ourselves: a backup MX that sent a letter to another backup, or to itself, would
 /// make it go round (RFC 5321 §5.1).
-pub(crate) fn ranked(mut hosts: Vec<Mx>, own: &Domain, hosts_max: usize) -> Plan {
+pub(crate) fn ranked(mut hosts: Vec<Mx>, are_vouched: bool, own: &Domain, hosts_max: usize) -> Plan {
     if hosts.is_empty() {
         return Plan::Never(Reply::new(550, Status::permanent(4, 4), "the MX records of the domain name no usable host"));
     }
@@ -68,7 +74,7 @@ pub(crate) fn ranked(mut hosts: Vec<Mx>, own: &Domain, hosts_max: usize) -> Plan
         }
     }
     names.truncate(hosts_max.max(1));
-    Plan::Hosts(names)
+    Plan::Hosts { names, are_vouched }
 }
 
 /// The addresses of a host, both families in turn.

@@ -1,10 +1,14 @@
 //! What an operator may set of delivery.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use posthouse_config::{Period, Secret};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::policy;
 
 /// The way out: where letters go that are not for us, and how.
 #[derive(Deserialize, JsonSchema, Debug, Clone)]
@@ -18,9 +22,11 @@ pub struct Settings {
     /// The smarthost's password.
     pub smarthost_password: Option<Secret>,
     /// A file with the certificate authority of the smarthost, when it is not one that the system knows.
-    pub smarthost_ca: Option<std::path::PathBuf>,
-    /// Whether letters may travel to an MX host that offers no TLS.
-    pub tls: TlsPolicy,
+    pub smarthost_ca: Option<PathBuf>,
+    /// What is asked of the connection to every mail host, whatever its domain promises.
+    pub tls: TlsFloor,
+    /// A file with the certificate authorities that are trusted for mail hosts, in place of those the system knows.
+    pub tls_ca: Option<PathBuf>,
     /// Deliveries under way at a time, in all. 0 holds everything: letters are taken and stay queued.
     pub concurrency_max: usize,
     /// Letters under way to one destination (one mail host, whatever domains it serves) at a time. The number grows up to this while the
@@ -56,6 +62,15 @@ pub struct DestinationSettings {
     pub concurrency_max: Option<usize>,
     /// Letters a minute.
     pub letters_per_minute: Option<u32>,
+    /// What is asked of the connection to its mail hosts.
+    pub tls: Option<TlsDemand>,
+    /// With `verify`: the hosts that its letters may be given to, where its MX records are not signed: `mx.example.org`, or
+    /// `*.example.org` for those one label below.
+    #[serde(default)]
+    pub tls_hosts: Vec<String>,
+    /// With `pin`: the SHA-256 hashes, in hexadecimal digits, of the public keys (SubjectPublicKeyInfo) of which the host must show one.
+    #[serde(default)]
+    pub tls_pins: Vec<String>,
 }
 
 impl DestinationSettings {
@@ -64,15 +79,56 @@ impl DestinationSettings {
     }
 }
 
-/// Whether TLS is asked of an MX host. Its certificate is not verified: MX records alone do not say which name to expect (RFC 7435).
+/// What is asked of the connection to every mail host. What a domain promises (MTA-STS) is asked besides.
 #[derive(Deserialize, Serialize, JsonSchema, Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[serde(rename_all = "kebab-case")]
-pub enum TlsPolicy {
-    /// When it is offered; else in clear.
+pub enum TlsFloor {
+    /// TLS when it is offered and works; else the letter goes in clear.
     #[default]
     Opportunistic,
-    /// Or the letter waits.
-    Required,
+    /// TLS, or the letter waits. Whose certificate it is does not matter.
+    Require,
+    /// TLS with a verified certificate for a host that belongs to the domain beyond doubt, or the letter waits. Few domains can be written to.
+    Verify,
+}
+
+/// What is asked of the connection to the mail hosts of one destination.
+#[derive(Deserialize, Serialize, JsonSchema, Debug, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum TlsDemand {
+    /// No TLS at all.
+    None,
+    /// TLS when it is offered and works, whatever the destination promises.
+    Opportunistic,
+    /// TLS, or the letter waits; more where the destination promises more.
+    Require,
+    /// TLS with a verified certificate for a host that belongs to the destination: see `tls-hosts`.
+    Verify,
+    /// TLS with one of the keys of `tls-pins`, and nothing else counts.
+    Pin,
+}
+
+/// Settings that do not fit together.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("delivery.{key}: {what}")]
+pub struct SettingsMistake {
+    /// The key, such as `destination.0.tls-pins`.
+    pub key: String,
+    /// What is wrong with it.
+    pub what: String,
+}
+
+impl Settings {
+    /// What only shows when values are looked at together.
+    ///
+    /// # Errors
+    /// The first mistake.
+    pub fn check(&self) -> Result<(), SettingsMistake> {
+        for (place, own) in self.destination.iter().enumerate() {
+            policy::demand(own).map_err(|(key, what)| SettingsMistake { key: format!("destination.{place}.{key}"), what })?;
+        }
+        Ok(())
+    }
 }
 
 impl Default for Settings {
@@ -82,7 +138,8 @@ impl Default for Settings {
             smarthost: None,
             smarthost_password: None,
             smarthost_ca: None,
-            tls: TlsPolicy::default(),
+            tls: TlsFloor::default(),
+            tls_ca: None,
             concurrency_max: 100,
             concurrency_per_destination_max: 20,
             concurrency_per_destination_first: 5,

@@ -93,8 +93,8 @@ impl<'a> Settlement<'a> {
         // A letter in a mailbox of ours has its own line already.
         if !matches!((outcome, hop.address), (Outcome::Delivered, None)) {
             let (to, next) = (state.recipient.address.to_string(), retry_at(&end));
-            let (host, tls, reply) = (hop.host.clone(), hop.tls.clone(), reply.to_string());
-            let event = Event::Attempt { to, host, address: hop.address, tls, reply, outcome, next };
+            let Hop { host, address, tls, policy, .. } = hop.clone();
+            let event = Event::Attempt { to, host, address, tls, policy, reply: reply.to_string(), outcome, next };
             self.context.note(lease.id(), event);
         }
         let wanted = match outcome {

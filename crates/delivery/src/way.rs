@@ -9,7 +9,8 @@ use posthouse_runtime::tls::{ClientTls, Roots, TlsError};
 use thiserror::Error;
 
 use crate::courier::pool::Pool;
-use crate::settings::{Settings, TlsPolicy};
+use crate::policy::Transport;
+use crate::settings::{Settings, SettingsMistake};
 
 /// Where a recipient's letter goes next. Recipients with the same destination travel together.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,13 +23,23 @@ pub(crate) enum Destination {
     Domain(Domain),
 }
 
+impl Destination {
+    /// The name that settings know it by.
+    pub(crate) fn name(&self) -> &Domain {
+        match self {
+            Self::Smarthost(name) | Self::Domain(name) => name,
+            Self::Host(hop) => &hop.host,
+        }
+    }
+}
+
 /// The way out, made once from the settings for each worker. Clones share its connections.
 #[derive(Clone)]
 pub struct Way(Arc<Inner>);
 
 struct Inner {
     smarthost: Option<Smarthost>,
-    mx: Security,
+    transport: Transport,
     pool: Pool,
 }
 
@@ -46,6 +57,12 @@ pub enum WayError {
     /// The smarthost's URL, or its password.
     #[error("delivery.smarthost: {0}")]
     Smarthost(String),
+    /// The authorities for mail hosts.
+    #[error("delivery.tls-ca: {0}")]
+    TlsCa(String),
+    /// What is asked of one destination.
+    #[error(transparent)]
+    Destination(SettingsMistake),
     /// TLS cannot be set up.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -57,15 +74,10 @@ impl Way {
     /// # Errors
     /// [`WayError`].
     pub fn new(settings: &Settings) -> Result<Self, WayError> {
-        // RFC 7435: MX hosts are not verified, see `TlsPolicy`.
-        let unverified = ClientTls::danger_unverified()?;
-        let mx = match settings.tls {
-            TlsPolicy::Opportunistic => Security::Opportunistic(unverified),
-            TlsPolicy::Required => Security::StartTls(unverified),
-        };
         let smarthost = settings.smarthost.as_deref().map(|url| Smarthost::new(url, settings)).transpose()?;
+        let transport = Transport::new(settings)?;
         let pool = Pool::new(settings.letters_per_connection_max, settings.idle_timeout.0);
-        Ok(Self(Arc::new(Inner { smarthost, mx, pool })))
+        Ok(Self(Arc::new(Inner { smarthost, transport, pool })))
     }
 
     pub(crate) fn destination(&self, lease: &Lease, domain: &Domain) -> Destination {
@@ -81,6 +93,10 @@ impl Way {
         self.0.smarthost.as_ref().map(|smarthost| &smarthost.host)
     }
 
+    pub(crate) fn transport(&self) -> &Transport {
+        &self.0.transport
+    }
+
     pub(crate) fn pool(&self) -> &Pool {
         &self.0.pool
     }
@@ -88,14 +104,14 @@ impl Way {
     /// How a destination's hosts are spoken to.
     pub(crate) fn manner(&self, destination: &Destination, settings: &Settings) -> Manner {
         match (destination, &self.0.smarthost) {
-            (Destination::Smarthost(_), Some(smarthost)) => {
-                Manner { port: smarthost.port, security: smarthost.security.clone(), credentials: smarthost.credentials.clone() }
-            }
-            (Destination::Host(hop), _) => {
-                Manner { port: hop.port.unwrap_or(settings.port), security: self.0.mx.clone(), credentials: None }
-            }
+            (Destination::Smarthost(_), Some(smarthost)) => Manner {
+                port: smarthost.port,
+                security: Some(smarthost.security.clone()),
+                credentials: smarthost.credentials.clone(),
+            },
+            (Destination::Host(hop), _) => Manner { port: hop.port.unwrap_or(settings.port), security: None, credentials: None },
             (Destination::Smarthost(_) | Destination::Domain(_), _) => {
-                Manner { port: settings.port, security: self.0.mx.clone(), credentials: None }
+                Manner { port: settings.port, security: None, credentials: None }
             }
         }
     }
@@ -104,7 +120,8 @@ impl Way {
 /// How a host is spoken to.
 pub(crate) struct Manner {
     pub(crate) port: u16,
-    pub(crate) security: Security,
+    /// Set for a smarthost; for others it is decided host by host.
+    pub(crate) security: Option<Security>,
     pub(crate) credentials: Option<Credentials>,
 }
 

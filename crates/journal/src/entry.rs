@@ -80,6 +80,9 @@ pub enum Event {
         address: Option<SocketAddr>,
         /// The TLS version and cipher.
         tls: Option<String>,
+        /// What was asked of the connection, by whom, and what came of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        policy: Option<String>,
         /// What the next hop answered, or why it could not.
         reply: String,
         /// How it ended.

@@ -78,7 +78,7 @@ impl Event {
     }
 
     fn write_attempt(&self, line: &mut String) -> fmt::Result {
-        let Self::Attempt { to, host, address, tls, reply, outcome, next } = self else { return Ok(()) };
+        let Self::Attempt { to, host, address, tls, policy, reply, outcome, next } = self else { return Ok(()) };
         let verb = match outcome {
             Outcome::Delivered => "delivered",
             Outcome::Deferred => "deferred",
@@ -95,6 +95,9 @@ impl Event {
             Some(tls) => write!(line, " over {tls}")?,
             None if address.is_some() => line.push_str(" without TLS"),
             None => {}
+        }
+        if let Some(policy) = policy {
+            write!(line, " ({policy})")?;
         }
         write!(line, ": {reply}")?;
         next.map_or(Ok(()), |next| write!(line, "; next try at {}", time_of_day(next)))

@@ -25,6 +25,13 @@ pub(crate) type Hash = [u8; 32];
 #[derive(Clone)]
 pub(crate) struct Sha256(digest::Context);
 
+/// The hash of these octets.
+pub(crate) fn sha256(octets: &[u8]) -> Hash {
+    let mut hash = Sha256::new();
+    hash.update(octets);
+    hash.finish()
+}
+
 /// An algorithm of signatures, always over SHA-256.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]

@@ -1,4 +1,5 @@
-//! Who really sent it: SPF, DKIM, DMARC, ARC and the fields that say so; and what a domain says of the TLS on the way to it (MTA-STS, TLS-RPT).
+//! Who really sent it: SPF, DKIM, DMARC, ARC and the fields that say so; and what a domain says of the TLS on the way to it (MTA-STS, TLS-RPT),
+//! with what follows from that for a connection.
 //!
 //! Verdicts without side effects: a check reads octets and the DNS (through [`posthouse_dns::Resolve`], so a zone in memory does as well) and
 //! says what it found, why, and which records it read. It never refuses a letter, never changes one, opens no socket and reads no clock: what
@@ -19,6 +20,7 @@ mod results;
 pub mod spf;
 mod tags;
 pub mod tls_rpt;
+pub mod transport;
 
 pub use examine::{Examination, Verdicts};
 pub use lookup::{Looked, Lookups};

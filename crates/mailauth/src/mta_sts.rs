@@ -6,10 +6,12 @@
 //! A policy is always looked up for the domain of the recipient, never for a mail host's name (§3.1).
 
 mod pattern;
+mod policies;
 mod policy;
 mod record;
 
 pub use pattern::Pattern;
+pub use policies::{Asked, NoPolicies, Policies};
 pub use policy::{Mode, Policy, PolicyError};
 pub use record::{Record, RecordError};
 

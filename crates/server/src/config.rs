@@ -125,6 +125,10 @@ impl Config {
                 "give at least one [[listener]] with `kind` and `address`",
             ));
         }
+        if let Err(mistake) = self.delivery.check() {
+            let hint = "see `delivery.destination` in the reference of the configuration";
+            return Err(source.mistake(&format!("delivery.{}", mistake.key), &mistake.what, hint));
+        }
         let mut taken = HashSet::new();
         for (place, listener) in self.listener.iter().enumerate() {
             // Port 0 is a different one each time.
@@ -143,6 +147,7 @@ impl Config {
     /// Makes relative paths start at the file's directory.
     fn anchor(&mut self, directory: &Path) {
         self.data = directory.join(&self.data);
+        self.delivery.tls_ca = self.delivery.tls_ca.take().map(|path| directory.join(path));
         self.delivery.smarthost_ca = self.delivery.smarthost_ca.take().map(|path| directory.join(path));
         for files in &mut self.tls.certificate {
             files.cert = directory.join(&files.cert);

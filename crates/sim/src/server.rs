@@ -149,6 +149,7 @@ impl Server {
             schedule: posthouse_queue::Settings::default(),
             journal,
             resolver: Arc::clone(&self.resolver),
+            sts: Arc::new(posthouse_delivery::NoPolicies),
             settings: Arc::new(posthouse_delivery::Settings::default()),
             double_bounces: DoubleBounces::default(),
         };

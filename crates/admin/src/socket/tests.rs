@@ -26,6 +26,7 @@ fn context(data: &Path) -> posthouse_delivery::Context {
         schedule: Settings::default(),
         journal: Journal::open(&data.join("journal.sqlite")).unwrap(),
         resolver: Arc::new(posthouse_dns::Zone::new()),
+        sts: Arc::new(posthouse_delivery::NoPolicies),
         settings: Arc::default(),
         double_bounces: posthouse_delivery::DoubleBounces::default(),
     }

@@ -6,9 +6,10 @@
 
 use std::collections::HashMap;
 
-use posthouse_client::{ClientError, Connection, RecipientResult, Target, Timeouts};
+use posthouse_client::{ClientError, Connection, RecipientResult, Security, Target, Timeouts};
 use posthouse_journal::{Event, Outcome};
 use posthouse_mail::{Domain, Envelope, Reply};
+use posthouse_mailauth::transport::Decision;
 use posthouse_queue::{Feedback, Lease};
 use posthouse_runtime::tls::TlsInfo;
 
@@ -17,6 +18,7 @@ use crate::context::Context;
 use crate::courier::pool::Kept;
 use crate::outcome::{self, Attempt, AttemptResult, Hop, Verdict, unreachable};
 use crate::plan::{self, Plan};
+use crate::policy::{self, Promises};
 use crate::way::{Destination, Manner, Way};
 
 /// Why a host took none of the recipients, so that the next may be tried.
@@ -44,11 +46,18 @@ enum Handed {
     Nobody(Miss),
 }
 
+/// What is asked of the connection to a host; undecided for a smarthost, of which the settings say all.
+struct Ask {
+    security: Security,
+    decision: Option<Decision>,
+}
+
 /// One letter under way to one destination.
 struct Journey<'a> {
     context: &'a Context,
     way: &'a Way,
     manner: Manner,
+    promises: Promises,
     lease: &'a Lease,
     /// The recipients that have no result yet.
     open: Vec<usize>,
@@ -67,13 +76,18 @@ pub(crate) async fn deliver(
 ) -> (Vec<Attempt>, Feedback) {
     let manner = way.manner(&destination, &context.settings);
     let (put_off, attempts) = (HashMap::new(), Vec::new());
-    let mut journey = Journey { context, way, manner, lease, open: indexes, put_off, attempts };
+    let promises = Promises { destination: destination.name().clone(), are_hosts_vouched: true, sts: None };
+    let mut journey = Journey { context, way, manner, promises, lease, open: indexes, put_off, attempts };
     let hosts = match &destination {
         Destination::Smarthost(host) => vec![host.clone()],
         Destination::Host(hop) => vec![hop.host.clone()],
         Destination::Domain(domain) => {
             match plan::hosts(domain, &context.hostname, context.settings.hosts_max, &context.resolver).await {
-                Plan::Hosts(hosts) => hosts,
+                Plan::Hosts { names, are_vouched } => {
+                    journey.promises.are_hosts_vouched = are_vouched;
+                    journey.promises.sts = context.sts.policy(domain).await;
+                    names
+                }
                 // That a domain takes no mail is an answer; that nobody says whether it does is none.
                 Plan::Never(reply) => {
                     return (journey.end(Miss { reply, hop: Hop::default(), in_letter: false }), Feedback::Answered);
@@ -127,24 +141,30 @@ impl Journey<'_> {
         for &index in &self.open {
             let own = self.put_off.get(&index).filter(|(_, hop)| hop.host == miss.hop.host);
             let (to, reply) = (address(self.lease, index), own.map_or(&miss.reply, |(reply, _)| reply).to_string());
-            let Hop { host, address, tls, .. } = miss.hop.clone();
-            self.context.note(self.lease.id(), Event::Attempt { to, host, address, tls, reply, outcome, next: None });
+            let Hop { host, address, tls, policy, .. } = miss.hop.clone();
+            let event = Event::Attempt { to, host, address, tls, policy, reply, outcome, next: None };
+            self.context.note(self.lease.id(), event);
         }
     }
 
     async fn visit(&mut self, host: &Domain) -> Visit {
-        let mut kept = self.way.pool().take(host.as_str());
+        let ask = match self.ask(host) {
+            Ok(ask) => ask,
+            Err(miss) => return Visit::Missed(*miss),
+        };
+        let line = self.line(host, &ask);
+        let mut kept = self.way.pool().take(&line);
         loop {
             let (mut connection, letters, fresh) = match kept.take() {
                 Some(Kept { connection, letters, .. }) => (connection, letters, false),
-                None => match self.connect(host).await {
+                None => match self.connect(host, &ask).await {
                     Ok(connection) => (connection, 0, true),
                     Err(miss) => return Visit::Missed(miss),
                 },
             };
-            match self.hand_over(host, &mut connection).await {
+            match self.hand_over(host, &ask, &mut connection).await {
                 Ok(Handed::All(sent)) => {
-                    self.way.pool().put(host.as_str(), connection, letters + sent).await;
+                    self.way.pool().put(&line, connection, letters + sent).await;
                     return Visit::Over;
                 }
                 // The rest goes over a new connection.
@@ -155,20 +175,41 @@ impl Journey<'_> {
                 }
                 // A connection that rested may have been closed meanwhile: that says nothing of the host.
                 Err(_) if !fresh => {}
-                Err(error) => return Visit::Missed(missed(host, &error)),
+                Err(error) => return Visit::Missed(missed(host, &ask, &error)),
             }
         }
     }
 
-    async fn connect(&self, host: &Domain) -> Result<Connection, Miss> {
-        let Manner { port, security, credentials } = &self.manner;
+    /// What is asked of the connection to a host.
+    fn ask(&self, host: &Domain) -> Result<Ask, Box<Miss>> {
+        if let Some(security) = &self.manner.security {
+            return Ok(Ask { security: security.clone(), decision: None });
+        }
+        let decision = self.way.transport().decide(&self.promises, host);
+        match self.way.transport().security(&decision) {
+            Ok(security) => Ok(Ask { security, decision: Some(decision) }),
+            Err(reply) => {
+                let hop = Hop { policy: Some(policy::words(&decision, None)), ..named(host) };
+                Err(Box::new(Miss { reply, hop, in_letter: false }))
+            }
+        }
+    }
+
+    /// Where connections rest that may carry this letter: to the same host and port, and with the same asked of them.
+    fn line(&self, host: &Domain, ask: &Ask) -> String {
+        let asked = ask.decision.as_ref().map(|decision| &decision.policy);
+        format!("{host}:{} {asked:?}", self.manner.port)
+    }
+
+    async fn connect(&self, host: &Domain, ask: &Ask) -> Result<Connection, Miss> {
+        let Manner { port, credentials, .. } = &self.manner;
         let addresses = plan::addresses(host, *port, &self.context.resolver);
         let mut addresses = addresses.await.map_err(|reply| Miss { reply, hop: named(host), in_letter: false })?;
         addresses.truncate(self.context.settings.addresses_max.max(1));
-        let mut target = Target::new(host.as_str(), addresses, security.clone(), self.context.hostname.as_str());
+        let mut target = Target::new(host.as_str(), addresses, ask.security.clone(), self.context.hostname.as_str());
         target.timeouts = Timeouts { connect: self.context.settings.connect_timeout.0, ..Timeouts::default() };
         target.credentials.clone_from(credentials);
-        let connection = Connection::open(&target).await.map_err(|error| missed(host, &error))?;
+        let connection = Connection::open(&target).await.map_err(|error| missed(host, ask, &error))?;
         if let Some(why) = connection.tls_fallback() {
             tracing::warn!(%host, why, "TLS was offered and did not work; the letter goes in clear");
         }
@@ -176,14 +217,14 @@ impl Journey<'_> {
     }
 
     /// Sends until no recipient is left, or the host takes no more over this connection.
-    async fn hand_over(&mut self, host: &Domain, connection: &mut Connection) -> Result<Handed, ClientError> {
+    async fn hand_over(&mut self, host: &Domain, ask: &Ask, connection: &mut Connection) -> Result<Handed, ClientError> {
         let mut sent = 0;
         while !self.open.is_empty() {
             if !connection.is_reusable() {
                 return Ok(Handed::Some);
             }
             let results = connection.send(&self.envelope(), &mut self.lease.body()).await?;
-            let hop = hop(host, connection);
+            let hop = hop(host, ask, connection);
             if let Some(reply) = self.put_off_all(&results, &hop) {
                 let hop = Hop { throttles: outcome::throttles(&reply), ..hop };
                 return Ok(Handed::Nobody(Miss { reply, hop, in_letter: true }));
@@ -266,11 +307,12 @@ fn named(host: &Domain) -> Hop {
     Hop { host: Some(host.to_string()), ..Hop::default() }
 }
 
-fn hop(host: &Domain, connection: &Connection) -> Hop {
+fn hop(host: &Domain, ask: &Ask, connection: &Connection) -> Hop {
     Hop {
         host: Some(host.to_string()),
         address: Some(connection.peer()),
         tls: connection.tls().map(TlsInfo::to_string),
+        policy: ask.decision.as_ref().map(|decision| policy::words(decision, Some(connection))),
         takes_dsn: connection.capabilities().dsn,
         speaks: true,
         throttles: false,
@@ -279,7 +321,7 @@ fn hop(host: &Domain, connection: &Connection) -> Hop {
 
 /// A dialogue that came to nothing: in the server's words, or ours for what happened on the way (RFC 3463 §3.5: X.4.1 no answer, X.4.2 bad
 /// connection).
-fn missed(host: &Domain, error: &ClientError) -> Miss {
+fn missed(host: &Domain, ask: &Ask, error: &ClientError) -> Miss {
     let address =
         if let ClientError::Session { address, .. } | ClientError::Tls { address, .. } = error { Some(*address) } else { None };
     let (reply, speaks) = match error.reply() {
@@ -287,5 +329,6 @@ fn missed(host: &Domain, error: &ClientError) -> Miss {
         None => (unreachable(if address.is_none() { 1 } else { 2 }, &error.to_string()), false),
     };
     let throttles = speaks && outcome::throttles(&reply);
-    Miss { reply, hop: Hop { address, speaks, throttles, ..named(host) }, in_letter: false }
+    let policy = ask.decision.as_ref().map(|decision| policy::words(decision, None));
+    Miss { reply, hop: Hop { address, policy, speaks, throttles, ..named(host) }, in_letter: false }
 }

@@ -8,5 +8,6 @@ mod local;
 mod plans;
 mod remote;
 mod reports;
+mod tls;
 mod turns;
 mod world;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use posthouse_config::{Period, Secret};
-use posthouse_delivery::{Settings, TlsPolicy};
+use posthouse_delivery::{Settings, TlsFloor};
 use posthouse_journal::{Event, Outcome};
 use posthouse_queue::DeliveryState;
 use posthouse_runtime::net::{Listener, Stream};
@@ -278,7 +278,7 @@ fn without_tls_nothing_is_sent_when_tls_is_required() {
         assert!(!talk.hear().is_some_and(|line| line.starts_with("MAIL")));
     });
     run(async {
-        let settings = Settings { port: peer.address().port(), tls: TlsPolicy::Required, ..Settings::default() };
+        let settings = Settings { port: peer.address().port(), tls: TlsFloor::Require, ..Settings::default() };
         let world = World::with("", settings).await;
         let letter = world.submit("s@ours.test", &["a@far.test"], BODY).await;
         world.deliver_at(ARRIVED).await;
@@ -341,7 +341,7 @@ fn tls_is_used_where_it_is_offered_whatever_the_certificate_says() {
 }
 
 /// Hears up to the end of a command, or of a letter, and answers.
-async fn answer(stream: &mut Stream, command: &str, reply: &str) {
+pub(crate) async fn answer(stream: &mut Stream, command: &str, reply: &str) {
     let mut heard = BytesMut::new();
     let end: &[u8] = if command == "Subject" { b"\r\n.\r\n" } else { b"\r\n" };
     while !heard.ends_with(end) {

@@ -35,6 +35,7 @@ pub(crate) fn every_event() -> Vec<Event> {
         host: Some(text("mx.example")),
         address: Some("198.51.100.1:25".parse().unwrap()),
         tls: None,
+        policy: Some(text("opportunistic")),
         reply: text("250 2.0.0 ok"),
         outcome,
         next,

@@ -101,8 +101,8 @@ impl TlsError {
     pub(super) fn handshake(error: &io::Error, name: Option<&str>) -> Self {
         let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
         match (tls, name) {
-            (Some(rustls::Error::InvalidCertificate(why)), Some(name)) => {
-                Self::Untrusted { name: name.to_owned(), why: untrusted(why) }
+            (Some(error @ rustls::Error::InvalidCertificate(_)), Some(name)) => {
+                Self::Untrusted { name: name.to_owned(), why: untrusted(error) }
             }
             (Some(other), _) => Self::Handshake(one_line(&other.to_string()).into_owned()),
             (None, _) => Self::Handshake(one_line(&error.to_string()).into_owned()),
@@ -110,7 +110,9 @@ impl TlsError {
     }
 }
 
-fn untrusted(why: &CertificateError) -> String {
+/// What is wrong with a certificate, for people.
+pub(super) fn untrusted(error: &rustls::Error) -> String {
+    let rustls::Error::InvalidCertificate(why) = error else { return one_line(&error.to_string()).into_owned() };
     #[allow(clippy::wildcard_enum_match_arm, reason = "the library's enum is open, and has words of its own for the rest")]
     match why {
         CertificateError::UnknownIssuer => "it is not signed by an authority that is trusted here".to_owned(),

@@ -17,6 +17,8 @@ pub struct TlsInfo {
     pub server_name: Option<String>,
     /// Whether the other end's certificate was verified. On a server: never, clients show none.
     pub verified: bool,
+    /// What convinced, or what is wrong with the certificate, where it was judged by a check of the caller's or only observed.
+    pub verdict: Option<String>,
     /// The channel binding `tls-exporter` (RFC 9266 §2), on TLS 1.3 alone: under 1.2 it would need the extended master secret
     /// (§4.2), and the library does not say whether that was agreed.
     pub exporter: Option<[u8; 32]>,
@@ -34,6 +36,7 @@ impl TlsInfo {
             group: session.negotiated_key_exchange_group().map(|group| format!("{:?}", group.name())),
             server_name,
             verified,
+            verdict: None,
             exporter: is_13
                 .then(|| session.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(b"")).ok())
                 .flatten(),

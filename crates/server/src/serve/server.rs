@@ -186,6 +186,7 @@ fn start_delivery(config: &Config, parts: &Parts, shutdown: Shutdown) -> Result<
         schedule: config.queue.clone(),
         journal: parts.journal.clone(),
         resolver: Arc::clone(&parts.resolver),
+        sts: Arc::new(posthouse_delivery::NoPolicies),
         settings: Arc::new(config.delivery.clone()),
         double_bounces: posthouse_delivery::DoubleBounces::default(),
     };

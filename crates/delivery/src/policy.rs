@@ -1,0 +1,156 @@
+//! What is asked of the connection to one mail host: what is known is gathered here, decided in [`posthouse_mailauth::transport`], and made into
+//! the client library's terms.
+//!
+//! It opens no connection. A demand that cannot be met (no trusted roots on this machine) refuses the host for now; nothing is ever weakened.
+
+use std::sync::{Arc, OnceLock};
+
+use posthouse_client::{Connection, Security};
+use posthouse_mail::{Domain, Reply, Status};
+use posthouse_mailauth::mta_sts::{self, Pattern};
+use posthouse_mailauth::transport::{self, Decision, Demand, Known, Pin, TlsPolicy};
+use posthouse_runtime::tls::{ClientTls, Roots, TlsError};
+
+use crate::settings::{DestinationSettings, Settings, TlsDemand, TlsFloor};
+use crate::way::WayError;
+
+/// What the operator asks, and the means to do it. Made once from the settings.
+pub(crate) struct Transport {
+    floor: Option<Demand>,
+    /// By destination, in the order of the settings.
+    demands: Vec<(DestinationSettings, Demand)>,
+    unverified: ClientTls,
+    roots: Roots,
+    /// Made when they are first needed: most machines that only relay need no roots.
+    verified: OnceLock<Result<ClientTls, String>>,
+    observed: OnceLock<Result<ClientTls, String>>,
+}
+
+/// What is known of a destination before its hosts are looked at.
+pub(crate) struct Promises {
+    /// The recipients' domain, or the host that an operator named.
+    pub(crate) destination: Domain,
+    /// Whether it is beyond doubt which hosts it has.
+    pub(crate) are_hosts_vouched: bool,
+    /// Its MTA-STS policy.
+    pub(crate) sts: Option<Arc<mta_sts::Policy>>,
+}
+
+impl Transport {
+    pub(crate) fn new(settings: &Settings) -> Result<Self, WayError> {
+        let floor = match settings.tls {
+            TlsFloor::Opportunistic => None,
+            TlsFloor::Require => Some(Demand::Require),
+            TlsFloor::Verify => Some(Demand::Verify(Vec::new())),
+        };
+        settings.check().map_err(WayError::Destination)?;
+        let of = |own: &DestinationSettings| Some((own.clone(), demand(own).ok()??));
+        let demands = settings.destination.iter().filter_map(of).collect();
+        let roots = settings.tls_ca.clone().map_or(Roots::Platform, Roots::PemFile);
+        let transport = Self {
+            floor,
+            demands,
+            unverified: ClientTls::danger_unverified()?,
+            roots,
+            verified: OnceLock::new(),
+            observed: OnceLock::new(),
+        };
+        // A file that was named is looked at now and not with the first letter that needs it.
+        if settings.tls_ca.is_some() {
+            transport.verified().map_err(WayError::TlsCa)?;
+        }
+        Ok(transport)
+    }
+
+    /// Decides for one host.
+    pub(crate) fn decide(&self, promises: &Promises, host: &Domain) -> Decision {
+        let of = |name: &Domain| self.demands.iter().find(|(own, _)| own.is_for(name.as_str())).map(|(_, demand)| demand);
+        let demand = of(&promises.destination).or_else(|| of(host)).or(self.floor.as_ref());
+        transport::decide(&Known { host, is_vouched: promises.are_hosts_vouched, demand, sts: promises.sts.as_deref() })
+    }
+
+    /// How to connect for it.
+    ///
+    /// # Errors
+    /// The reply that says why not.
+    pub(crate) fn security(&self, decision: &Decision) -> Result<Security, Reply> {
+        let later = |why: String| Reply::new(451, Status::temporary(7, 5), &why);
+        Ok(match &decision.policy {
+            TlsPolicy::Clear => Security::Plain,
+            TlsPolicy::Opportunistic if decision.is_trial => {
+                // Without roots there is nothing to try, and the letter goes all the same.
+                Security::Opportunistic(self.observed().unwrap_or_else(|_| self.unverified.clone()))
+            }
+            TlsPolicy::Opportunistic => Security::Opportunistic(self.unverified.clone()),
+            TlsPolicy::Encrypted if decision.is_trial => {
+                Security::StartTls(self.observed().unwrap_or_else(|_| self.unverified.clone()))
+            }
+            TlsPolicy::Encrypted => Security::StartTls(self.unverified.clone()),
+            TlsPolicy::Verified => Security::StartTls(self.verified().map_err(later)?),
+            TlsPolicy::Pinned(pins) => {
+                let pins = Arc::clone(pins);
+                let check = move |chain: &[&[u8]], _| {
+                    let first = chain.first().ok_or("it shows none")?;
+                    transport::check_pins(first, &pins).map(|()| "it has a key that is pinned".to_owned())
+                };
+                Security::StartTls(ClientTls::checked(check).map_err(|error| later(error.to_string()))?)
+            }
+            // RFC 8461 §5: treated as a delivery failure for now. RFC 3463 §3.8: X.7.5, cryptographic failure.
+            TlsPolicy::Refused(why) => return Err(later(why.to_string())),
+        })
+    }
+
+    fn verified(&self) -> Result<ClientTls, String> {
+        made(&self.verified, || ClientTls::verified(&self.roots))
+    }
+
+    fn observed(&self) -> Result<ClientTls, String> {
+        made(&self.observed, || ClientTls::danger_observed(&self.roots))
+    }
+}
+
+fn made(
+    place: &OnceLock<Result<ClientTls, String>>,
+    make: impl FnOnce() -> Result<ClientTls, TlsError>,
+) -> Result<ClientTls, String> {
+    place.get_or_init(|| make().map_err(|error| error.to_string())).clone()
+}
+
+/// What the settings of a destination ask; else the key that is wrong, and how.
+pub(crate) fn demand(own: &DestinationSettings) -> Result<Option<Demand>, (&'static str, String)> {
+    if own.tls != Some(TlsDemand::Verify) && !own.tls_hosts.is_empty() {
+        return Err(("tls-hosts", "hosts are named only with `tls = \"verify\"`".to_owned()));
+    }
+    if own.tls != Some(TlsDemand::Pin) && !own.tls_pins.is_empty() {
+        return Err(("tls-pins", "keys are named only with `tls = \"pin\"`".to_owned()));
+    }
+    Ok(match own.tls {
+        None => None,
+        Some(TlsDemand::None) => Some(Demand::Clear),
+        Some(TlsDemand::Opportunistic) => Some(Demand::Opportunistic),
+        Some(TlsDemand::Require) => Some(Demand::Require),
+        Some(TlsDemand::Verify) => {
+            let host = |text: &String| text.parse().map_err(|error| ("tls-hosts", format!("`{text}`: {error}")));
+            let hosts: Vec<Pattern> = own.tls_hosts.iter().map(host).collect::<Result<_, _>>()?;
+            Some(Demand::Verify(hosts))
+        }
+        Some(TlsDemand::Pin) if own.tls_pins.is_empty() => {
+            return Err(("tls", "`pin` needs the keys in `tls-pins`".to_owned()));
+        }
+        Some(TlsDemand::Pin) => {
+            let pin = |text: &String| text.parse().map_err(|error| ("tls-pins", format!("`{text}`: {error}")));
+            let pins: Vec<Pin> = own.tls_pins.iter().map(pin).collect::<Result<_, _>>()?;
+            Some(Demand::Pin(pins.into()))
+        }
+    })
+}
+
+/// The timeline's words for what was asked and what came of it.
+pub(crate) fn words(decision: &Decision, connection: Option<&Connection>) -> String {
+    let fallback = connection.and_then(Connection::tls_fallback).map(|why| format!("in clear because {why}"));
+    let verdict = connection.and_then(Connection::tls).and_then(|tls| tls.verdict.clone());
+    match fallback.or(verdict) {
+        Some(more) => format!("{decision}; {more}"),
+        None => decision.to_string(),
+    }
+}

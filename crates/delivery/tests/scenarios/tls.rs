@@ -1,0 +1,265 @@
+//! What is asked of the connection to a host: obeyed, told, and never weakened by a connection that is at hand.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use posthouse_config::Period;
+use posthouse_delivery::{DestinationSettings, Policies, Settings, TlsDemand, TlsFloor};
+use posthouse_journal::{Event, Outcome};
+use posthouse_mail::Domain;
+use posthouse_mailauth::mta_sts::{Asked, Mode, Policy};
+use posthouse_runtime::net::{Listener, Stream};
+use posthouse_runtime::tls::{Ca, ServerTls};
+use posthouse_testkit::peer::Peer;
+use sha2::{Digest as _, Sha256};
+use tempfile::TempDir;
+
+use crate::remote::answer;
+use crate::world::{ARRIVED, World, greet_with, on, run, take};
+
+const BODY: &str = "Subject: secret\r\n\r\nhello\r\n";
+
+/// Everybody promises the same.
+struct Promise(Arc<Policy>);
+
+impl Policies for Promise {
+    fn policy<'a>(&'a self, _domain: &'a Domain) -> Asked<'a> {
+        Box::pin(std::future::ready(Some(Arc::clone(&self.0))))
+    }
+}
+
+fn promise(mode: Mode, host: &str) -> Arc<dyn Policies> {
+    Arc::new(Promise(Arc::new(Policy { mode, mx: vec![host.parse().unwrap()], max_age: Duration::from_secs(60) })))
+}
+
+/// The host of `far.test`, with a certificate of an authority that is trusted.
+struct Host {
+    folder: TempDir,
+    tls: ServerTls,
+    /// The key's hash.
+    pin: String,
+}
+
+impl Host {
+    fn named(name: &str) -> Self {
+        let folder = TempDir::new().unwrap();
+        let (certificate, key) = Ca::load_or_create(folder.path()).unwrap().issue(&[name.to_owned()]).unwrap();
+        let pin = pin_of(&certificate);
+        Self { tls: ServerTls::from_pem(&certificate, &key).unwrap(), folder, pin }
+    }
+
+    fn settings(&self, port: u16) -> Settings {
+        let tls_ca = Some(self.folder.path().join("ca.pem"));
+        Settings { port, tls_ca, idle_timeout: Period(Duration::ZERO), ..Settings::default() }
+    }
+
+    /// Offers TLS and takes one letter over it; gives how far it came.
+    async fn serve(&self, mut stream: Stream) -> &'static str {
+        stream.write_all(b"220 mx\r\n").await.unwrap();
+        answer(&mut stream, "EHLO", "250-mx\r\n250 STARTTLS\r\n").await;
+        answer(&mut stream, "STARTTLS", "220 go on\r\n").await;
+        let Ok(mut stream) = stream.into_tls_server(&self.tls).await else { return "no handshake" };
+        let mut heard = bytes::BytesMut::new();
+        // A client that is not content hangs up here.
+        if !matches!(stream.read(&mut heard).await, Ok(1..)) {
+            return "no handshake";
+        }
+        assert!(heard.starts_with(b"EHLO"), "{heard:?}");
+        stream.write_all(b"250 mx\r\n").await.unwrap();
+        for (command, reply) in [("MAIL", "250 ok"), ("RCPT", "250 ok"), ("DATA", "354 go on")] {
+            answer(&mut stream, command, &format!("{reply}\r\n")).await;
+        }
+        answer(&mut stream, "Subject", "250 taken\r\n").await;
+        answer(&mut stream, "QUIT", "221 bye\r\n").await;
+        "a letter"
+    }
+}
+
+/// By another way than the code that is tested: the SubjectPublicKeyInfo of an ECDSA P-256 key has 91 octets and this beginning (RFC 5480 §2).
+fn pin_of(certificate: &str) -> String {
+    const BEGINNING: [u8; 26] = [
+        0x30, 0x59, 0x30, 0x13, 6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1, 6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7, 3, 0x42, 0,
+    ];
+    let first: String = certificate.lines().skip(1).take_while(|line| !line.starts_with('-')).collect();
+    let der = BASE64_STANDARD.decode(first).unwrap();
+    let at = der.windows(BEGINNING.len()).position(|window| window == BEGINNING).unwrap();
+    Sha256::digest(&der[at..at + 91]).iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
+fn asks(tls: TlsDemand) -> DestinationSettings {
+    DestinationSettings {
+        name: "far.test".to_owned(),
+        concurrency_max: None,
+        letters_per_minute: None,
+        tls: Some(tls),
+        tls_hosts: Vec::new(),
+        tls_pins: Vec::new(),
+    }
+}
+
+/// One letter to a host; how far it came there, how the attempt ended, and the timeline's words.
+fn attempt(host: &Host, change: impl FnOnce(&mut Settings), sts: Option<Arc<dyn Policies>>) -> (&'static str, Outcome, String) {
+    run(async {
+        let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let mut settings = host.settings(listener.local_addr().port());
+        change(&mut settings);
+        let mut world = World::with("", settings).await;
+        if let Some(sts) = sts {
+            world.context.sts = sts;
+        }
+        let letter = world.submit("s@ours.test", &["a@far.test"], BODY).await;
+        let peer = async { host.serve(listener.accept().await.unwrap()).await };
+        let (_, came) = posthouse_runtime::join!(world.deliver_at(ARRIVED), peer);
+        let attempt = world.timeline(letter).await.into_iter().find_map(|event| {
+            let Event::Attempt { outcome, policy, reply, tls, .. } = event else { return None };
+            assert_eq!(tls.is_some(), outcome == Outcome::Delivered, "{reply}");
+            Some((outcome, policy.unwrap_or_default()))
+        });
+        let (outcome, policy) = attempt.unwrap();
+        (came, outcome, policy)
+    })
+}
+
+#[test]
+fn what_was_asked_is_obeyed_and_told() {
+    let (right, wrong) = (Host::named("mx.far.test"), Host::named("mx.evil.test"));
+    let enforce = || Some(promise(Mode::Enforce, "*.far.test"));
+    let nothing = |_: &mut Settings| {};
+    let taken = |policy: &str| ("a letter", Outcome::Delivered, policy.to_owned());
+    let kept = |policy: &str| ("no handshake", Outcome::Deferred, policy.to_owned());
+    assert_eq!(attempt(&wrong, nothing, None), taken("opportunistic"));
+    assert_eq!(attempt(&wrong, |settings| settings.tls = TlsFloor::Require, None), taken("encrypted, as the operator asks"));
+    assert_eq!(attempt(&right, nothing, enforce()), taken("verified, as the domain's MTA-STS policy asks"));
+    assert_eq!(attempt(&wrong, nothing, enforce()), kept("verified, as the domain's MTA-STS policy asks"));
+    let opportunistic = |settings: &mut Settings| settings.destination = vec![asks(TlsDemand::Opportunistic)];
+    assert_eq!(attempt(&wrong, opportunistic, enforce()), taken("opportunistic, as the operator asks"));
+    let verify = |settings: &mut Settings| {
+        let tls_hosts = vec!["*.far.test".to_owned()];
+        settings.destination = vec![DestinationSettings { tls_hosts, ..asks(TlsDemand::Verify) }];
+    };
+    assert_eq!(attempt(&right, verify, None), taken("verified, as the operator asks"));
+    assert_eq!(attempt(&wrong, verify, None), kept("verified, as the operator asks"));
+    let pin = |pin: &str| {
+        let tls_pins = vec![pin.to_owned()];
+        move |settings: &mut Settings| {
+            settings.destination = vec![DestinationSettings { tls_pins, ..asks(TlsDemand::Pin) }];
+        }
+    };
+    let pinned = attempt(&wrong, pin(&wrong.pin), enforce());
+    assert_eq!(pinned, taken("pinned, as the operator asks; it has a key that is pinned"));
+    assert_eq!(attempt(&right, pin(&wrong.pin), None), kept("pinned, as the operator asks"));
+}
+
+#[test]
+fn a_policy_that_is_being_tested_is_reported_and_blocks_nothing() {
+    let (right, wrong) = (Host::named("mx.far.test"), Host::named("mx.evil.test"));
+    let testing = || Some(promise(Mode::Testing, "mx.far.test"));
+    let (came, outcome, policy) = attempt(&right, |_| {}, testing());
+    assert_eq!((came, outcome), ("a letter", Outcome::Delivered));
+    assert!(policy.ends_with("tests its MTA-STS policy; it is signed by an authority that is trusted here"), "{policy}");
+    let (came, outcome, policy) = attempt(&wrong, |_| {}, testing());
+    assert_eq!((came, outcome), ("a letter", Outcome::Delivered));
+    assert!(policy.ends_with("tests its MTA-STS policy; it is for mx.evil.test"), "{policy}");
+}
+
+#[test]
+fn a_host_that_the_policy_does_not_name_is_never_spoken_to() {
+    let host = Host::named("mx.far.test");
+    run(async {
+        let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        // Whoever put the first record there listens at the same port.
+        let mut world =
+            World::with("far.test MX 1 evil.test\nevil.test A 127.0.0.1", host.settings(listener.local_addr().port())).await;
+        world.context.sts = promise(Mode::Enforce, "mx.far.test");
+        let letter = world.submit("s@ours.test", &["a@far.test"], BODY).await;
+        let peer = async { host.serve(listener.accept().await.unwrap()).await };
+        let (_, came) = posthouse_runtime::join!(world.deliver_at(ARRIVED), peer);
+        assert_eq!(came, "a letter");
+        let attempts = world.attempts(letter).await;
+        let (_, first, outcome, reply) = &attempts[0];
+        assert_eq!((first.as_str(), *outcome), ("evil.test", Outcome::Deferred));
+        assert_eq!(reply, "451 4.7.5 the domain's MTA-STS policy does not name this host");
+        assert_eq!((attempts[1].1.as_str(), attempts[1].2), ("mx.far.test", Outcome::Delivered));
+    });
+}
+
+#[test]
+fn tls_that_does_not_work_is_told_where_the_letter_went_in_clear() {
+    let visits = std::sync::atomic::AtomicUsize::new(0);
+    let peer = Peer::listen(2, move |talk| {
+        if visits.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 0 {
+            greet_with(talk, "250-mx.far.test\n250 STARTTLS");
+            on(talk, "STARTTLS", "220 go on");
+            talk.hang_up();
+        } else {
+            take(talk, &["a@far.test"]);
+        }
+    });
+    run(async {
+        let world = World::new(peer.address().port(), "").await;
+        let letter = world.submit("s@ours.test", &["a@far.test"], BODY).await;
+        world.deliver_at(ARRIVED).await;
+        let line = world.timeline(letter).await.remove(0).to_string();
+        assert!(line.contains(" without TLS (opportunistic; in clear because the TLS handshake failed"), "{line}");
+    });
+    peer.finish();
+}
+
+/// Two domains on one host; the letters of one must be encrypted. The connection in clear that rests there is not for them.
+#[test]
+fn a_connection_in_clear_carries_no_letter_that_must_be_encrypted() {
+    run(async {
+        let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let idle_timeout = Period(Duration::from_secs(60));
+        let destination = vec![asks(TlsDemand::Require)];
+        let settings = Settings { port: listener.local_addr().port(), idle_timeout, destination, ..Settings::default() };
+        let hosts = "both.test A 127.0.0.1\nother.test MX 1 both.test\nfar.test MX 1 both.test";
+        let world = World::with(hosts, settings).await;
+        world.submit("s@ours.test", &["a@other.test"], BODY).await;
+        let first = async {
+            let mut stream = listener.accept().await.unwrap();
+            stream.write_all(b"220 mx\r\n").await.unwrap();
+            for (command, reply) in
+                [("EHLO", "250 mx"), ("MAIL", "250 ok"), ("RCPT", "250 ok"), ("DATA", "354 go on"), ("Subject", "250 taken")]
+            {
+                answer(&mut stream, command, &format!("{reply}\r\n")).await;
+            }
+            stream
+        };
+        let (_, at_rest) = posthouse_runtime::join!(world.deliver_at(ARRIVED), first);
+        assert!(world.context.queue.is_empty());
+        let letter = world.submit("s@ours.test", &["a@far.test"], BODY).await;
+        let second = async {
+            // `far.test` has another host besides, so there are two visits.
+            for _ in 0..2 {
+                let mut stream = listener.accept().await.unwrap();
+                stream.write_all(b"220 mx\r\n").await.unwrap();
+                answer(&mut stream, "EHLO", "250 mx\r\n").await;
+                let mut rest = bytes::BytesMut::new();
+                while matches!(stream.read(&mut rest).await, Ok(1..)) {}
+                assert!(!rest.starts_with(b"MAIL"), "{rest:?}");
+            }
+        };
+        posthouse_runtime::join!(world.deliver_at(ARRIVED), second);
+        let attempts = world.attempts(letter).await;
+        assert!(attempts.iter().all(|(_, _, outcome, _)| *outcome == Outcome::Deferred), "{attempts:?}");
+        drop(at_rest);
+    });
+}
+
+#[test]
+fn demands_that_do_not_fit_together_are_told_with_their_key() {
+    let wrong = |own: DestinationSettings| {
+        let settings = Settings { destination: vec![own], ..Settings::default() };
+        settings.check().unwrap_err().to_string()
+    };
+    let hosts = DestinationSettings { tls_hosts: vec!["mx.far.test".to_owned()], ..asks(TlsDemand::Require) };
+    assert_eq!(wrong(hosts), "delivery.destination.0.tls-hosts: hosts are named only with `tls = \"verify\"`");
+    let pins = DestinationSettings { tls_pins: vec!["00".repeat(32)], ..asks(TlsDemand::Verify) };
+    assert_eq!(wrong(pins), "delivery.destination.0.tls-pins: keys are named only with `tls = \"pin\"`");
+    assert_eq!(wrong(asks(TlsDemand::Pin)), "delivery.destination.0.tls: `pin` needs the keys in `tls-pins`");
+    let pin = DestinationSettings { tls_pins: vec!["abc".to_owned()], ..asks(TlsDemand::Pin) };
+    assert!(wrong(pin).starts_with("delivery.destination.0.tls-pins: `abc`: a pin is"));
+}

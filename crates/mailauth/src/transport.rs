@@ -1,0 +1,212 @@
+//! How safely a letter must travel to one mail host: the one place where that is decided.
+//!
+//! [`decide`] is a pure function of what is known of a host before it is connected to. It is never weaker than what was promised and never
+//! stronger than what was asked: a letter is lost by the one as by the other. The table of its answers is `docs/design/tls-policy.md`.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use posthouse_mail::Domain;
+use thiserror::Error;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
+
+use crate::crypto;
+use crate::mta_sts::{Mode, Pattern, Policy};
+
+/// The SHA-256 hash of a key (its SubjectPublicKeyInfo in DER form) that a host must show.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Pin(pub [u8; 32]);
+
+/// A text that is not a [`Pin`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("a pin is the SHA-256 hash of a public key: 64 hexadecimal digits")]
+pub struct PinError;
+
+/// What an operator asks of a destination.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Demand {
+    /// Never TLS.
+    Clear,
+    /// TLS where it works, whatever the destination promises.
+    Opportunistic,
+    /// TLS; more where the destination promises more.
+    Require,
+    /// TLS with a verified certificate, and a host that is one of these or that the destination vouches for.
+    Verify(Vec<Pattern>),
+    /// TLS with one of these keys, and nothing else counts.
+    Pin(Arc<[Pin]>),
+}
+
+/// What is known of one host before it is connected to.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    /// The host.
+    pub host: &'a Domain,
+    /// Whether it is beyond doubt that letters for the destination belong there: by DNSSEC, or because no MX record was needed to find it.
+    pub is_vouched: bool,
+    /// What the operator set for the destination.
+    pub demand: Option<&'a Demand>,
+    /// What the destination promises by MTA-STS.
+    pub sts: Option<&'a Policy>,
+}
+
+/// What is asked of the connection to one host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TlsPolicy {
+    /// In clear, even where TLS is offered.
+    Clear,
+    /// TLS where it is offered and works, else in clear (RFC 7435).
+    Opportunistic,
+    /// TLS or nothing; to whom is not known.
+    Encrypted,
+    /// TLS with a certificate for the host's name from an authority that is trusted here.
+    Verified,
+    /// TLS with one of these keys.
+    Pinned(Arc<[Pin]>),
+    /// This host is not used.
+    Refused(Refusal),
+}
+
+/// Why a host is not used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// The MTA-STS policy does not name it.
+    NotNamed,
+    /// The operator wants it verified, and nothing says that letters for the destination belong there.
+    NotVouched,
+}
+
+/// Who asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// Nobody: nothing is promised and nothing was set.
+    Nobody,
+    /// The operator.
+    Operator,
+    /// The destination, by MTA-STS.
+    MtaSts,
+    /// The destination tries an MTA-STS policy out.
+    MtaStsTesting,
+}
+
+/// What is asked of the connection to one host, and by whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// What is asked.
+    pub policy: TlsPolicy,
+    /// Who asked.
+    pub reason: Reason,
+    /// Whether the certificate is verified although nothing follows from it, so that the result can be reported (RFC 8461 §5).
+    pub is_trial: bool,
+}
+
+/// Decides. The table: `docs/design/tls-policy.md`.
+#[must_use]
+pub fn decide(known: &Known<'_>) -> Decision {
+    let promised = promised(known);
+    let is_trial = promised.is_trial;
+    let operators = |policy| Decision { policy, reason: Reason::Operator, is_trial: false };
+    match known.demand {
+        Some(Demand::Clear) => operators(TlsPolicy::Clear),
+        Some(Demand::Opportunistic) => operators(TlsPolicy::Opportunistic),
+        Some(Demand::Pin(pins)) => operators(TlsPolicy::Pinned(Arc::clone(pins))),
+        Some(Demand::Require) => match promised.policy {
+            TlsPolicy::Clear | TlsPolicy::Opportunistic => Decision { is_trial, ..operators(TlsPolicy::Encrypted) },
+            TlsPolicy::Encrypted | TlsPolicy::Verified | TlsPolicy::Pinned(_) | TlsPolicy::Refused(_) => promised,
+        },
+        Some(Demand::Verify(hosts)) => match promised.policy {
+            TlsPolicy::Clear | TlsPolicy::Opportunistic | TlsPolicy::Encrypted => {
+                let is_expected = known.is_vouched || hosts.iter().any(|pattern| pattern.matches(known.host));
+                operators(if is_expected { TlsPolicy::Verified } else { TlsPolicy::Refused(Refusal::NotVouched) })
+            }
+            TlsPolicy::Verified | TlsPolicy::Pinned(_) | TlsPolicy::Refused(_) => promised,
+        },
+        None => promised,
+    }
+}
+
+/// What the destination itself promises.
+fn promised(known: &Known<'_>) -> Decision {
+    let nobody = Decision { policy: TlsPolicy::Opportunistic, reason: Reason::Nobody, is_trial: false };
+    let Some(sts) = known.sts else { return nobody };
+    match sts.mode {
+        Mode::Enforce => {
+            // RFC 8461 §4.1, §5.
+            let is_named = sts.mx.iter().any(|pattern| pattern.matches(known.host));
+            let policy = if is_named { TlsPolicy::Verified } else { TlsPolicy::Refused(Refusal::NotNamed) };
+            Decision { policy, reason: Reason::MtaSts, is_trial: false }
+        }
+        Mode::Testing => Decision { policy: TlsPolicy::Opportunistic, reason: Reason::MtaStsTesting, is_trial: true },
+        Mode::None => nobody,
+    }
+}
+
+/// Hexadecimal digits; colons between them, as tools print them, say nothing.
+impl FromStr for Pin {
+    type Err = PinError;
+
+    fn from_str(text: &str) -> Result<Self, PinError> {
+        let digits: Option<Vec<u8>> =
+            text.chars().filter(|c| *c != ':').map(|c| Some(c.to_digit(16)?.to_le_bytes()[0])).collect();
+        let digits: [u8; 64] = digits.and_then(|digits| digits.try_into().ok()).ok_or(PinError)?;
+        let (pairs, _) = digits.as_chunks::<2>();
+        let mut octets = [0; 32];
+        octets.iter_mut().zip(pairs).for_each(|(octet, [high, low])| *octet = high << 4 | low);
+        Ok(Self(octets))
+    }
+}
+
+impl fmt::Display for Pin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
+    }
+}
+
+impl fmt::Debug for Pin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pin({self})")
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotNamed => "the domain's MTA-STS policy does not name this host",
+            Self::NotVouched => "nothing vouches for this host: the domain's MX records are not signed; name it in `tls-hosts`",
+        })
+    }
+}
+
+/// A word for the policy, and who asked: `verified, as the operator asks`.
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match &self.policy {
+            TlsPolicy::Clear => "in clear",
+            TlsPolicy::Opportunistic => "opportunistic",
+            TlsPolicy::Encrypted => "encrypted",
+            TlsPolicy::Verified => "verified",
+            TlsPolicy::Pinned(_) => "pinned",
+            TlsPolicy::Refused(_) => "refused",
+        })?;
+        match &self.reason {
+            Reason::Nobody => Ok(()),
+            Reason::Operator => f.write_str(", as the operator asks"),
+            Reason::MtaSts => f.write_str(", as the domain's MTA-STS policy asks"),
+            Reason::MtaStsTesting => f.write_str(", while the domain tests its MTA-STS policy"),
+        }
+    }
+}
+
+/// Whether a certificate (in DER form) shows one of these keys.
+///
+/// # Errors
+/// What it shows instead, for people.
+pub fn check_pins(certificate: &[u8], pins: &[Pin]) -> Result<(), String> {
+    let (_, parsed) = X509Certificate::from_der(certificate).map_err(|error| format!("it cannot be read: {error}"))?;
+    let shown = Pin(crypto::sha256(parsed.tbs_certificate.subject_pki.raw));
+    if pins.contains(&shown) { Ok(()) } else { Err(format!("its key is not one of those that are pinned; its hash is {shown}")) }
+}
+
+#[cfg(test)]
+mod tests;
