@@ -23,7 +23,7 @@ pub struct DnsRecord {
     /// The type.
     #[serde(rename = "type")]
     pub kind: String,
-    /// The text, in one piece.
+    /// The text, in one piece; or the name that it leads to.
     pub value: String,
 }
 
@@ -133,6 +133,9 @@ impl DnsRecord {
     /// The line of a master file: strings of at most 255 octets (RFC 1035 §3.3).
     #[must_use]
     pub fn to_line(&self) -> String {
+        if self.kind != "TXT" {
+            return format!("{}. IN {} {}", self.name, self.kind, self.value);
+        }
         let strings: Vec<String> =
             self.value.as_bytes().chunks(255).map(|piece| format!("\"{}\"", String::from_utf8_lossy(piece))).collect();
         format!("{}. IN {} {}", self.name, self.kind, strings.join(" "))

@@ -1,6 +1,7 @@
 //! The other side, as small as it can be: one request, one answer, and the connection ends.
 
 use std::convert::Infallible;
+use std::future::Future;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -50,10 +51,16 @@ impl Page {
 
 /// Reads one request and answers it with what `find` says; ends within ten seconds, whatever the other side does. Bodies of requests are not
 /// read.
-pub async fn answer(stream: Stream, find: impl Fn(&Asked) -> Page) {
+pub async fn answer<Finding: Future<Output = Page>>(stream: Stream, find: impl Fn(Asked) -> Finding) {
     let respond = |request: Request<Incoming>| {
-        let response = response(&request, &find);
-        async move { Ok::<_, Infallible>(response) }
+        let found = is_question(&request).then(|| find(asked(&request)));
+        async move {
+            let page = match found {
+                Some(found) => found.await,
+                None => Page::text(StatusCode::METHOD_NOT_ALLOWED, "Only GET is answered here.\n"),
+            };
+            Ok::<_, Infallible>(response(page))
+        }
     };
     let mut server = http1::Builder::new();
     server.keep_alive(false).half_close(false).max_buf_size(HEADER_BYTES_MAX);
@@ -63,12 +70,11 @@ pub async fn answer(stream: Stream, find: impl Fn(&Asked) -> Page) {
     }
 }
 
-fn response(request: &Request<Incoming>, find: impl Fn(&Asked) -> Page) -> Response<Full<Bytes>> {
-    let page = if *request.method() == Method::GET || *request.method() == Method::HEAD {
-        find(&asked(request))
-    } else {
-        Page::text(StatusCode::METHOD_NOT_ALLOWED, "Only GET is answered here.\n")
-    };
+fn is_question(request: &Request<Incoming>) -> bool {
+    *request.method() == Method::GET || *request.method() == Method::HEAD
+}
+
+fn response(page: Page) -> Response<Full<Bytes>> {
     let is_wrong_method = page.status == StatusCode::METHOD_NOT_ALLOWED;
     let mut response = Response::new(Full::new(page.body));
     *response.status_mut() = page.status;

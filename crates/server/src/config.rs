@@ -48,6 +48,12 @@ pub(crate) struct Config {
     /// The way out: to the mailboxes here, to other servers, or to a smarthost.
     #[serde(default)]
     pub(crate) delivery: posthouse_delivery::Settings,
+    /// MTA-STS: the policies of other domains, and our own.
+    #[serde(default)]
+    pub(crate) mta_sts: posthouse_transit::Settings,
+    /// Our questions to web servers.
+    #[serde(default)]
+    pub(crate) http: posthouse_http::Settings,
     /// Which name servers are asked.
     #[serde(default)]
     pub(crate) dns: posthouse_dns::Settings,
@@ -85,6 +91,8 @@ pub(crate) enum Kind {
     Pop3,
     /// POP3, encrypted from the first octet (port 995).
     Pop3s,
+    /// HTTPS for other servers, which read our MTA-STS policy there (port 443).
+    Https,
 }
 
 /// `[tls]`: what is shown to clients.
@@ -129,6 +137,7 @@ impl Config {
             let hint = "see `delivery.destination` in the reference of the configuration";
             return Err(source.mistake(&format!("delivery.{}", mistake.key), &mistake.what, hint));
         }
+        self.check_policy(source)?;
         let mut taken = HashSet::new();
         for (place, listener) in self.listener.iter().enumerate() {
             // Port 0 is a different one each time.
@@ -144,11 +153,21 @@ impl Config {
         Ok(())
     }
 
+    /// Our own MTA-STS policy.
+    fn check_policy(&self, source: &Source) -> Result<(), ConfigError> {
+        let Some(served) = &self.mta_sts.serve else { return Ok(()) };
+        let Ok(hostname) = self.hostname.parse() else { return Ok(()) };
+        let Err((place, why)) = served.policy(&hostname) else { return Ok(()) };
+        let help = "the name of a mail host, or `*.example.org` for all with one label more";
+        Err(source.mistake(&format!("mta-sts.serve.mx.{place}"), &why, help))
+    }
+
     /// Makes relative paths start at the file's directory.
     fn anchor(&mut self, directory: &Path) {
         self.data = directory.join(&self.data);
         self.delivery.tls_ca = self.delivery.tls_ca.take().map(|path| directory.join(path));
         self.delivery.smarthost_ca = self.delivery.smarthost_ca.take().map(|path| directory.join(path));
+        self.http.ca = self.http.ca.take().map(|path| directory.join(path));
         for files in &mut self.tls.certificate {
             files.cert = directory.join(&files.cert);
             files.key = directory.join(&files.key);
@@ -166,6 +185,7 @@ impl fmt::Display for Kind {
             Self::Lmtp => "lmtp",
             Self::Pop3 => "pop3",
             Self::Pop3s => "pop3s",
+            Self::Https => "https",
         })
     }
 }

@@ -8,6 +8,7 @@ mod parts;
 mod pulse;
 mod reporter;
 mod server;
+mod web;
 
 use std::path::Path;
 use std::time::Duration;
@@ -24,7 +25,7 @@ use crate::config::{Config, Kind};
 
 use self::pulse::Pulse;
 
-pub(crate) use server::Server;
+pub(crate) use server::{Server, hostname, policy};
 
 /// How often certificates are read again without being asked: renewals happen behind our back, and those of our own authority end.
 const RENEW_EVERY: Duration = Duration::from_hours(24);
@@ -100,7 +101,7 @@ fn reload(server: &mut Server, path: &Path, log: &log::Handle) {
     match server.reload(config) {
         Ok(()) => {
             log.set_level(level);
-            info!("the configuration was reloaded: certificates, limits and the level of the log");
+            info!("the configuration was reloaded: certificates, limits, our MTA-STS policy and the level of the log");
         }
         Err(error) => error!(%error, "the configuration was not reloaded, the old one stays"),
     }

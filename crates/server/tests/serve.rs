@@ -8,6 +8,8 @@
 )]
 
 mod common;
+#[path = "serve/policy.rs"]
+mod policy;
 
 use std::fs;
 

@@ -12,7 +12,7 @@ fn talk(sent: &[u8]) -> String {
         let listener = Listener::bind(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0)).expect("a port");
         let serve = async {
             let stream = listener.accept().await.expect("a connection");
-            answer(stream, |asked| Page::text(StatusCode::OK, format!("{} {}", asked.host, asked.path))).await;
+            answer(stream, async |asked: Asked| Page::text(StatusCode::OK, format!("{} {}", asked.host, asked.path))).await;
         };
         let ask = async {
             let mut stream = Stream::connect(listener.local_addr(), None).await.expect("a connection");

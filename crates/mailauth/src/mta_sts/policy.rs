@@ -92,6 +92,12 @@ struct Fields<'a> {
 }
 
 impl Policy {
+    /// A policy; its time is cut to a year.
+    #[must_use]
+    pub fn new(mode: Mode, mx: Vec<Pattern>, max_age: Duration) -> Self {
+        Self { mode, mx, max_age: max_age.min(MAX_AGE_MAX) }
+    }
+
     /// Reads the body of an HTTPS response. Unknown fields mean nothing.
     ///
     /// # Errors
@@ -114,13 +120,13 @@ impl Policy {
         };
         let max_age = fields.max_age.ok_or(PolicyError::Missing("max_age"))?;
         let seconds = max_age.parse::<u64>().ok().filter(|_| max_age.len() <= MAX_AGE_DIGITS_MAX && is_digits(max_age));
-        let max_age = Duration::from_secs(seconds.ok_or_else(|| wrong("max_age", max_age))?).min(MAX_AGE_MAX);
+        let max_age = Duration::from_secs(seconds.ok_or_else(|| wrong("max_age", max_age))?);
         let mx: Vec<Pattern> =
             fields.mx.into_iter().map(|host| host.parse().map_err(|_| wrong("mx", host))).collect::<Result<_, _>>()?;
         if mx.is_empty() && mode != Mode::None {
             return Err(PolicyError::Missing("mx"));
         }
-        Ok(Self { mode, mx, max_age })
+        Ok(Self::new(mode, mx, max_age))
     }
 
     /// Whether the policy allows a mail host. One of mode `none` allows all.

@@ -32,6 +32,15 @@ impl DataArgs {
         Admin::open_or_create(&self.directory()?).map_err(failure)
     }
 
+    /// The configuration, where there is one and no directory was named in its place.
+    pub(crate) fn config(&self) -> Result<Option<Config>, Failure> {
+        if self.data.is_some() {
+            return Ok(None);
+        }
+        let path = config_file(self.config.as_ref())?;
+        Config::load(&path).map(Some).map_err(|error| Failure::new(Exit::Config, error))
+    }
+
     /// The directory.
     pub(crate) fn directory(&self) -> Result<PathBuf, Failure> {
         if let Some(data) = &self.data {

@@ -1,10 +1,16 @@
 //! `posthouse domain`.
 
+use std::sync::Arc;
+
 use posthouse_admin::DnsRecord;
+use posthouse_http::Client;
 use posthouse_mail::Domain;
+use posthouse_transit::check::{self, Finding, Wanted};
 
 use super::data::{DataArgs, block_on, malformed};
-use super::{Failure, Printer};
+use super::{Exit, Failure, Printer};
+use crate::config::Config;
+use crate::serve::{hostname, policy};
 
 /// The domains whose mail this server takes.
 #[derive(clap::Args, Debug)]
@@ -12,6 +18,7 @@ use super::{Failure, Printer};
 Examples:
   posthouse domain add example.org
   posthouse domain dns example.org
+  posthouse domain check example.org
   posthouse domain list --json
   posthouse domain remove example.org")]
 pub(crate) struct Args {
@@ -29,9 +36,19 @@ enum Action {
         /// The domain; U-labels are turned into A-labels.
         domain: String,
     },
-    /// Print the records that the domain's DNS should have: DKIM, SPF, DMARC.
+    /// Print the records that the domain's DNS should have: DKIM, SPF, DMARC; and MTA-STS where a policy is configured.
     #[command(after_help = "Examples:\n  posthouse domain dns example.org\n  posthouse domain dns example.org --json")]
     Dns {
+        /// The domain.
+        domain: String,
+    },
+    /// See whether what is configured, served and published for the TLS on the way to the domain is the same: MTA-STS, and where reports go.
+    ///
+    /// It looks from outside: asks the DNS, and fetches the policy over HTTPS. Exit code 65 when something is not right.
+    #[command(
+        after_help = "Examples:\n  posthouse domain check example.org\n  posthouse domain check example.org --json || echo not right"
+    )]
+    Check {
         /// The domain.
         domain: String,
     },
@@ -74,8 +91,13 @@ pub(crate) fn run(args: Args, printer: &Printer) -> Result<(), Failure> {
         Action::Dns { domain } => {
             let domain = parse(&domain)?;
             let admin = args.data.open()?;
-            show(&block_on(admin.dns_records(&domain))?, printer)
+            let mut records = block_on(admin.dns_records(&domain))?;
+            if let Some(config) = args.data.config()? {
+                records.extend(transit_records(&domain, &config)?);
+            }
+            show(&records, printer)
         }
+        Action::Check { domain } => examine(&parse(&domain)?, &args.data, printer),
         Action::Rotate { domain } => {
             let domain = parse(&domain)?;
             let admin = args.data.open()?;
@@ -104,6 +126,32 @@ pub(crate) fn run(args: Args, printer: &Printer) -> Result<(), Failure> {
             printer.json(&removed)
         }
     }
+}
+
+/// The records for our own MTA-STS policy.
+fn transit_records(domain: &Domain, config: &Config) -> Result<Vec<DnsRecord>, Failure> {
+    let (hostname, policy) = (hostname(config)?, policy(config)?);
+    let wanted = policy.map(|policy| check::records(domain, &hostname, &policy)).unwrap_or_default();
+    let record = |Wanted { name, kind, value }| DnsRecord { name, kind: kind.to_owned(), value };
+    Ok(wanted.into_iter().map(record).collect())
+}
+
+fn examine(domain: &Domain, data: &DataArgs, printer: &Printer) -> Result<(), Failure> {
+    let Some(config) = data.config()? else {
+        return Err(Failure::say(Exit::Usage, "a check compares with the configuration: name it by --config in place of --data"));
+    };
+    let policy = policy(&config)?;
+    let setup = |error: anyhow::Error| Failure::new(Exit::Config, error);
+    let resolver = posthouse_dns::real(&config.dns).map_err(|error| setup(error.into()))?;
+    let client = Client::new(Arc::clone(&resolver), &config.http).map_err(|error| setup(error.into()))?;
+    let looked = posthouse_runtime::block_on(check::examine(&resolver, &client, domain, policy.as_ref(), config.mta_sts.port));
+    let findings: Vec<Finding> = looked.map_err(|error| Failure::new(Exit::Os, error))?;
+    for Finding { subject, right, words } in &findings {
+        let mark = if *right { printer.green("right") } else { printer.red("wrong") };
+        printer.line(format_args!("{mark}  {subject}  {}", posthouse_runtime::log::one_line(words)))?;
+    }
+    printer.json(&findings)?;
+    if findings.iter().all(|finding| finding.right) { Ok(()) } else { Err(Failure::silent(Exit::Data)) }
 }
 
 fn show(records: &[DnsRecord], printer: &Printer) -> Result<(), Failure> {

@@ -17,6 +17,7 @@ use posthouse_runtime::sync::{mpsc, watch};
 use posthouse_runtime::task;
 use posthouse_runtime::workers::Workers;
 
+use super::web::{self, Web};
 use crate::cli::{Exit, Failure};
 use crate::config::{self, Kind};
 
@@ -24,6 +25,7 @@ use crate::config::{self, Kind};
 pub(super) struct Contexts {
     pub(super) smtp: posthouse_intake::Context,
     pub(super) pop3: Pop3,
+    pub(super) web: Web,
 }
 
 /// What an accept loop needs; each connection holds a clone of `open` until it ends.
@@ -139,6 +141,7 @@ async fn serve(kind: Kind, stream: Stream, contexts: &Contexts, shutdown: Shutdo
         Kind::Pop3 | Kind::Pop3s => {
             return Box::pin(posthouse_access::serve_pop3(stream, &contexts.pop3, kind == Kind::Pop3s, &shutdown)).await;
         }
+        Kind::Https => return Box::pin(web::serve(stream, &contexts.web)).await,
     };
     Box::pin(posthouse_intake::serve_smtp(stream, &contexts.smtp, smtp, shutdown)).await;
 }

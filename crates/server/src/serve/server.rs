@@ -11,6 +11,7 @@ use posthouse_admin::socket::{self, Office};
 use posthouse_delivery::Way;
 use posthouse_dns::Resolver;
 use posthouse_mail::Domain;
+use posthouse_mailauth::mta_sts::Policy;
 use posthouse_runtime::clock;
 use posthouse_runtime::gate::Gate;
 use posthouse_runtime::local::LocalListener;
@@ -25,6 +26,7 @@ use posthouse_runtime::workers::Workers;
 use super::listen::{self, Accepting, Contexts};
 use super::parts::{self, Parts};
 use super::reporter::Reporter;
+use super::web::Web;
 use crate::cli::{Exit, Failure};
 use crate::config::{Config, Kind};
 
@@ -88,8 +90,14 @@ impl Server {
         for section in needing_restart(&self.config, &config) {
             warn!(section, "this change takes effect only when the server is started again");
         }
-        self.config =
-            Config { tls: config.tls, intake: config.intake, pop3: config.pop3, log: config.log, ..self.config.clone() };
+        self.config = Config {
+            tls: config.tls,
+            intake: config.intake,
+            pop3: config.pop3,
+            mta_sts: config.mta_sts,
+            log: config.log,
+            ..self.config.clone()
+        };
         Ok(())
     }
 
@@ -174,7 +182,11 @@ fn contexts(
         })
         .map_err(parts::tls_failure)?,
     };
-    Ok(Contexts { smtp, pop3 })
+    let web = match before {
+        Some((_, contexts)) => contexts.web.clone(),
+        None => Web::new(parts).map_err(parts::tls_failure)?,
+    };
+    Ok(Contexts { smtp, pop3, web: web.serving(policy(config)?.map(|policy| policy.to_string())) })
 }
 
 fn start_delivery(config: &Config, parts: &Parts, shutdown: Shutdown) -> Result<(Task, Desk), Failure> {
@@ -204,7 +216,14 @@ fn start_admin(config: &Config, office: Office, shutdown: Shutdown) -> Result<Ta
     Ok(task::spawn("admin", socket::serve(listener, office, shutdown)))
 }
 
-fn hostname(config: &Config) -> Result<Domain, Failure> {
+/// Our own MTA-STS policy.
+pub(crate) fn policy(config: &Config) -> Result<Option<Policy>, Failure> {
+    let hostname = hostname(config)?;
+    let policy = config.mta_sts.serve.as_ref().map(|served| served.policy(&hostname)).transpose();
+    policy.map_err(|(_, why)| Failure::say(Exit::Config, format_args!("mta-sts.serve.mx: {why}")))
+}
+
+pub(crate) fn hostname(config: &Config) -> Result<Domain, Failure> {
     config.hostname.parse().map_err(|error| Failure::new(Exit::Config, anyhow::Error::new(error).context("hostname")))
 }
 
@@ -219,6 +238,9 @@ fn needing_restart(old: &Config, new: &Config) -> Vec<&'static str> {
             ("queue", format!("{:?}", config.queue)),
             ("delivery", format!("{:?}", config.delivery)),
             ("dns", format!("{:?}", config.dns)),
+            ("http", format!("{:?}", config.http)),
+            ("mta-sts.obey", config.mta_sts.obey.to_string()),
+            ("mta-sts.port", config.mta_sts.port.to_string()),
             ("journal", format!("{:?}", config.journal)),
             ("log.format", format!("{:?}", config.log.format)),
         ]

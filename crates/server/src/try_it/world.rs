@@ -140,6 +140,8 @@ fn config(data: &Path, offset: u16) -> Config {
         pop3: posthouse_access::Settings::default(),
         queue: posthouse_queue::Settings::default(),
         delivery: posthouse_delivery::Settings::default(),
+        mta_sts: posthouse_transit::Settings::default(),
+        http: posthouse_http::Settings::default(),
         dns: posthouse_dns::Settings::default(),
         journal: posthouse_journal::Settings::default(),
         log: posthouse_runtime::log::Settings::default(),

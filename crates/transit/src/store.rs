@@ -1,0 +1,118 @@
+//! The layout of `transit.sqlite`, and every statement on it.
+//!
+//! `user_version` numbers the layout. A file from the future is refused.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, Row, TransactionBehavior, params};
+
+use posthouse_mail::{Domain, UnixMillis};
+use posthouse_mailauth::mta_sts::Policy;
+use posthouse_runtime::task;
+
+use crate::error::TransitError;
+use crate::policies::Known;
+
+/// The layout this code writes.
+const VERSION: i64 = 1;
+/// How long one process waits for another.
+const WAIT: Duration = Duration::from_secs(5);
+
+/// Version 1.
+///
+/// - `policy`: the MTA-STS policy of each domain that has one, as text, with the `id` of the TXT record under which it was fetched. Times are
+///   milliseconds since 1970.
+const LAYOUT: &str = "
+CREATE TABLE policy (
+    domain  TEXT PRIMARY KEY,
+    id      TEXT NOT NULL,
+    text    TEXT NOT NULL,
+    fetched INTEGER NOT NULL,
+    used    INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+";
+
+/// The file. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Store(Arc<Mutex<Connection>>);
+
+impl Store {
+    pub(crate) fn open(path: &Path) -> Result<Self, TransitError> {
+        // Who writes to whom is nobody else's business; SQLite gives its -wal and -shm files the mode of the file.
+        OpenOptions::new().create(true).append(true).mode(0o600).open(path).map_err(|error| TransitError::at(path, error))?;
+        let mut connection = Connection::open(path).map_err(|error| TransitError::at(path, error))?;
+        connection.busy_timeout(WAIT)?;
+        connection.pragma_update(None, "journal_mode", "wal").map_err(|error| TransitError::at(path, error))?;
+        connection.pragma_update(None, "synchronous", "full")?;
+        connection.pragma_update(None, "trusted_schema", false)?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        match found {
+            0 => {
+                transaction.execute_batch(LAYOUT)?;
+                transaction.pragma_update(None, "user_version", VERSION)?;
+            }
+            VERSION => {}
+            found => return Err(TransitError::Newer { path: path.to_owned(), found, known: VERSION }),
+        }
+        transaction.commit()?;
+        Ok(Self(Arc::new(Mutex::new(connection))))
+    }
+
+    /// Every policy in the file. One that cannot be read any more is left out: it is fetched again.
+    pub(crate) fn policies(&self) -> Result<Vec<(Domain, Known)>, TransitError> {
+        let connection = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut statement = connection.prepare("SELECT domain, id, text, fetched, used FROM policy")?;
+        let rows = statement.query_map([], |row| Ok(known(row)))?;
+        rows.filter_map(|row| row.map_err(TransitError::from).and_then(|known| Ok(known?)).transpose()).collect()
+    }
+
+    /// Writes a policy in the place of the one that is there.
+    pub(crate) async fn put(&self, domain: &Domain, known: &Known) -> Result<(), TransitError> {
+        let (domain, known) = (domain.to_string(), known.clone());
+        self.write(move |connection| {
+            let values = params![domain, known.id, known.policy.to_string(), millis(known.fetched), millis(known.used())];
+            connection
+                .execute("INSERT OR REPLACE INTO policy (domain, id, text, fetched, used) VALUES (?1, ?2, ?3, ?4, ?5)", values)?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Removes policies.
+    pub(crate) async fn remove(&self, domains: Vec<Domain>) -> Result<(), TransitError> {
+        self.write(move |connection| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            for domain in &domains {
+                transaction.execute("DELETE FROM policy WHERE domain = ?1", [domain.as_str()])?;
+            }
+            Ok(transaction.commit()?)
+        })
+        .await
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> Result<T, TransitError> + Send + 'static,
+    ) -> Result<T, TransitError> {
+        let connection = Arc::clone(&self.0);
+        // A panic in `work` rolled its transaction back, so the connection behind a poisoned lock is sound.
+        task::blocking(move || work(&mut connection.lock().unwrap_or_else(PoisonError::into_inner))).await
+    }
+}
+
+fn known(row: &Row<'_>) -> rusqlite::Result<Option<(Domain, Known)>> {
+    let (domain, id, text): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+    let at = |millis: i64| UnixMillis(u64::try_from(millis).unwrap_or_default());
+    let (fetched, used) = (at(row.get(3)?), at(row.get(4)?));
+    let parsed = domain.parse().ok().zip(Policy::parse(text.as_bytes()).ok());
+    Ok(parsed.map(|(domain, policy)| (domain, Known::new(policy, id, fetched, used))))
+}
+
+fn millis(at: UnixMillis) -> i64 {
+    i64::try_from(at.0).unwrap_or(i64::MAX)
+}
