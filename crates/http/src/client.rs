@@ -3,7 +3,7 @@
 use std::future::{Future as _, poll_fn};
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -37,7 +37,9 @@ pub struct Client(Arc<Inner>);
 
 struct Inner {
     resolver: Resolver,
-    tls: ClientTls,
+    roots: Roots,
+    /// Made when it is first needed: a machine without any roots may never need them.
+    tls: OnceLock<Result<ClientTls, String>>,
     private: bool,
     timeout: Duration,
 }
@@ -64,11 +66,16 @@ impl Client {
     /// looked at after it was looked up, and that very address is connected to.
     ///
     /// # Errors
-    /// The authorities cannot be read.
+    /// The file of authorities cannot be read.
     pub fn new(resolver: Resolver, settings: &Settings) -> Result<Self, TlsError> {
         let roots = settings.ca.clone().map_or(Roots::Platform, Roots::PemFile);
-        let tls = ClientTls::verified(&roots)?;
-        Ok(Self(Arc::new(Inner { resolver, tls, private: settings.private_addresses, timeout: settings.timeout.0 })))
+        let tls = OnceLock::new();
+        // A file that was named is looked at now and not with the first question.
+        if settings.ca.is_some() {
+            // Empty as yet, so it is taken.
+            let _ = tls.set(Ok(ClientTls::verified(&roots)?));
+        }
+        Ok(Self(Arc::new(Inner { resolver, roots, tls, private: settings.private_addresses, timeout: settings.timeout.0 })))
     }
 
     /// Asks the URL of `request`. Whatever the server answers is given back, a redirect too.
@@ -82,7 +89,7 @@ impl Client {
     async fn ask(&self, request: Request<Bytes>, limits: Limits) -> Result<Response<Bytes>, HttpError> {
         let target = Target::of(request.uri())?;
         let stream = self.connect(&target).await?;
-        let stream = stream.into_tls_client(&self.0.tls, &name(&target.host)).await?;
+        let stream = stream.into_tls_client(&self.tls()?, &name(&target.host)).await?;
         let broken = |why: String| HttpError::Protocol { host: target.host.to_string(), why };
         let request = target.complete(request).map_err(&broken)?;
         let (mut sender, connection) = http1::Builder::new()
@@ -104,6 +111,11 @@ impl Client {
             exchange.as_mut().poll(context)
         })
         .await
+    }
+
+    fn tls(&self) -> Result<ClientTls, TlsError> {
+        let made = self.0.tls.get_or_init(|| ClientTls::verified(&self.0.roots).map_err(|error| error.to_string()));
+        made.clone().map_err(TlsError::Setup)
     }
 
     async fn connect(&self, target: &Target) -> Result<Stream, HttpError> {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use posthouse_dns::{DnsError, Resolver};
 use posthouse_http::Client;
 use posthouse_mail::{Domain, UnixMillis};
-use posthouse_mailauth::mta_sts::{Policy, RECORD_LABEL, Record};
+use posthouse_mailauth::mta_sts::{self, Asked, Policy, RECORD_LABEL, Record};
 use posthouse_runtime::shutdown::Shutdown;
 use posthouse_runtime::sync::AsyncMutex;
 use posthouse_runtime::{clock, random, select};
@@ -64,7 +64,7 @@ struct State {
 #[derive(Debug)]
 pub struct Known {
     /// The policy.
-    pub policy: Policy,
+    pub policy: Arc<Policy>,
     /// The `id` of the TXT record under which it was fetched.
     pub id: String,
     /// When.
@@ -273,7 +273,7 @@ impl State {
 
 impl Known {
     pub(crate) fn new(policy: Policy, id: String, fetched: UnixMillis, used: UnixMillis) -> Self {
-        Self { policy, id, fetched, used: AtomicU64::new(used.0) }
+        Self { policy: Arc::new(policy), id, fetched, used: AtomicU64::new(used.0) }
     }
 
     /// When it was last needed.
@@ -298,9 +298,10 @@ impl Known {
     }
 }
 
-impl Clone for Known {
-    fn clone(&self) -> Self {
-        Self::new(self.policy.clone(), self.id.clone(), self.fetched, self.used())
+/// For delivery: what holds, or nothing.
+impl mta_sts::Policies for Policies {
+    fn policy<'a>(&'a self, domain: &'a Domain) -> Asked<'a> {
+        Box::pin(async move { self.lookup(domain).await.known.map(|known| Arc::clone(&known.policy)) })
     }
 }
 

@@ -73,9 +73,10 @@ impl Store {
 
     /// Writes a policy in the place of the one that is there.
     pub(crate) async fn put(&self, domain: &Domain, known: &Known) -> Result<(), TransitError> {
-        let (domain, known) = (domain.to_string(), known.clone());
+        let (domain, id, text) = (domain.to_string(), known.id.clone(), known.policy.to_string());
+        let (fetched, used) = (millis(known.fetched), millis(known.used()));
         self.write(move |connection| {
-            let values = params![domain, known.id, known.policy.to_string(), millis(known.fetched), millis(known.used())];
+            let values = params![domain, id, text, fetched, used];
             connection
                 .execute("INSERT OR REPLACE INTO policy (domain, id, text, fetched, used) VALUES (?1, ?2, ?3, ?4, ?5)", values)?;
             Ok(())

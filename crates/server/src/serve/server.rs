@@ -10,6 +10,7 @@ use posthouse_admin::queue::Desk;
 use posthouse_admin::socket::{self, Office};
 use posthouse_delivery::Way;
 use posthouse_dns::Resolver;
+use posthouse_http::Client;
 use posthouse_mail::Domain;
 use posthouse_mailauth::mta_sts::Policy;
 use posthouse_runtime::clock;
@@ -22,6 +23,7 @@ use posthouse_runtime::sync::{mpsc, watch};
 use posthouse_runtime::task::{self, Task};
 use posthouse_runtime::tls::{ServerTls, TlsError};
 use posthouse_runtime::workers::Workers;
+use posthouse_transit::Policies;
 
 use super::listen::{self, Accepting, Contexts};
 use super::parts::{self, Parts};
@@ -190,6 +192,7 @@ fn contexts(
 }
 
 fn start_delivery(config: &Config, parts: &Parts, shutdown: Shutdown) -> Result<(Task, Desk), Failure> {
+    let policies = open_policies(config, parts)?;
     let context = posthouse_delivery::Context {
         hostname: hostname(config)?,
         directory: parts.directory.clone(),
@@ -198,13 +201,21 @@ fn start_delivery(config: &Config, parts: &Parts, shutdown: Shutdown) -> Result<
         schedule: config.queue.clone(),
         journal: parts.journal.clone(),
         resolver: Arc::clone(&parts.resolver),
-        sts: Arc::new(posthouse_delivery::NoPolicies),
+        sts: Arc::new(policies.clone()),
         settings: Arc::new(config.delivery.clone()),
         double_bounces: posthouse_delivery::DoubleBounces::default(),
     };
     let way = Way::new(&context.settings).map_err(|error| Failure::new(Exit::Config, error))?;
     let desk = Desk::new(context.clone());
+    task::spawn("TLS policies", policies.keep_fresh(shutdown.clone()));
     Ok((task::spawn("delivery", posthouse_delivery::run(context, way, shutdown)), desk))
+}
+
+/// What other domains promise of their hosts.
+fn open_policies(config: &Config, parts: &Parts) -> Result<Policies, Failure> {
+    let client = Client::new(Arc::clone(&parts.resolver), &config.http).map_err(parts::tls_failure)?;
+    let opened = Policies::open(&config.data.join("transit.sqlite"), Arc::clone(&parts.resolver), client, &config.mta_sts);
+    opened.map_err(|error| Failure::new(Exit::Io, error))
 }
 
 /// Opens the admin socket. The spool is locked by now, so no other server has it.

@@ -3,6 +3,8 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use posthouse_dns::Zone;
 use posthouse_http::{Client, Limits, Request};
@@ -11,7 +13,7 @@ use posthouse_runtime::tls::Ca;
 use posthouse_testkit::name_server::NameServer;
 use rustix::process::Signal;
 
-use crate::common::{Running, Site, posthouse};
+use crate::common::{PATIENCE, Running, Site, Smtp, letter, posthouse};
 
 const MORE: &str = "
 [[tls.certificate]]
@@ -108,4 +110,64 @@ fn the_check_says_whether_configuration_web_and_dns_agree() {
     server.wait_for_log("was reloaded");
     let (_, said) = check();
     assert!(said.contains("right  https://mta-sts.example.test") && said.contains("right  backup.example.test"), "{said}");
+}
+
+/// Waits until the timeline of a letter has these words.
+fn wait_for_trace(site: &Site, letter: &str, words: &str) -> String {
+    let began = Instant::now();
+    loop {
+        let (_, timeline) = command(site, &["trace", letter]);
+        if timeline.contains(words) {
+            return timeline;
+        }
+        assert!(began.elapsed() < PATIENCE, "no `{words}` in {timeline}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn another_servers_policy_is_fetched_and_obeyed_for_the_recipients_domain() {
+    // One server has `far.test` and a policy for it, the other sends there.
+    let (far, ca) = site();
+    let (cert, key) = ca.issue(&["mx.far.test", "mta-sts.far.test"].map(str::to_owned)).unwrap();
+    fs::write(far.dir.path().join("server.pem"), cert).unwrap();
+    fs::write(far.dir.path().join("server.key"), key).unwrap();
+    for arguments in [["domain", "add", "far.test"].as_slice(), &["alias", "add", "bob@far.test", "bob@example.test"]] {
+        assert_eq!(command(&far, arguments).0, 0);
+    }
+    let enforce = fs::read_to_string(far.config()).unwrap().replace("\"testing\"", "\"enforce\"\nmx = [\"mx.far.test\"]");
+    fs::write(far.config(), &enforce).unwrap();
+    let server = far.start();
+    let hosts = "far.test MX 10 mx.far.test\nmx.far.test A 127.0.0.1\nmta-sts.far.test A 127.0.0.1";
+    let names = NameServer::start(&format!("{hosts}\n_mta-sts.far.test TXT v=STSv1; id=1;"));
+    let more = format!(
+        "[intake]\ntrusted-networks = [\"127.0.0.0/8\"]\n[delivery]\nport = {}\ntls-ca = {ca:?}\n[http]\nca = {ca:?}\nprivate-addresses = true\n\
+         [mta-sts]\nport = {}\n",
+        server.address("mx").port(),
+        server.address("https").port(),
+        ca = ca.certificate_path(),
+    );
+    let near = Site::new(&["mx"], &more);
+    let text = fs::read_to_string(near.config()).unwrap();
+    fs::write(near.config(), text.replace("127.0.0.1:1\"", &format!("{}\"", names.address()))).unwrap();
+    let sender = near.start();
+    let send = || {
+        let mut smtp = Smtp::open(sender.address("mx")).unwrap();
+        smtp.send("alice@example.test", "bob@far.test", &letter("safe", 10)).unwrap().to_string()
+    };
+    let timeline = wait_for_trace(&near, &send(), "250 ");
+    assert!(timeline.contains("verified, as the domain's MTA-STS policy asks"), "{timeline}");
+    far.wait_for_any("bob");
+    // The policy changes to one that does not name the host: nothing is sent there any more, and the timeline says why.
+    fs::write(far.config(), enforce.replace("mx.far.test", "other.far.test")).unwrap();
+    server.signal(Signal::HUP);
+    server.wait_for_log("was reloaded");
+    names.set(&format!("{hosts}\n_mta-sts.far.test TXT v=STSv1; id=2;"));
+    sender.stop();
+    let sender = near.start();
+    let mut smtp = Smtp::open(sender.address("mx")).unwrap();
+    let id = smtp.send("alice@example.test", "bob@far.test", &letter("unsafe", 10)).unwrap().to_string();
+    let timeline = wait_for_trace(&near, &id, "does not name this host");
+    assert!(timeline.contains("deferred for bob@far.test") && timeline.contains("next try"), "{timeline}");
+    assert_eq!(far.inbox("bob").len(), 1);
 }
