@@ -142,11 +142,16 @@ impl AdminError {
 #[expect(clippy::wildcard_enum_match_arm, reason = "the other crate may add errors, and storage is what they are then")]
 fn directory_kind(error: &DirectoryError) -> Kind {
     match error {
-        DirectoryError::NoSuchDomain(_) | DirectoryError::NoSuchAccount(_) | DirectoryError::NoSuchAlias(_) => Kind::NotFound,
+        DirectoryError::NoSuchDomain(_)
+        | DirectoryError::NoSuchAccount(_)
+        | DirectoryError::NoSuchAlias(_)
+        | DirectoryError::NoSuchAppPassword(..) => Kind::NotFound,
         DirectoryError::DomainExists(_)
         | DirectoryError::DomainInUse { .. }
         | DirectoryError::AccountExists(_)
-        | DirectoryError::AliasExists(_) => Kind::Conflict,
+        | DirectoryError::AliasExists(_)
+        | DirectoryError::AppPasswordExists(..)
+        | DirectoryError::TooManyAppPasswords(_) => Kind::Conflict,
         DirectoryError::DomainLiteral(_)
         | DirectoryError::CatchAllAccount(_)
         | DirectoryError::NoTargets(_)

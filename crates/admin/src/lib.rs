@@ -7,6 +7,7 @@
 mod admin;
 mod check;
 mod error;
+mod logins;
 mod mail;
 mod password;
 pub mod queue;
@@ -18,6 +19,7 @@ mod trace;
 pub use admin::Admin;
 pub use check::{Problem, Report as CheckReport, SalvagedLetter, check};
 pub use error::{AdminError, Kind};
+pub use logins::{AppPasswordInfo, SlowedInfo};
 pub use mail::Letter;
 pub use password::generate_password;
 pub use results::{AccountInfo, AliasInfo, DnsRecord, DomainInfo, MailInfo, RemovedAccount, Timeline, Trace, TraceEntry};

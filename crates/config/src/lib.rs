@@ -1,4 +1,4 @@
-//! The configuration file: units, secrets, and mistakes shown where they stand.
+//! The configuration file: units, networks, secrets, and mistakes shown where they stand.
 //!
 //! Every crate declares its own `Settings` (`Deserialize`, [`JsonSchema`], `Default`, unknown fields denied); the server puts them
 //! together into one root type and reads it with [`load`]. A mistake becomes a [`ConfigError`]: file, line, caret, what would be
@@ -10,6 +10,7 @@
 mod diagnose;
 mod document;
 mod error;
+mod network;
 pub mod reference;
 mod schema;
 mod secret;
@@ -22,6 +23,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 pub use error::{ConfigError, Mistake};
+pub use network::{Network, NetworkError};
 pub use secret::{Secret, SecretError};
 pub use source::Source;
 pub use units::{ByteSize, Period, UnitError};

@@ -7,10 +7,11 @@ use rusqlite::{Connection, OptionalExtension, Transaction};
 
 use posthouse_mail::{Address, Domain, UnixMillis};
 use posthouse_runtime::{clock, random};
-use posthouse_sasl::{FAKE_SALT_SEED_BYTES, ScramKeys, prepare_login, prepare_password};
+use posthouse_sasl::{FAKE_SALT_SEED_BYTES, Password, prepare_login, prepare_password};
 
 use crate::account::{Account, AccountId, Alias, Removed};
 use crate::error::DirectoryError;
+use crate::guard::Guard;
 use crate::names::{self, CATCH_ALL, Found, Key, Route, TARGETS_MAX, fold};
 use crate::password::{Check, Credentials, Passwords};
 use crate::signing;
@@ -21,6 +22,7 @@ use crate::store::Store;
 pub struct Directory {
     store: Store,
     passwords: Passwords,
+    guard: Guard,
     fake_salt_seed: [u8; FAKE_SALT_SEED_BYTES],
 }
 
@@ -28,18 +30,30 @@ pub struct Directory {
 type Login = (Account, String);
 
 impl Directory {
-    /// Opens `directory.sqlite` at `path`; makes it, readable by its owner alone, where there is none. Its folder must exist.
+    /// Opens `directory.sqlite` at `path`, and beside it `logins.sqlite`; makes them, readable by their owner alone, where there are none. Their
+    /// folder must exist.
     ///
     /// # Errors
     /// [`DirectoryError::Storage`] and [`DirectoryError::Busy`] from the file, [`DirectoryError::Newer`] for a file from the future.
     pub fn open(path: &Path) -> Result<Self, DirectoryError> {
         let store = Store::open(path)?;
         let fake_salt_seed = store.write_here(fake_salt_seed)?;
-        Ok(Self { store, passwords: Passwords::new(), fake_salt_seed })
+        let guard = Guard::open(&path.with_file_name("logins.sqlite"))?;
+        Ok(Self { store, passwords: Passwords::new(), guard, fake_salt_seed })
     }
 
     pub(crate) fn store(&self) -> &Store {
         &self.store
+    }
+
+    pub(crate) fn passwords(&self) -> &Passwords {
+        &self.passwords
+    }
+
+    /// What keeps guessers out.
+    #[must_use]
+    pub fn guard(&self) -> &Guard {
+        &self.guard
     }
 
     /// Where an address leads, one step.
@@ -105,15 +119,25 @@ impl Directory {
         self.store.read(|connection| names::account_named(connection, &address))
     }
 
-    /// The account, if the password is the right one. Takes the same time for a login that does not exist.
+    /// The account of whom `login` names, if this is the account's own password. For the server's own use: nobody from outside logs in by it
+    /// ([`Self::attempt`]).
     ///
     /// # Errors
     /// Storage errors; never for what was typed.
     pub async fn verify_password(&self, login: &str, password: &str) -> Result<Option<Account>, DirectoryError> {
-        let password = prepare_password(password).ok();
         let found = self.login(login)?;
+        self.compare(found, prepare_password(password).ok(), false).await
+    }
+
+    /// The account, if the password is its own. Takes the same time for none.
+    pub(crate) async fn compare(
+        &self,
+        found: Option<Login>,
+        password: Option<Password>,
+        is_known: bool,
+    ) -> Result<Option<Account>, DirectoryError> {
         let stored = found.as_ref().map(|(account, hash)| (&account.id, hash.clone()));
-        let check = self.passwords.check(stored, password.clone()).await?;
+        let check = self.passwords.check(stored, password.clone(), is_known).await?;
         let (Some((account, old)), Some(password)) = (found, password) else { return Ok(None) };
         match check {
             Check::Wrong => return Ok(None),
@@ -128,21 +152,6 @@ impl Directory {
             }
         }
         Ok(Some(account))
-    }
-
-    /// The SCRAM keys of a login.
-    ///
-    /// # Errors
-    /// Storage errors.
-    pub async fn scram_keys(&self, login: &str) -> Result<Option<ScramKeys>, DirectoryError> {
-        let Some(address) = login_address(login) else { return Ok(None) };
-        let text = self.store.read(|connection| {
-            let Some(account) = names::account_named(connection, &address)? else { return Ok(None) };
-            let mut statement = connection.prepare_cached("SELECT scram_keys FROM account WHERE id = ?1")?;
-            Ok(statement.query_row([account.id.as_str()], |row| row.get::<_, String>(0)).optional()?)
-        })?;
-        // Not shown in the error: keys are secret.
-        text.map(|text| ScramKeys::decode(&text).map_err(|_| DirectoryError::corrupt("the SCRAM keys of", login))).transpose()
     }
 
     /// The secret from which the salts of unknown logins are made: the same after a restart, so that it cannot be told which logins exist.
@@ -371,15 +380,15 @@ impl fmt::Debug for Directory {
     }
 }
 
-fn now() -> UnixMillis {
+pub(crate) fn now() -> UnixMillis {
     UnixMillis(clock::unix_millis())
 }
 
-fn millis(time: UnixMillis) -> i64 {
+pub(crate) fn millis(time: UnixMillis) -> i64 {
     i64::try_from(time.0).unwrap_or(i64::MAX)
 }
 
-fn login_address(login: &str) -> Option<Address> {
+pub(crate) fn login_address(login: &str) -> Option<Address> {
     prepare_login(login).ok()?.parse().ok()
 }
 
@@ -403,7 +412,7 @@ fn fake_salt_seed(connection: &Transaction<'_>) -> Result<[u8; FAKE_SALT_SEED_BY
     Ok(connection.query_row("SELECT octets FROM secret WHERE name = 'fake-salt-seed'", [], |row| row.get(0))?)
 }
 
-fn existing(connection: &Connection, address: &Address) -> Result<Account, DirectoryError> {
+pub(crate) fn existing(connection: &Connection, address: &Address) -> Result<Account, DirectoryError> {
     names::account_named(connection, address)?.ok_or_else(|| DirectoryError::NoSuchAccount(address.clone()))
 }
 

@@ -8,6 +8,7 @@ use thiserror::Error;
 use posthouse_mail::{Address, Domain};
 use posthouse_sasl::PrepareError;
 
+use crate::app_password::{APP_PASSWORDS_MAX, AppPasswordName};
 use crate::names::{ALIAS_DEPTH_MAX, EXPANSION_MAX, TARGETS_MAX};
 
 /// Why the directory did not do what was asked.
@@ -39,6 +40,15 @@ pub enum DirectoryError {
     /// There is no such alias.
     #[error("there is no alias `{0}`")]
     NoSuchAlias(Address),
+    /// The account has no app password of this name.
+    #[error("`{0}` has no app password `{1}`")]
+    NoSuchAppPassword(Address, AppPasswordName),
+    /// The account has an app password of this name.
+    #[error("`{0}` has an app password `{1}` already; remove it first, or choose another name")]
+    AppPasswordExists(Address, AppPasswordName),
+    /// The account has as many as it may have.
+    #[error("`{0}` has {APP_PASSWORDS_MAX} app passwords; remove some first")]
+    TooManyAppPasswords(Address),
     /// The name belongs to an account.
     #[error("`{0}` is an account already")]
     AccountExists(Address),
@@ -103,6 +113,9 @@ impl DirectoryError {
             | Self::DomainLiteral(_)
             | Self::NoSuchAccount(_)
             | Self::NoSuchAlias(_)
+            | Self::NoSuchAppPassword(..)
+            | Self::AppPasswordExists(..)
+            | Self::TooManyAppPasswords(_)
             | Self::AccountExists(_)
             | Self::AliasExists(_)
             | Self::CatchAllAccount(_)

@@ -1,8 +1,7 @@
 //! Identities: domains, accounts, aliases, credentials, and where an address leads.
 //!
-//! One SQLite file, `directory.sqlite`, holds everything. [`Directory`] answers three questions: where does this address lead
-//! ([`Directory::route`], [`Directory::expand`]), does this password belong to this login ([`Directory::verify_password`],
-//! [`Directory::scram_keys`]), and may this account write in that name ([`Directory::may_send_as`]). Several processes may use the
+//! One SQLite file, `directory.sqlite`, holds everything but what happened at log-ins, which is in `logins.sqlite` beside it. [`Directory`] answers three questions: where does this address lead
+//! ([`Directory::route`], [`Directory::expand`]), may this somebody come in ([`Directory::attempt`]), and may this account write in that name ([`Directory::may_send_as`]). Several processes may use the
 //! file at once: what one commits the next question of any other sees.
 //!
 //! It never stores a password in clear, never hands out a hash, and never touches a letter or a mailbox: the folder of a removed
@@ -10,18 +9,26 @@
 //! only the latter is temporary.
 
 mod account;
+mod app_password;
+mod attempt;
 mod check;
 mod directory;
 mod error;
+mod guard;
 mod names;
 mod password;
+mod protocol;
 mod schema;
 mod signing;
 mod store;
 
 pub use account::{Account, AccountId, AccountIdError, Alias, Removed};
+pub use app_password::{APP_PASSWORDS_MAX, AppPassword, AppPasswordName, AppPasswordNameError};
+pub use attempt::{Attempt, LoggedIn};
 pub use check::check;
 pub use directory::Directory;
 pub use error::DirectoryError;
+pub use guard::{Guard, LastUse, LoginSettings, Slowed, SlowedSubject, Subject, SubjectKind};
 pub use names::{ALIAS_DEPTH_MAX, EXPANSION_MAX, Route, TARGETS_MAX};
+pub use protocol::{Protocol, ProtocolError};
 pub use signing::StoredKey;

@@ -54,6 +54,8 @@ pub(crate) struct Passwords(Arc<Inner>);
 
 struct Inner {
     at_once: Semaphore,
+    /// For those who come from where they have logged in before: a flood of strangers does not keep them waiting.
+    known_at_once: Semaphore,
     /// The key of the digests: of this process alone.
     secret: [u8; 64],
     remembered: Mutex<HashMap<[u8; 32], Instant>>,
@@ -64,21 +66,28 @@ impl Passwords {
         let mut secret = [0; 64];
         random::fill(&mut secret);
         let at_once = std::thread::available_parallelism().map_or(1, usize::from);
-        Self(Arc::new(Inner { at_once: Semaphore::new(at_once), secret, remembered: Mutex::new(HashMap::new()) }))
+        let (at_once, known_at_once) = (Semaphore::new(at_once), Semaphore::new(1));
+        Self(Arc::new(Inner { at_once, known_at_once, secret, remembered: Mutex::new(HashMap::new()) }))
     }
 
     /// What to store of a new password.
     pub(crate) async fn make(&self, password: Password) -> Result<Credentials, DirectoryError> {
+        self.work(move || credentials(&password)).await
+    }
+
+    /// Does slow work in its turn.
+    pub(crate) async fn work<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
         let _place = self.0.at_once.acquire().await;
-        task::blocking(move || credentials(&password)).await
+        task::blocking(work).await
     }
 
     /// Whether `password` is the one whose hash is stored for `who`; `stored` is `None` for a login that does not exist. Takes the same time
-    /// for it as for a wrong password.
+    /// for it as for a wrong password. `is_known`: this is somebody who has logged in from there before.
     pub(crate) async fn check(
         &self,
         stored: Option<(&AccountId, String)>,
         password: Option<Password>,
+        is_known: bool,
     ) -> Result<Check, DirectoryError> {
         let digest = stored.as_ref().zip(password.as_ref()).map(|((who, hash), password)| self.digest(who, hash, password));
         if digest.is_some_and(|digest| self.remembers(&digest)) {
@@ -86,7 +95,8 @@ impl Passwords {
         }
         let hash = stored.map(|(_, hash)| hash);
         let check = {
-            let _place = self.0.at_once.acquire().await;
+            let turns = if is_known { &self.0.known_at_once } else { &self.0.at_once };
+            let _place = turns.acquire().await;
             task::blocking(move || verify(hash.as_deref(), password.as_ref())).await?
         };
         if let (Check::Right, Some(digest)) = (check, digest) {
@@ -138,10 +148,14 @@ fn credentials(password: &Password) -> Result<Credentials, DirectoryError> {
     let mut salt = [0; SALT_BYTES];
     random::fill(&mut salt);
     let hash = hasher()?.hash_password_with_salt(password.reveal().as_bytes(), &salt).map_err(failed)?.to_string();
-    // A salt of its own: the one of SCRAM is told to everybody who asks.
+    Ok(Credentials { hash, scram_keys: scram_keys(password)? })
+}
+
+/// With a salt of their own: it is told to everybody who asks.
+pub(crate) fn scram_keys(password: &Password) -> Result<String, DirectoryError> {
+    let mut salt = [0; SALT_BYTES];
     random::fill(&mut salt);
-    let keys = ScramKeys::derive(password, &salt, DEFAULT_ITERATIONS).map_err(failed)?;
-    Ok(Credentials { hash, scram_keys: keys.encode() })
+    Ok(ScramKeys::derive(password, &salt, DEFAULT_ITERATIONS).map_err(failed)?.encode())
 }
 
 fn verify(stored: Option<&str>, password: Option<&Password>) -> Result<Check, DirectoryError> {

@@ -12,7 +12,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::error::DirectoryError;
 
 /// The layout this code writes.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// How long a writer waits for another process.
 const WRITE_WAIT: Duration = Duration::from_secs(5);
@@ -20,13 +20,15 @@ const WRITE_WAIT: Duration = Duration::from_secs(5);
 /// on a thread that serves connections.
 const READ_WAIT: Duration = Duration::from_millis(500);
 
-/// Version 1.
+/// Version 2.
 ///
 /// - `domain`: the domains that are ours, A-labels in lower case.
 /// - `account`: who can log in. `seq` is the order of creation, `id` the opaque name the rest of the world uses.
 /// - `name`: every local part that means something, folded; an account has exactly one, an alias is one without an account. One table,
 ///   so that a name cannot be both.
 /// - `target`: where an alias leads.
+/// - `app_password` (since version 2): passwords for one device or program. `protocols` are names with spaces between them. When one was last
+///   used is in `logins.sqlite`.
 /// - `secret`: random octets that must outlive a restart (the seed of the salts that unknown logins get).
 const LAYOUT: &str = "
 CREATE TABLE domain (
@@ -66,6 +68,22 @@ CREATE TABLE secret (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// What version 2 adds to version 1.
+const SINCE_2: &str = "
+CREATE TABLE app_password (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    account    INTEGER NOT NULL REFERENCES account (seq) ON DELETE CASCADE,
+    name       TEXT NOT NULL,
+    digest     BLOB NOT NULL,
+    scram_keys TEXT NOT NULL,
+    protocols  TEXT NOT NULL,
+    created    INTEGER NOT NULL,
+    expires    INTEGER,
+    UNIQUE (account, name),
+    UNIQUE (account, digest)
+) STRICT;
+";
+
 /// Opens the file for writing, making it and its layout where there is none.
 pub(crate) fn open_writer(path: &Path) -> Result<Connection, DirectoryError> {
     // SQLite gives its -wal and -shm files the mode of the file: hashes are nobody else's to read.
@@ -94,19 +112,47 @@ fn connect(path: &Path, wait: Duration) -> Result<Connection, DirectoryError> {
 }
 
 fn upgrade(connection: &mut Connection, path: &Path) -> Result<(), DirectoryError> {
+    if version(connection)? == 1 {
+        keep_copy(connection, path)?;
+    }
     // Immediate: of two processes that make the file at once the second waits and then finds it made.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    match found {
+    match version(&transaction)? {
         0 => {
             transaction.execute_batch(LAYOUT)?;
+            transaction.execute_batch(SINCE_2)?;
             transaction.pragma_update(None, "user_version", VERSION)?;
             transaction.commit()?;
             sync_folder(path)
         }
+        1 => {
+            transaction.execute_batch(SINCE_2)?;
+            transaction.pragma_update(None, "user_version", VERSION)?;
+            Ok(transaction.commit()?)
+        }
         VERSION => Ok(()),
         found => Err(DirectoryError::Newer { path: path.to_owned(), found, known: VERSION }),
     }
+}
+
+fn version(connection: &Connection) -> Result<i64, DirectoryError> {
+    Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
+}
+
+/// Before a file is changed it must be whole, and what it was is kept beside it, as `directory.sqlite.1`.
+fn keep_copy(connection: &Connection, path: &Path) -> Result<(), DirectoryError> {
+    let said: String = connection.pragma_query_value(None, "quick_check", |row| row.get(0))?;
+    if said != "ok" {
+        return Err(DirectoryError::at(path, format_args!("it is damaged, and is not changed to the newer form: {said}")));
+    }
+    let copy = path.with_extension("sqlite.1");
+    if copy.exists() {
+        return Ok(());
+    }
+    // Hashes are nobody else's to read; SQLite fills a file that is there and empty.
+    OpenOptions::new().create_new(true).write(true).mode(0o600).open(&copy).map_err(|error| DirectoryError::at(&copy, error))?;
+    connection.execute("VACUUM INTO ?1", [copy.to_string_lossy()]).map_err(|error| DirectoryError::at(&copy, error))?;
+    Ok(())
 }
 
 /// Makes the file's name durable: SQLite syncs what is in the file, and the folder only for its journals.

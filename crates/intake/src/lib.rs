@@ -10,7 +10,6 @@
 mod check;
 mod context;
 mod letter;
-mod network;
 mod note;
 mod priority;
 mod pump;
@@ -20,7 +19,6 @@ mod sign;
 mod visit;
 
 pub use context::{Context, ListenerKind};
-pub use network::{Network, NetworkError};
 pub use priority::PriorityMax;
 pub use pump::serve_smtp;
 pub use senders::{AuthorDomain, SenderPolicy, Senders};

@@ -64,7 +64,7 @@ async fn run(mut stream: Stream, session: &mut Session, visit: &mut Visit<'_>, s
                     session.refuse_letter(clock::now(), &verdict);
                 }
             }
-            Output::Note(note) => visit.note(note),
+            Output::Note(note) => Box::pin(visit.note(note)).await,
             Output::StartTls => {
                 input = BytesMut::new();
                 stream = handshake(stream, visit.context, SocketAddr::new(visit.peer, 0)).await?;

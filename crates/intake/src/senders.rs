@@ -4,12 +4,10 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use posthouse_config::Period;
+use posthouse_config::{Network, Period};
 use posthouse_dns::Name;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
-
-use crate::network::Network;
 
 /// Who really sent it: SPF, DKIM, DMARC and ARC of letters on `mx` listeners.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]

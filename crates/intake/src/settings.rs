@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use posthouse_config::{ByteSize, Period};
+use posthouse_config::{ByteSize, Network, Period};
 use posthouse_mail::UnixMillis;
 use posthouse_sasl::Mechanism;
 use posthouse_smtp::server::{Profile, Protocol};
@@ -11,7 +11,6 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::context::ListenerKind;
-use crate::network::Network;
 use crate::priority::PriorityMax;
 use crate::senders::Senders;
 

@@ -7,9 +7,10 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 
 use bytes::Bytes;
-use posthouse_directory::Account;
+use posthouse_directory::{Account, Attempt, Protocol};
 use posthouse_journal::Event;
 use posthouse_mail::{Address, Priority, Recipient, UnixMillis};
+use posthouse_sasl::Mechanism;
 use posthouse_smtp::server::{Answer, HelloKind, Note, Question, SenderQuestion, Verdict};
 
 use crate::check;
@@ -27,8 +28,8 @@ pub(crate) struct Visit<'a> {
     pub(crate) hello: Option<Hello>,
     /// Who is logged in.
     pub(crate) account: Option<Account>,
-    /// Who is logging in, before the mechanism has come to its end.
-    pub(crate) candidate: Option<Account>,
+    /// The log-in under way, until the mechanism has come to its end.
+    pub(crate) attempt: Option<Attempt>,
     pub(crate) begun: Option<Begun>,
 }
 
@@ -70,7 +71,7 @@ impl<'a> Visit<'a> {
     pub(crate) fn new(context: &'a Context, kind: ListenerKind, peer: IpAddr) -> Self {
         // An IPv4 client is one, however the socket shows it.
         let peer = peer.to_canonical();
-        Self { context, kind, peer, tls: None, hello: None, account: None, candidate: None, begun: None }
+        Self { context, kind, peer, tls: None, hello: None, account: None, attempt: None, begun: None }
     }
 
     /// The answer to a session's question.
@@ -92,30 +93,48 @@ impl<'a> Visit<'a> {
     }
 
     /// Writes down what the session says.
-    pub(crate) fn note(&mut self, note: Note) {
+    pub(crate) async fn note(&mut self, note: Note) {
         match note {
             Note::Refused(refusal) => {
                 let sender = self.begun.as_ref().map(|begun| &begun.sender.path);
                 note::refused(self.context, self.kind, self.peer, sender, refusal);
             }
-            Note::Login { login, mechanism, failure } => {
-                let candidate = self.candidate.take();
-                if let Some(why) = &failure {
-                    tracing::info!(peer = %self.peer, login, %mechanism, why, "a login failed");
-                } else {
-                    self.account = candidate;
-                }
-                let (protocol, account) = ("smtp".to_owned(), login.unwrap_or_default());
-                let (mechanism, ok) = (mechanism.to_string(), failure.is_none());
-                note::record(self.context, None, Event::Login { protocol, peer: Some(self.peer), account, mechanism, ok });
-            }
+            Note::Login { login, mechanism, failure } => self.login(login, mechanism, failure).await,
             Note::Abandoned => self.abandon(),
         }
     }
 
+    /// A login has ended.
+    async fn login(&mut self, login: Option<String>, mechanism: Mechanism, failure: Option<String>) {
+        let ended = match self.attempt.take() {
+            Some(attempt) => Some(attempt.ended(failure.is_none()).await),
+            None => None,
+        };
+        let (mut app_password, mut why) = (None, failure);
+        if let Some(ended) = ended {
+            (self.account, app_password) = (ended.account, ended.app_password);
+            why = ended.why.or(why);
+        }
+        if let Some(why) = &why {
+            tracing::info!(peer = %self.peer, login, %mechanism, why, "a login failed");
+        }
+        let event = Event::Login {
+            protocol: Protocol::Smtp.to_string(),
+            peer: Some(self.peer),
+            account: login.unwrap_or_default(),
+            mechanism: mechanism.to_string(),
+            ok: self.account.is_some(),
+            client: self.hello.as_ref().map(|hello| hello.name.clone()),
+            tls: self.tls.clone(),
+            app_password,
+            why,
+        };
+        note::record(self.context, None, event);
+    }
+
     /// TLS begins: nothing said before counts (RFC 3207 §4.2).
     pub(crate) fn secured(&mut self, tls: Option<String>) {
-        (self.hello, self.account, self.candidate) = (None, None, None);
+        (self.hello, self.account, self.attempt) = (None, None, None);
         self.abandon();
         self.tls = tls;
     }

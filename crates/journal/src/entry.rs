@@ -134,6 +134,18 @@ pub enum Event {
         mechanism: String,
         /// Whether it was let in.
         ok: bool,
+        /// What the client calls itself, where the protocol has it say so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        client: Option<String>,
+        /// The TLS version and cipher.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tls: Option<String>,
+        /// The name of the app password that was used.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        app_password: Option<String>,
+        /// Why it was not let in.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<String>,
     },
     /// A message was read from a mailbox.
     Fetched {

@@ -50,13 +50,25 @@ impl Event {
             Self::Stored { to, account, uid } => write!(line, "stored for {to} as message {uid} of account {account}"),
             Self::Bounced { to, bounce } => write!(line, "gave up on {to}; letter {bounce} tells the sender"),
             Self::Discarded { to, why } => write!(line, "dropped for {to}: {why}"),
-            Self::Login { protocol, peer, account, mechanism, ok } => {
-                let verb = if *ok { "logged in" } else { "was not let in" };
-                write!(line, "{account} {verb} over {protocol} by {mechanism}, {}", Peer(*peer))
-            }
+            Self::Login { .. } => self.write_login(line),
             Self::Fetched { account, uid, peer } => write!(line, "message {uid} of account {account} was read, {}", Peer(*peer)),
             Self::Operator { .. } => self.write_operator(line),
         }
+    }
+
+    /// `alice@example.org logged in over smtp by PLAIN with the app password phone, from 192.0.2.7 (phone.example)`
+    fn write_login(&self, line: &mut String) -> fmt::Result {
+        let Self::Login { protocol, peer, account, mechanism, ok, client, app_password, why, .. } = self else { return Ok(()) };
+        let verb = if *ok { "logged in" } else { "was not let in" };
+        write!(line, "{account} {verb} over {protocol} by {mechanism}")?;
+        if let Some(name) = app_password {
+            write!(line, " with the app password {name}")?;
+        }
+        write!(line, ", {}", Peer(*peer))?;
+        if let Some(client) = client.as_ref().filter(|client| !client.is_empty()) {
+            write!(line, " ({client})")?;
+        }
+        why.as_ref().map_or(Ok(()), |why| write!(line, ": {why}"))
     }
 
     fn write_accepted(&self, line: &mut String) -> fmt::Result {

@@ -39,6 +39,9 @@ pub(crate) struct Config {
     /// SMTP and LMTP: what is accepted, and the limits.
     #[serde(default)]
     pub(crate) intake: posthouse_intake::Settings,
+    /// Wrong passwords, and what slows down those who guess.
+    #[serde(default)]
+    pub(crate) logins: posthouse_directory::LoginSettings,
     /// POP3: the limits.
     #[serde(default)]
     pub(crate) pop3: posthouse_access::Settings,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 
-use posthouse_directory::Account;
+use posthouse_directory::{Account, Attempt, LoggedIn, Protocol};
 use posthouse_journal::{Entry, Event};
 use posthouse_mail::UnixMillis;
 use posthouse_mailbox::{Body, Lock, MailboxError, Message, Uid};
@@ -40,7 +40,8 @@ pub async fn serve_pop3(mut stream: Stream, pop3: &Pop3, secure_from_start: bool
         stream = secured;
     }
     let session = Session::new(config(parts), clock::now(), secure_from_start.then(|| binding(&stream)));
-    let connection = Connection { parts, peer: stream.peer_addr().ip(), session, account: None, lock: None, body: None };
+    let connection =
+        Connection { parts, peer: stream.peer_addr().ip(), session, attempt: None, account: None, lock: None, body: None };
     connection.run(stream, shutdown).await;
 }
 
@@ -48,6 +49,8 @@ struct Connection<'a> {
     parts: &'a Parts,
     peer: IpAddr,
     session: Session,
+    /// The log-in under way.
+    attempt: Option<Attempt>,
     /// Who is logged in.
     account: Option<Account>,
     lock: Option<Lock>,
@@ -82,9 +85,9 @@ impl Connection<'_> {
                     stream = secured;
                     self.session.secured(clock::now(), binding(&stream));
                 }
-                Output::Ask(question) => self.answer(question).await,
+                Output::Ask(question) => self.answer(question, &stream).await,
                 Output::NeedChunk => self.chunk().await,
-                Output::LoginFailed { login, mechanism } => self.login(login, mechanism, false),
+                Output::LoginFailed { login, mechanism } => self.login(login, mechanism, false, &stream).await,
                 Output::Fetched(uid) => self.fetched(uid),
                 Output::Close => break,
             }
@@ -94,28 +97,34 @@ impl Connection<'_> {
         stream.close().await;
     }
 
-    async fn answer(&mut self, question: Question) {
+    async fn answer(&mut self, question: Question, stream: &Stream) {
         match question {
             Question::Password { login, password } => {
-                let verdict = match self.parts.directory.verify_password(&login, password.reveal()).await {
-                    Ok(found) => {
-                        self.account = found;
-                        if self.account.is_some() { Verdict::Right } else { Verdict::Wrong }
-                    }
-                    Err(error) => {
-                        tracing::error!(%error, "a login could not be checked");
-                        Verdict::Failed
-                    }
+                let verdict = match self.attempt(&login) {
+                    Ok(attempt) => match attempt.password(password.reveal()).await {
+                        Ok(true) => Verdict::Right,
+                        Ok(false) => Verdict::Wrong,
+                        Err(error) => {
+                            tracing::error!(%error, "a login could not be checked");
+                            Verdict::Failed
+                        }
+                    },
+                    Err(slowed) => Verdict::Slowed(slowed),
                 };
                 self.session.password(verdict);
             }
             Question::Keys { login } => {
-                let keys = self.parts.directory.scram_keys(&login).await;
-                let keys = keys.map_err(|error| tracing::error!(%error, "a login could not be checked"));
+                let keys = match self.attempt(&login) {
+                    Ok(attempt) => attempt.keys().await.map_err(|error| {
+                        tracing::error!(%error, "a login could not be checked");
+                        Verdict::Failed
+                    }),
+                    Err(slowed) => Err(Verdict::Slowed(slowed)),
+                };
                 self.session.keys(keys, self.parts.directory.fake_salt_seed());
             }
             Question::Open { login, mechanism } => {
-                self.login(login.clone(), mechanism, true);
+                self.login(login.clone(), mechanism, true, stream).await;
                 let opened = self.open(&login).await;
                 self.session.opened(opened);
             }
@@ -136,14 +145,7 @@ impl Connection<'_> {
             tracing::error!(%error, login, "a mailbox could not be opened");
             Closed::Failed
         };
-        let account = match self.account.take() {
-            Some(account) => account,
-            // SCRAM shows a login and not an account; it may be gone since its keys were looked up.
-            None => match self.parts.directory.account(login).await {
-                Ok(found) => found.ok_or(Closed::Failed)?,
-                Err(error) => return Err(failed(&error)),
-            },
-        };
+        let account = self.account.take().ok_or(Closed::Failed)?;
         let id = account.id.as_str();
         let lock = self.parts.mailboxes.lock(id);
         self.lock = Some(lock.map_err(|error| if error == MailboxError::InUse { Closed::InUse } else { failed(&error) })?);
@@ -205,9 +207,35 @@ impl Connection<'_> {
         Ok(())
     }
 
-    fn login(&self, login: String, mechanism: &'static str, ok: bool) {
-        let (protocol, mechanism) = ("pop3".to_owned(), mechanism.to_owned());
-        self.record(Event::Login { protocol, peer: Some(self.peer), account: login, mechanism, ok });
+    /// Begins a log-in; the words of a refusal if too many have failed.
+    fn attempt(&mut self, login: &str) -> Result<&mut Attempt, String> {
+        // What another command began and did not end counts for nothing.
+        self.attempt = None;
+        let attempt = self.parts.directory.attempt(login, Protocol::Pop3, self.peer).map_err(|slowed| {
+            tracing::info!(peer = %self.peer, login, full = slowed.subject.kind.name(), "a log-in was not looked at: {slowed}");
+            slowed.to_string()
+        })?;
+        Ok(self.attempt.insert(attempt))
+    }
+
+    /// A log-in has ended.
+    async fn login(&mut self, login: String, mechanism: &'static str, ok: bool, stream: &Stream) {
+        let ended = match self.attempt.take() {
+            Some(attempt) => attempt.ended(ok).await,
+            None => LoggedIn { account: None, app_password: None, why: None },
+        };
+        self.account = ended.account;
+        self.record(Event::Login {
+            protocol: Protocol::Pop3.to_string(),
+            peer: Some(self.peer),
+            account: login,
+            mechanism: mechanism.to_owned(),
+            ok: self.account.is_some(),
+            client: None,
+            tls: stream.tls().map(ToString::to_string),
+            app_password: ended.app_password,
+            why: ended.why,
+        });
     }
 
     fn fetched(&self, uid: Uid) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use tempfile::TempDir;
 
-use posthouse_directory::{Account, Directory};
+use posthouse_directory::{Account, Directory, LoginSettings};
 use posthouse_journal::{Event, Journal, Query};
 use posthouse_mail::{LetterId, ReversePath, UnixMillis};
 use posthouse_mailbox::{Delivery, Mailboxes};

@@ -37,6 +37,10 @@ fn login(n: u64) -> Entry {
         account: "alice@example.test".to_owned(),
         mechanism: "PLAIN".to_owned(),
         ok: true,
+        client: None,
+        tls: None,
+        app_password: None,
+        why: None,
     };
     Entry::new(now(n), event)
 }

@@ -49,7 +49,7 @@ fn a_remembered_password_opens_no_other_account_and_no_other_hash() {
     let password = prepare_password("secret").unwrap();
     let hash = credentials(&password).unwrap().hash;
     let alice = account(ALICE);
-    let check = block_on(passwords.check(Some((&alice, hash.clone())), Some(password.clone()))).unwrap().unwrap();
+    let check = block_on(passwords.check(Some((&alice, hash.clone())), Some(password.clone()), false)).unwrap().unwrap();
     assert_eq!(check, Check::Right);
     assert!(passwords.remembers(&passwords.digest(&alice, &hash, &password)));
 
@@ -66,7 +66,7 @@ fn a_wrong_password_is_never_remembered() {
     let hash = credentials(&prepare_password("secret").unwrap()).unwrap().hash;
     let (alice, wrong) = (account(ALICE), prepare_password("guess").unwrap());
     for _ in 0..2 {
-        let check = block_on(passwords.check(Some((&alice, hash.clone())), Some(wrong.clone()))).unwrap().unwrap();
+        let check = block_on(passwords.check(Some((&alice, hash.clone())), Some(wrong.clone()), false)).unwrap().unwrap();
         assert_eq!(check, Check::Wrong);
     }
     assert!(!passwords.remembers(&passwords.digest(&alice, &hash, &wrong)));

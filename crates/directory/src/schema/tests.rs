@@ -54,3 +54,45 @@ fn a_reader_cannot_write() {
     drop(open_writer(&path).unwrap());
     open_reader(&path).unwrap().execute("INSERT INTO domain (name, created) VALUES ('a.test', 1)", []).unwrap_err();
 }
+
+#[test]
+fn a_file_of_version_1_is_brought_forward_and_a_copy_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("directory.sqlite");
+    let old = rusqlite::Connection::open(&path).unwrap();
+    old.pragma_update(None, "journal_mode", "wal").unwrap();
+    old.execute_batch(super::LAYOUT).unwrap();
+    old.execute("INSERT INTO domain (name, created) VALUES ('a.test', 1)", []).unwrap();
+    old.pragma_update(None, "user_version", 1).unwrap();
+    drop(old);
+    let version = |path: &std::path::Path| -> (i64, i64) {
+        let file = rusqlite::Connection::open(path).unwrap();
+        let domains = file.query_row("SELECT count(*) FROM domain", [], |row| row.get(0)).unwrap();
+        (file.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap(), domains)
+    };
+    open_writer(&path).unwrap().execute("INSERT INTO domain (name, created) VALUES ('b.test', 1)", []).unwrap();
+    assert_eq!(version(&path), (super::VERSION, 2));
+    let copy = folder.path().join("directory.sqlite.1");
+    assert_eq!(version(&copy), (1, 1));
+    assert_eq!(std::fs::metadata(&copy).unwrap().permissions().mode() & 0o077, 0);
+}
+
+#[test]
+fn a_damaged_file_is_not_brought_forward() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("directory.sqlite");
+    let old = rusqlite::Connection::open(&path).unwrap();
+    old.execute_batch(super::LAYOUT).unwrap();
+    for n in 0..2_000 {
+        old.execute("INSERT INTO domain (name, created) VALUES (?1, 1)", [format!("{n}.test")]).unwrap();
+    }
+    old.pragma_update(None, "user_version", 1).unwrap();
+    drop(old);
+    let mut octets = std::fs::read(&path).unwrap();
+    let (middle, rest) = (octets.len() / 2, octets.len() - 4096);
+    octets[middle..rest].fill(0xff);
+    std::fs::write(&path, octets).unwrap();
+    let refused = open_writer(&path).unwrap_err();
+    assert!(matches!(refused, DirectoryError::Storage(_)), "{refused}");
+    assert!(!folder.path().join("directory.sqlite.1").exists());
+}

@@ -1,6 +1,6 @@
-//! Logins: the directory compares.
+//! Logins: the directory compares, and says when somebody has guessed enough.
 
-use posthouse_directory::DirectoryError;
+use posthouse_directory::{DirectoryError, Protocol, Slowed};
 use posthouse_mail::Status;
 use posthouse_runtime::random;
 use posthouse_sasl::Nonce;
@@ -10,31 +10,39 @@ use crate::visit::Visit;
 
 pub(crate) async fn auth(visit: &mut Visit<'_>, question: AuthQuestion) -> Answer {
     let directory = &visit.context.directory;
-    visit.candidate = None;
+    visit.attempt = None;
     match question {
         AuthQuestion::Begin(_) => {
             let mut octets = [0; 18];
             random::fill(&mut octets);
             Answer::Auth(AuthAnswer::Begin(Nonce::from_random(octets)))
         }
-        AuthQuestion::Password { login, password } => match directory.verify_password(&login, password.reveal()).await {
-            Ok(account) => {
-                visit.candidate = account;
-                Answer::Auth(AuthAnswer::Password(visit.candidate.is_some()))
-            }
-            Err(error) => not_now(&error),
-        },
+        AuthQuestion::Password { login, password } => {
+            let mut attempt = match directory.attempt(&login, Protocol::Smtp, visit.peer) {
+                Ok(attempt) => attempt,
+                Err(slowed) => return too_often(visit, &login, &slowed),
+            };
+            let right = attempt.password(password.reveal()).await;
+            visit.attempt = Some(attempt);
+            right.map_or_else(|error| not_now(&error), |right| Answer::Auth(AuthAnswer::Password(right)))
+        }
         AuthQuestion::Keys { login } => {
-            let found = async { Ok((directory.scram_keys(&login).await?, directory.account(&login).await?)) };
-            match found.await {
-                Ok((keys, account)) => {
-                    visit.candidate = account;
-                    Answer::Auth(AuthAnswer::Keys { keys, seed: *directory.fake_salt_seed() })
-                }
-                Err(error) => not_now(&error),
-            }
+            let mut attempt = match directory.attempt(&login, Protocol::Smtp, visit.peer) {
+                Ok(attempt) => attempt,
+                Err(slowed) => return too_often(visit, &login, &slowed),
+            };
+            let keys = attempt.keys().await;
+            visit.attempt = Some(attempt);
+            let seed = *directory.fake_salt_seed();
+            keys.map_or_else(|error| not_now(&error), |keys| Answer::Auth(AuthAnswer::Keys { keys, seed }))
         }
     }
+}
+
+/// RFC 5321 §3.8: 421 ends the connection, so that guessing costs a new one each time.
+fn too_often(visit: &Visit<'_>, login: &str, slowed: &Slowed) -> Answer {
+    tracing::info!(peer = %visit.peer, login, full = slowed.subject.kind.name(), "a log-in was not looked at: {slowed}");
+    Answer::Verdict(Verdict::Drop(Reason::new(421, Status::temporary(7, 0), slowed.to_string())))
 }
 
 /// RFC 4954 §6: 454 4.7.0.

@@ -16,7 +16,7 @@ fn every_event_reads_as_a_sentence() {
 03:12:09.120  stored for bob@example.test as message 7 of account 01ACCOUNT
 03:12:09.120  gave up on bob@example.test; letter ID tells the sender
 03:12:09.120  dropped for bob@example.test: removed by the operator
-03:12:09.120  alice was not let in over smtp by PLAIN, from 192.0.2.7
+03:12:09.120  alice was not let in over smtp by PLAIN, from 192.0.2.7 (phone.example): wrong
 03:12:09.120  message 7 of account bob was read, from this machine
 03:12:09.120  the operator alice (uid 1000, process 4711): redirect, to relay.example:25
 03:12:09.120  the operator alice (uid 1000, process 4711): suspend example.net";
@@ -32,6 +32,10 @@ fn a_peer_cannot_break_the_line_or_speak_to_the_terminal() {
         account: "alice\r\n03:00:00 bob\x1b[31m\u{9b}".to_owned(),
         mechanism: "PLAIN".to_owned(),
         ok: true,
+        client: None,
+        tls: None,
+        app_password: None,
+        why: None,
     };
     let line = event.to_string();
     assert!(!line.contains(|c: char| c.is_control()), "{line:?}");

@@ -1,5 +1,7 @@
 //! `posthouse account`.
 
+mod app_password;
+
 use serde::Serialize;
 
 use posthouse_admin::{AccountInfo, generate_password};
@@ -17,6 +19,7 @@ Examples:
   posthouse account add alice@example.org
   posthouse account add robot@example.org --generate
   posthouse account password alice@example.org --password-command 'pass show mail/alice'
+  posthouse account app-password add alice@example.org phone
   posthouse account list --json")]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -53,6 +56,16 @@ Examples:
         #[arg(long)]
         with_mail: bool,
     },
+    /// Passwords for one device or program each: for some protocols, for some time, and taken away alone.
+    #[command(after_help = "\
+Examples:
+  posthouse account app-password add alice@example.org phone
+  posthouse account app-password list alice@example.org
+  posthouse account app-password remove alice@example.org phone")]
+    AppPassword {
+        #[command(subcommand)]
+        action: app_password::Action,
+    },
     /// Change a password.
     #[command(after_help = "\
 Examples:
@@ -86,6 +99,7 @@ struct WithPassword<'a> {
 
 pub(crate) fn run(args: Args, printer: &Printer) -> Result<(), Failure> {
     match args.action {
+        Action::AppPassword { action } => app_password::run(&args.data, action, printer),
         Action::Add { address, password } => {
             let address = parse(&address)?;
             let admin = args.data.open()?;

@@ -15,6 +15,7 @@ mod check_config;
 mod data;
 mod domain;
 mod exit;
+mod logins;
 mod mail;
 mod password;
 mod print;
@@ -62,6 +63,7 @@ enum Command {
     Domain(domain::Args),
     Account(account::Args),
     Alias(alias::Args),
+    Logins(logins::Args),
     Mail(mail::Args),
     Status(status::Args),
     Queue(queue::Args),
@@ -86,6 +88,7 @@ impl Command {
             Self::Domain(args) => domain::run(args, printer),
             Self::Account(args) => account::run(args, printer),
             Self::Alias(args) => alias::run(args, printer),
+            Self::Logins(args) => logins::run(args, printer),
             Self::Mail(args) => mail::run(args, printer),
             Self::Status(args) => status::run(args, printer),
             Self::Queue(args) => queue::run(args, printer),

@@ -36,6 +36,7 @@ impl Parts {
         };
         let io = |error: anyhow::Error| Failure::new(Exit::Io, error);
         let directory = Directory::open(&config.data.join("directory.sqlite")).map_err(|error| io(error.into()))?;
+        directory.guard().configure(config.logins.clone());
         let mailboxes = Mailboxes::open(&config.data.join("accounts")).map_err(|error| io(error.into()))?;
         let journal =
             Journal::open_with(&config.data.join("journal.sqlite"), &config.journal).map_err(|error| io(error.into()))?;

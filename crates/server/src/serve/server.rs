@@ -89,12 +89,14 @@ impl Server {
         let next = contexts(&config, &self.parts, &self.smtp_tls, Some((&self.config, &self.contexts.borrow())))?;
         parts::renew_tls(&self.parts.tls, &config).map_err(parts::tls_failure)?;
         self.contexts.send_replace(Arc::new(next));
+        self.parts.directory.guard().configure(config.logins.clone());
         for section in needing_restart(&self.config, &config) {
             warn!(section, "this change takes effect only when the server is started again");
         }
         self.config = Config {
             tls: config.tls,
             intake: config.intake,
+            logins: config.logins,
             pop3: config.pop3,
             mta_sts: config.mta_sts,
             log: config.log,

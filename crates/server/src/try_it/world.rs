@@ -137,6 +137,7 @@ fn config(data: &Path, offset: u16) -> Config {
         listener: addresses.iter().flat_map(on).collect(),
         tls: Tls::default(),
         intake: posthouse_intake::Settings::default(),
+        logins: posthouse_directory::LoginSettings::default(),
         pop3: posthouse_access::Settings::default(),
         queue: posthouse_queue::Settings::default(),
         delivery: posthouse_delivery::Settings::default(),

@@ -156,3 +156,44 @@ fn a_password_is_in_no_process_list_and_in_no_output() {
     assert!(seen.contains("--password-command") && !seen.contains("hunter2"), "{seen}");
     assert!(!added.out.contains("hunter2") && !added.err.contains("hunter2"));
 }
+
+#[test]
+fn an_app_password_is_shown_once_and_taken_away_alone() {
+    let data = data();
+    on(&data, &["account", "add", "alice@example.test", "--generate"]).ok();
+    let at = |words: &[&str]| on(&data, &[&["account", "app-password"], words].concat());
+    let added = at(&["add", "alice@example.test", "printer", "--for", "smtp", "--expires", "365d", "--json"]).json();
+    assert_eq!(added["password"].as_str().unwrap().len(), 24);
+    assert_eq!((&added["login"], &added["protocols"][0]), (&"alice+printer@example.test".into(), &"smtp".into()));
+    let listed = at(&["list", "alice@example.test"]).ok();
+    assert!(listed.starts_with("printer: for smtp, until 20") && listed.ends_with(", never used\n"), "{listed}");
+    assert!(at(&["list", "alice@example.test", "--json"]).json()[0].get("password").is_none());
+    at(&["add", "alice@example.test", "printer"]).fails(65, "already");
+    at(&["add", "alice@example.test", "p", "--for", "imap"]).fails(65, "there is no protocol `imap`");
+    at(&["add", "alice@example.test", "P r"]).fails(65, "1 to 32 characters");
+    at(&["add", "alice@example.test", "p", "--expires", "90"]).fails(65, "a duration needs its unit");
+    at(&["add", "bob@example.test", "p"]).fails(67, "bob@example.test");
+    assert_eq!(at(&["remove", "alice@example.test", "printer"]).ok(), "removed printer of alice@example.test\n");
+    at(&["remove", "alice@example.test", "printer"]).fails(67, "no app password");
+}
+
+#[test]
+fn who_guessed_is_listed_and_forgiven() {
+    let data = data();
+    assert_eq!(on(&data, &["logins", "list"]).ok(), "nobody is slowed down\n");
+    let directory = posthouse_directory::Directory::open(&data.path().join("directory.sqlite")).unwrap();
+    posthouse_runtime::block_on(async {
+        let peer = "192.0.2.7".parse().unwrap();
+        while let Ok(attempt) = directory.attempt("x@example.test", posthouse_directory::Protocol::Smtp, peer) {
+            attempt.ended(false).await;
+        }
+    })
+    .unwrap();
+    let listed = on(&data, &["logins", "list"]).ok();
+    assert_eq!(listed, "the address 192.0.2.7: 20 wrong passwords, the next try in 72 min\n");
+    assert_eq!(on(&data, &["logins", "list", "--json"]).json()[0]["kind"], "address");
+    assert_eq!(on(&data, &["logins", "clear", "192.0.2.7"]).ok(), "forgotten: 1\n");
+    on(&data, &["logins", "clear", "192.0.2.7"]).fails(67, "nothing went wrong");
+    assert_eq!(on(&data, &["logins", "list"]).ok(), "nobody is slowed down\n");
+    on(&data, &["logins", "clear", "--all"]).ok();
+}

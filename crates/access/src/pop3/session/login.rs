@@ -12,10 +12,12 @@ use posthouse_sasl::{ChannelBinding, FAKE_SALT_SEED_BYTES, Mechanism, Nonce, Ref
 use super::{Authorization, Closed, Command, Login, Maildrop, Output, Question, Session, State};
 
 /// What the directory says of a password.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Right,
     Wrong,
+    /// It was not looked at: too many were wrong before.
+    Slowed(String),
     /// It could not be asked.
     Failed,
 }
@@ -145,6 +147,7 @@ impl Session {
         let State::Login(login) = &mut self.state else { return };
         match verdict {
             Verdict::Failed => self.fail(),
+            Verdict::Slowed(words) => self.slowed(&words),
             Verdict::Right | Verdict::Wrong => {
                 let step = login.exchange.password_result(verdict == Verdict::Right);
                 self.proceed(step);
@@ -153,10 +156,11 @@ impl Session {
     }
 
     /// The answer to [`Question::Keys`]: the keys, if there is such a login; `Err` if it could not be looked up.
-    pub(crate) fn keys(&mut self, keys: Result<Option<ScramKeys>, ()>, seed: &[u8; FAKE_SALT_SEED_BYTES]) {
+    pub(crate) fn keys(&mut self, keys: Result<Option<ScramKeys>, Verdict>, seed: &[u8; FAKE_SALT_SEED_BYTES]) {
         let State::Login(login) = &mut self.state else { return };
         match keys {
-            Err(()) => self.fail(),
+            Err(Verdict::Slowed(words)) => self.slowed(&words),
+            Err(Verdict::Right | Verdict::Wrong | Verdict::Failed) => self.fail(),
             Ok(keys) => {
                 let step = login.exchange.keys(keys, seed);
                 self.proceed(step);
@@ -179,6 +183,11 @@ impl Session {
             }
             Err(Closed::Failed) => self.fail(),
         }
+    }
+
+    /// RFC 3206 §3: not the user's doing, and to be tried later; a client that hears of a wrong password would ask for another.
+    fn slowed(&mut self, words: &str) {
+        self.give_up(&format!("[SYS/TEMP] {words}"));
     }
 
     fn fail(&mut self) {

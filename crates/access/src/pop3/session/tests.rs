@@ -79,7 +79,7 @@ impl World {
                 let right = login == "alice@a.test" && password.reveal() == "secret";
                 session.password(if right { Verdict::Right } else { Verdict::Wrong });
             }
-            Question::Keys { .. } if self.failing => session.keys(Err(()), &[9; 32]),
+            Question::Keys { .. } if self.failing => session.keys(Err(Verdict::Failed), &[9; 32]),
             Question::Keys { login } => {
                 let keys = ScramKeys::derive(&prepare_password("secret").unwrap(), &[1; 16], 4096).unwrap();
                 session.keys(Ok((login == "alice@a.test").then_some(keys)), &[9; 32]);

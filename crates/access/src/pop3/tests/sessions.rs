@@ -205,3 +205,27 @@ fn a_shutdown_ends_sessions_and_removes_nothing() {
     })
     .unwrap();
 }
+
+#[test]
+fn whoever_guesses_too_often_is_sent_away_to_come_again_later() {
+    block_on(async {
+        let world = World::start(Settings { wrong_passwords_max: 100, ..Settings::default() }).await;
+        world.parts.directory.guard().configure(LoginSettings { wrong_per_account: 2, ..LoginSettings::default() });
+        let mut client = world.client().await;
+        for guess in ["1", "2"] {
+            client.ask("USER alice@a.test").await;
+            assert!(client.ask(&format!("PASS {guess}")).await.starts_with("-ERR [AUTH]"));
+        }
+        client.ask("USER alice@a.test").await;
+        let reply = client.ask("PASS secret").await;
+        assert_eq!(reply, "-ERR [SYS/TEMP] too many wrong passwords, try again in 12 h");
+        assert!(client.ended().await);
+        // SCRAM is no way around it: n,,n=alice@a.test,r=x
+        let mut client = world.client().await;
+        let reply = client.ask("AUTH SCRAM-SHA-256 biwsbj1hbGljZUBhLnRlc3Qscj14").await;
+        assert_eq!(reply, "-ERR [SYS/TEMP] too many wrong passwords, try again in 12 h");
+        world.parts.directory.guard().clear(Some("alice@a.test".to_owned())).await.unwrap();
+        world.logged_in().await;
+    })
+    .unwrap();
+}

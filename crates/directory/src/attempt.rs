@@ -1,0 +1,168 @@
+//! A try to log in, from the login to its end. The one way in for every protocol.
+//!
+//! [`Directory::attempt`] asks the [`Guard`](crate::Guard) first; a try that is slowed down is not looked at. Then the password is compared, or the keys for SCRAM are
+//! handed out; [`Attempt::ended`] writes down how it went. An attempt that is dropped counts for nothing: nobody learned anything by it.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use posthouse_mail::Address;
+use posthouse_sasl::{Password, ScramKeys, prepare_password};
+
+use crate::account::Account;
+use crate::app_password::{self, Stored};
+use crate::directory::{Directory, login_address, now};
+use crate::error::DirectoryError;
+use crate::guard::{Slowed, Ticket};
+use crate::names;
+use crate::protocol::Protocol;
+
+/// See the module.
+pub struct Attempt {
+    directory: Directory,
+    login: String,
+    protocol: Protocol,
+    peer: IpAddr,
+    ticket: Ticket,
+    /// What was typed, where it was seen.
+    password: Option<Password>,
+    /// Whose it is, once that is known; not yet that the password is right.
+    account: Option<Account>,
+    /// The app password that was used.
+    app_password: Option<Stored>,
+    /// Why not, for the operator.
+    why: Option<String>,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoggedIn {
+    /// Who is logged in; `None`: nobody.
+    pub account: Option<Account>,
+    /// The name of the app password, if it was one.
+    pub app_password: Option<String>,
+    /// Why not, where there is more to say than that the password was wrong.
+    pub why: Option<String>,
+}
+
+/// Whom a login means.
+struct Meant {
+    account: Account,
+    hash: String,
+    scram_keys: String,
+    /// The name of an app password, where the login has one: then only that one counts.
+    only: Option<String>,
+}
+
+impl Directory {
+    /// Somebody wants in.
+    ///
+    /// # Errors
+    /// [`Slowed`]: too much went wrong before. The same for a login that does not exist.
+    pub fn attempt(&self, login: &str, protocol: Protocol, peer: IpAddr) -> Result<Attempt, Slowed> {
+        let ticket = self.guard().admit(login, peer)?;
+        let (directory, login) = (self.clone(), login.to_owned());
+        Ok(Attempt { directory, login, protocol, peer, ticket, password: None, account: None, app_password: None, why: None })
+    }
+
+    fn meant(&self, login: &str) -> Result<Option<Meant>, DirectoryError> {
+        let Some(address) = login_address(login) else { return Ok(None) };
+        self.store().read(|connection| {
+            let find = |address: &Address| names::account_named(connection, address);
+            let (account, only) = match (find(&address)?, app_password::split(&address)) {
+                (Some(account), _) => (account, None),
+                (None, Some((base, name))) => match find(&base)? {
+                    Some(account) => (account, Some(name)),
+                    None => return Ok(None),
+                },
+                (None, None) => return Ok(None),
+            };
+            let mut statement = connection.prepare_cached("SELECT password_hash, scram_keys FROM account WHERE id = ?1")?;
+            let (hash, scram_keys) = statement.query_row([account.id.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            Ok(Some(Meant { account, hash, scram_keys, only }))
+        })
+    }
+}
+
+impl Attempt {
+    /// Whether this is the password. Takes the same time for a login that does not exist as for a wrong password.
+    ///
+    /// # Errors
+    /// Storage errors; never for what was typed.
+    pub async fn password(&mut self, password: &str) -> Result<bool, DirectoryError> {
+        let prepared = prepare_password(password).ok();
+        self.password.clone_from(&prepared);
+        let meant = self.directory.meant(&self.login)?;
+        if let (Some(meant), Some(prepared)) = (&meant, &prepared) {
+            let store = self.directory.store();
+            let found = store.read(|connection| app_password::matching(connection, meant.account.id.as_str(), prepared))?;
+            let found = found.filter(|stored| meant.only.as_ref().is_none_or(|name| *name == stored.name));
+            if let Some(stored) = found {
+                let right = self.is_valid(&stored);
+                (self.account, self.app_password) = (Some(meant.account.clone()), Some(stored));
+                return Ok(right);
+            }
+        }
+        // With the name of an app password in it the login is nobody's own, and costs what nobody's costs.
+        let own = meant.filter(|meant| meant.only.is_none()).map(|meant| (meant.account, meant.hash));
+        let is_known = self.ticket.is_known();
+        self.account = self.directory.compare(own, prepared, is_known).await?;
+        Ok(self.account.is_some())
+    }
+
+    /// The SCRAM keys, if there is such a login.
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub async fn keys(&mut self) -> Result<Option<ScramKeys>, DirectoryError> {
+        let Some(meant) = self.directory.meant(&self.login)? else { return Ok(None) };
+        let text = match meant.only {
+            None => meant.scram_keys,
+            Some(name) => {
+                let store = self.directory.store();
+                let found = store.read(|connection| app_password::named(connection, meant.account.id.as_str(), &name))?;
+                let Some(stored) = found.filter(|stored| self.is_valid(stored)) else { return Ok(None) };
+                let keys = stored.scram_keys.clone();
+                self.app_password = Some(stored);
+                keys
+            }
+        };
+        self.account = Some(meant.account);
+        // Not shown in the error: keys are secret.
+        ScramKeys::decode(&text).map(Some).map_err(|_| DirectoryError::corrupt("the SCRAM keys of", &self.login))
+    }
+
+    /// The end: whether the mechanism let it in. The failure, or the place, is written down when this returns.
+    pub async fn ended(self, ok: bool) -> LoggedIn {
+        let Self { directory, protocol, peer, ticket, password, account, app_password, why, .. } = self;
+        if !ok || account.is_none() {
+            ticket.failed(password.as_ref()).await;
+            return LoggedIn { account: None, app_password: app_password.map(|stored| stored.name), why };
+        }
+        ticket.succeeded().await;
+        if let Some(stored) = &app_password {
+            directory.guard().used(stored.id, protocol, peer).await;
+        }
+        LoggedIn { account, app_password: app_password.map(|stored| stored.name), why: None }
+    }
+
+    /// Whether an app password may be used here and now.
+    fn is_valid(&mut self, stored: &Stored) -> bool {
+        if stored.expires.is_some_and(|expires| expires <= now()) {
+            self.why = Some(format!("the app password `{}` has expired", stored.name));
+        } else if !stored.protocols.contains(&self.protocol) {
+            self.why = Some(format!("the app password `{}` is not for {}", stored.name, self.protocol));
+        }
+        self.why.is_none()
+    }
+}
+
+/// Without what was typed.
+impl fmt::Debug for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Attempt").field("login", &self.login).field("protocol", &self.protocol).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

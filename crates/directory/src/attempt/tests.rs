@@ -1,0 +1,206 @@
+//! Log-ins from outside, on a real file.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use posthouse_mail::{Address, UnixMillis};
+use posthouse_runtime::block_on;
+use posthouse_sasl::{ChannelBinding, ClientExchange, ClientStep, Mechanism, Nonce, ServerExchange, ServerStep};
+
+use crate::directory::now;
+use crate::guard::LoginSettings;
+use crate::{Directory, DirectoryError, LoggedIn, Protocol, SubjectKind};
+
+const HOME: &str = "192.0.2.1";
+const AWAY: &str = "198.51.100.1";
+
+struct World {
+    directory: Directory,
+    folder: TempDir,
+}
+
+impl World {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = Directory::open(&folder.path().join("directory.sqlite")).unwrap();
+        directory.add_domain(&"a.test".parse().unwrap()).await.unwrap();
+        directory.add_account(&at("alice@a.test"), "secret").await.unwrap();
+        Self { directory, folder }
+    }
+
+    fn restarted(self) -> Self {
+        let Self { directory, folder } = self;
+        drop(directory);
+        let directory = Directory::open(&folder.path().join("directory.sqlite")).unwrap();
+        Self { directory, folder }
+    }
+
+    async fn add(&self, name: &str, protocols: &[Protocol], expires: Option<UnixMillis>) -> String {
+        let added = self.directory.add_app_password(&at("alice@a.test"), &name.parse().unwrap(), protocols, expires).await;
+        added.unwrap().1.reveal().to_owned()
+    }
+
+    async fn plain(&self, login: &str, password: &str, protocol: Protocol, from: &str) -> LoggedIn {
+        let mut attempt = self.directory.attempt(login, protocol, ip(from)).unwrap();
+        let ok = attempt.password(password).await.unwrap();
+        attempt.ended(ok).await
+    }
+
+    async fn scram(&self, login: &str, password: &str) -> LoggedIn {
+        let nonce = |octet| Nonce::from_random([octet; 18]);
+        let mut client = ClientExchange::start(Mechanism::ScramSha256, login, password, ChannelBinding::None, nonce(1)).unwrap();
+        let mut server = ServerExchange::start(Mechanism::ScramSha256, ChannelBinding::None, nonce(2));
+        let mut attempt = None;
+        let mut step = server.step(None);
+        let ok = loop {
+            step = match step {
+                ServerStep::Challenge(challenge) => match client.step(&challenge) {
+                    ClientStep::Send(answer) => server.step(Some(&answer)),
+                    ClientStep::Failed(_) => break false,
+                },
+                ServerStep::NeedKeys { login } => {
+                    let begun = attempt.insert(self.directory.attempt(&login, Protocol::Smtp, ip(HOME)).unwrap());
+                    let keys = begun.keys().await.unwrap();
+                    server.keys(keys, self.directory.fake_salt_seed())
+                }
+                ServerStep::Done { .. } => break true,
+                ServerStep::Failed(_) | ServerStep::NeedPassword { .. } => break false,
+            };
+        };
+        attempt.unwrap().ended(ok).await
+    }
+}
+
+fn at(address: &str) -> Address {
+    address.parse().unwrap()
+}
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+#[test]
+fn an_app_password_opens_what_it_is_for_and_nothing_else() {
+    block_on(async {
+        let world = World::new().await;
+        let password = world.add("phone", &[Protocol::Pop3], None).await;
+        let bare = password.replace('-', "");
+        for (login, password) in [("alice@a.test", &password), ("ALICE@a.test", &bare), ("alice+phone@a.test", &password)] {
+            let ended = world.plain(login, password, Protocol::Pop3, HOME).await;
+            assert_eq!(ended.account.map(|account| account.address), Some(at("alice@a.test")), "{login}");
+            assert_eq!(ended.app_password.as_deref(), Some("phone"), "{login}");
+        }
+        let refused = world.plain("alice@a.test", &password, Protocol::Smtp, HOME).await;
+        assert_eq!(refused.account, None);
+        assert_eq!(refused.why.as_deref(), Some("the app password `phone` is not for smtp"));
+        for (login, password) in [
+            ("alice+phone@a.test", "secret"),
+            ("alice+laptop@a.test", password.as_str()),
+            ("bob+phone@a.test", &password),
+            ("alice@a.test", &password[1..]),
+            ("alice+@a.test", "secret"),
+        ] {
+            assert_eq!(world.plain(login, password, Protocol::Pop3, AWAY).await.account, None, "{login}");
+        }
+    })
+    .unwrap();
+}
+
+#[test]
+fn scram_finds_an_app_password_by_its_name() {
+    block_on(async {
+        let world = World::new().await;
+        let password = world.add("phone", &Protocol::ALL, None).await;
+        assert!(world.scram("alice+phone@a.test", &password).await.account.is_some());
+        assert!(world.scram("alice@a.test", "secret").await.account.is_some());
+        for (login, password) in
+            [("alice@a.test", password.as_str()), ("alice+phone@a.test", "secret"), ("alice+x@a.test", "secret")]
+        {
+            assert_eq!(world.scram(login, password).await.account, None, "{login}");
+        }
+    })
+    .unwrap();
+}
+
+#[test]
+fn an_expired_or_removed_app_password_opens_nothing() {
+    block_on(async {
+        let world = World::new().await;
+        let expired = world.add("old", &Protocol::ALL, Some(now())).await;
+        let ended = world.plain("alice@a.test", &expired, Protocol::Smtp, HOME).await;
+        assert_eq!((ended.account, ended.why.as_deref()), (None, Some("the app password `old` has expired")));
+        assert_eq!(world.scram("alice+old@a.test", &expired).await.account, None);
+        let live = world.add("new", &Protocol::ALL, Some(now().plus(Duration::from_secs(3600)))).await;
+        assert!(world.plain("alice@a.test", &live, Protocol::Smtp, HOME).await.account.is_some());
+        let name = "new".parse().unwrap();
+        world.directory.remove_app_password(&at("alice@a.test"), &name).await.unwrap();
+        assert_eq!(world.plain("alice@a.test", &live, Protocol::Smtp, HOME).await.account, None);
+        let again = world.directory.remove_app_password(&at("alice@a.test"), &name).await.unwrap_err();
+        assert!(matches!(again, DirectoryError::NoSuchAppPassword(..)), "{again}");
+    })
+    .unwrap();
+}
+
+#[test]
+fn the_last_use_is_shown_and_a_name_is_not_taken_twice() {
+    block_on(async {
+        let world = World::new().await;
+        let password = world.add("phone", &[Protocol::Pop3, Protocol::Smtp, Protocol::Pop3], None).await;
+        let list = || async { world.directory.app_passwords(&at("alice@a.test")).await.unwrap() };
+        assert_eq!(list().await[0].last_used, None);
+        assert_eq!(list().await[0].protocols, Protocol::ALL);
+        world.plain("alice@a.test", &password, Protocol::Smtp, AWAY).await;
+        let used = list().await[0].last_used.clone().unwrap();
+        assert_eq!((used.peer.as_str(), used.protocol.as_str()), (AWAY, "smtp"));
+        world.plain("alice@a.test", &password, Protocol::Pop3, HOME).await;
+        assert_eq!(list().await[0].last_used.clone().unwrap().peer, HOME);
+        let again = world.directory.add_app_password(&at("alice@a.test"), &"phone".parse().unwrap(), &Protocol::ALL, None).await;
+        assert!(matches!(again.unwrap_err(), DirectoryError::AppPasswordExists(..)));
+        world.directory.remove_account(&at("alice@a.test")).await.unwrap();
+        world.directory.add_account(&at("alice@a.test"), "other").await.unwrap();
+        assert!(list().await.is_empty(), "the passwords of a removed account go with it");
+    })
+    .unwrap();
+}
+
+#[test]
+fn no_file_holds_an_app_password() {
+    block_on(async {
+        let world = World::new().await;
+        let password = world.add("phone", &Protocol::ALL, None).await;
+        world.plain("alice@a.test", &password, Protocol::Smtp, HOME).await;
+        for file in std::fs::read_dir(world.folder.path()).unwrap() {
+            let octets = std::fs::read(file.unwrap().path()).unwrap();
+            for text in [password.clone(), password.replace('-', "")] {
+                assert!(!octets.windows(text.len()).any(|window| window == text.as_bytes()));
+            }
+        }
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_guesser_is_slowed_down_over_every_protocol_and_over_a_restart() {
+    block_on(async {
+        let mut world = World::new().await;
+        world.directory.guard().configure(LoginSettings { wrong_per_address: 4, ..LoginSettings::default() });
+        for (round, protocol) in [Protocol::Smtp, Protocol::Pop3, Protocol::Smtp, Protocol::Pop3].into_iter().enumerate() {
+            world.plain("alice@a.test", &format!("guess {round}"), protocol, AWAY).await;
+        }
+        world = world.restarted();
+        world.directory.guard().configure(LoginSettings { wrong_per_address: 4, ..LoginSettings::default() });
+        for login in ["alice@a.test", "nobody@a.test", "not even an address"] {
+            let slowed = world.directory.attempt(login, Protocol::Smtp, ip(AWAY)).unwrap_err();
+            assert_eq!(slowed.subject.kind, SubjectKind::Address, "{login}");
+            assert_eq!(slowed.to_string(), "too many wrong passwords, try again in 6 h", "{login}");
+        }
+        assert!(world.plain("alice@a.test", "secret", Protocol::Smtp, HOME).await.account.is_some());
+        let slowed = world.directory.guard().slowed().await.unwrap();
+        assert_eq!(slowed.iter().map(|one| one.subject.to_string()).collect::<Vec<_>>(), [AWAY]);
+        assert_eq!(world.directory.guard().clear(Some(AWAY.to_owned())).await.unwrap(), 1);
+        assert!(world.plain("alice@a.test", "secret", Protocol::Pop3, AWAY).await.account.is_some());
+    })
+    .unwrap();
+}
