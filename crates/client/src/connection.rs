@@ -139,7 +139,7 @@ impl Connection {
                 .map_err(Missed::Connect)?;
         }
         if let Security::Implicit(tls) = &target.security {
-            stream = stream.into_tls_client(tls, &tls_name(&target.name)).await.map_err(Missed::Tls)?;
+            stream = stream.into_tls_client(tls, &tls_name(target)).await.map_err(Missed::Tls)?;
         }
         let mut nonce = [0; 18];
         random::fill(&mut nonce);
@@ -164,7 +164,7 @@ impl Connection {
                 Output::Ready => return Ok(Self { wire, name: target.name.clone(), fallback: None, letters: 0 }),
                 Output::StartTls => {
                     let Some(tls) = tls else { return Err(Missed::Session(SessionError::Misuse("TLS was not asked for"))) };
-                    wire = wire.secure(tls, &tls_name(&target.name)).await.map_err(Missed::Tls)?;
+                    wire = wire.secure(tls, &tls_name(target)).await.map_err(Missed::Tls)?;
                 }
                 Output::Closed(why) => {
                     return Err(Missed::Session(why.unwrap_or(SessionError::Misuse("closed before it began"))));
@@ -431,7 +431,8 @@ fn secured(stream: &Stream) -> Option<Secured> {
 }
 
 /// What the certificate must be for: a host name, or the address inside a literal.
-fn tls_name(name: &str) -> String {
+fn tls_name(target: &Target) -> String {
+    let name = target.tls_name.as_ref().unwrap_or(&target.name);
     let literal = name.parse::<Domain>().ok().and_then(|domain| domain.literal());
     literal.map_or_else(|| name.trim_end_matches('.').to_owned(), |address| address.to_string())
 }

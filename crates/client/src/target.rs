@@ -30,6 +30,8 @@ pub enum Security {
 pub struct Target {
     /// Its name: what its certificate is checked against, and what errors call it.
     pub name: String,
+    /// What its certificate is checked against and what it is called in the handshake (SNI), where that is not its name.
+    pub tls_name: Option<String>,
     /// Its addresses, best first; tried in turn, with the two families interleaved. At most [`Self::ADDRESSES_MAX`] are tried.
     pub addresses: Vec<SocketAddr>,
     /// What it speaks.
@@ -63,6 +65,7 @@ impl Target {
     pub fn new(name: impl Into<String>, addresses: Vec<SocketAddr>, security: Security, helo: impl Into<String>) -> Self {
         Self {
             name: name.into(),
+            tls_name: None,
             addresses,
             protocol: Protocol::Smtp,
             security,

@@ -6,11 +6,14 @@
 use std::sync::{Arc, OnceLock};
 
 use posthouse_client::{Connection, Security};
+use posthouse_dns::Resolver;
 use posthouse_mail::{Domain, Reply, Status};
+use posthouse_mailauth::dane::{self, Dane, Nothing};
 use posthouse_mailauth::mta_sts::{self, Pattern};
-use posthouse_mailauth::transport::{self, Decision, Demand, Known, Pin, TlsPolicy};
+use posthouse_mailauth::transport::{self, Decision, Demand, Known, Pin, Refusal, TlsPolicy};
 use posthouse_runtime::tls::{ClientTls, Roots, TlsError};
 
+use crate::outcome::unreachable;
 use crate::settings::{DestinationSettings, Settings, TlsDemand, TlsFloor};
 use crate::way::WayError;
 
@@ -63,17 +66,23 @@ impl Transport {
     }
 
     /// Decides for one host.
-    pub(crate) fn decide(&self, promises: &Promises, host: &Domain) -> Decision {
+    pub(crate) async fn decide(&self, promises: &Promises, host: &Domain, port: u16, resolver: &Resolver) -> Decision {
         let of = |name: &Domain| self.demands.iter().find(|(own, _)| own.is_for(name.as_str())).map(|(_, demand)| demand);
         let demand = of(&promises.destination).or_else(|| of(host)).or(self.floor.as_ref());
-        transport::decide(&Known { host, is_vouched: promises.are_hosts_vouched, demand, sts: promises.sts.as_deref() })
+        let dane = match demand {
+            // The operator's word is the only one.
+            Some(Demand::Clear | Demand::Opportunistic | Demand::Pin(_)) => Dane::Nothing(Nothing::NotAsked),
+            Some(Demand::Require | Demand::Verify(_)) | None => dane::find(resolver.as_ref(), host, port).await.dane,
+        };
+        let (is_vouched, sts) = (promises.are_hosts_vouched, promises.sts.as_deref());
+        transport::decide(&Known { host, is_vouched, demand, dane: &dane, sts })
     }
 
     /// How to connect for it.
     ///
     /// # Errors
     /// The reply that says why not.
-    pub(crate) fn security(&self, decision: &Decision) -> Result<Security, Reply> {
+    pub(crate) fn security(&self, decision: &Decision, promises: &Promises, host: &Domain) -> Result<Security, Reply> {
         let later = |why: String| Reply::new(451, Status::temporary(7, 5), &why);
         Ok(match &decision.policy {
             TlsPolicy::Clear => Security::Plain,
@@ -87,6 +96,14 @@ impl Transport {
             }
             TlsPolicy::Encrypted => Security::StartTls(self.unverified.clone()),
             TlsPolicy::Verified => Security::StartTls(self.verified().map_err(later)?),
+            TlsPolicy::Dane(records) => {
+                let records = Arc::clone(records);
+                // RFC 7672 §3.2.2: the recipients' domain is a name of the host only where nobody can have changed its MX records.
+                let destination = promises.are_hosts_vouched.then(|| promises.destination.clone());
+                let names: Vec<Domain> = std::iter::once(host.clone()).chain(destination).collect();
+                let check = move |chain: &[&[u8]], now| records.check(chain, &names.iter().collect::<Vec<_>>(), now);
+                Security::StartTls(ClientTls::checked(check).map_err(|error| later(error.to_string()))?)
+            }
             TlsPolicy::Pinned(pins) => {
                 let pins = Arc::clone(pins);
                 let check = move |chain: &[&[u8]], _| {
@@ -95,6 +112,8 @@ impl Transport {
                 };
                 Security::StartTls(ClientTls::checked(check).map_err(|error| later(error.to_string()))?)
             }
+            // RFC 3463 §3.5: X.4.3, as for every answer that the DNS does not give.
+            TlsPolicy::Refused(why @ Refusal::DaneTrouble(_)) => return Err(unreachable(3, &why.to_string())),
             // RFC 8461 §5: treated as a delivery failure for now. RFC 3463 §3.8: X.7.5, cryptographic failure.
             TlsPolicy::Refused(why) => return Err(later(why.to_string())),
         })
@@ -143,6 +162,11 @@ pub(crate) fn demand(own: &DestinationSettings) -> Result<Option<Demand>, (&'sta
             Some(Demand::Pin(pins.into()))
         }
     })
+}
+
+/// What the host is called in the handshake, where that is not its name (RFC 7672 §8.1).
+pub(crate) fn tls_name(decision: &Decision) -> Option<String> {
+    if let TlsPolicy::Dane(records) = &decision.policy { Some(records.base().to_owned()) } else { None }
 }
 
 /// The timeline's words for what was asked and what came of it.

@@ -43,6 +43,15 @@ pub struct Answer<T> {
     pub value: T,
     /// Whether a resolver that is trusted to validate says that DNSSEC vouches for all of it, aliases on the way included.
     pub authenticated: bool,
+    /// The name at the end of the aliases, when the name that was asked for is one.
+    pub alias: Option<Name>,
+}
+
+impl<T> Answer<T> {
+    /// The same of other records.
+    pub(crate) fn map<U>(self, change: impl FnOnce(T) -> U) -> Answer<U> {
+        Answer { value: change(self.value), authenticated: self.authenticated, alias: self.alias }
+    }
 }
 
 /// The MX records of a domain.
@@ -86,7 +95,7 @@ pub(crate) fn both(v6: Family, v4: Family) -> Family {
     match (v6, v4) {
         (Ok(v6), Ok(v4)) => {
             let authenticated = v6.authenticated && v4.authenticated;
-            Ok(Answer { value: [v6.value, v4.value].concat(), authenticated })
+            Ok(Answer { value: [v6.value, v4.value].concat(), authenticated, alias: v6.alias.or(v4.alias) })
         }
         (Ok(one), Err(_)) | (Err(_), Ok(one)) => Ok(one),
         (Err(trouble @ DnsError::Temporary(_)), Err(_)) | (Err(_), Err(trouble @ DnsError::Temporary(_))) => Err(trouble),

@@ -23,6 +23,8 @@ pub(crate) type Key = (Name, RecordType);
 pub(crate) struct Kept {
     pub(crate) result: Result<Data, Negative>,
     pub(crate) authenticated: bool,
+    /// The name at the end of the aliases.
+    pub(crate) alias: Option<crate::record::Name>,
 }
 
 /// The answers.
@@ -118,6 +120,7 @@ fn size(data: &Data) -> usize {
         Data::Addresses(addresses) => addresses.len() * 32,
         Data::Texts(texts) => texts.iter().map(|text| 32 + text.len()).sum(),
         Data::Tlsa(records) => records.iter().map(|record| 32 + record.data.len()).sum(),
+        Data::Alias(name) => 32 + name.as_str().len(),
         Data::Names(names) => names.iter().map(|name| 32 + name.as_str().len()).sum(),
     }
 }

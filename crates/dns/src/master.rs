@@ -89,6 +89,7 @@ pub(crate) fn read(text: &str) -> Result<Vec<(Name, Entry)>, ZoneError> {
 fn entry(kind: &str, data: &[Word], origin: &str) -> Option<Entry> {
     let name = |word: &Word| absolute(&text_of(word), origin).parse::<Name>().ok();
     let record = match (kind, data) {
+        ("INSECURE", []) => return Some(Entry::Insecure),
         ("SERVFAIL", []) => return Some(Entry::SERVFAIL),
         ("TIMEOUT", []) => return Some(Entry::TIMEOUT),
         ("CNAME", [target]) => return Some(Entry::Alias(name(target)?)),
@@ -100,16 +101,19 @@ fn entry(kind: &str, data: &[Word], origin: &str) -> Option<Entry> {
         }
         ("PTR", [target]) => Record::Pointer(name(target)?),
         ("TXT", [_, ..]) => Record::Text(strings(data)),
-        ("TLSA", [usage, selector, matching, rest @ ..]) => Record::Tlsa(Tlsa {
-            usage: text_of(usage).parse().ok()?,
-            selector: text_of(selector).parse().ok()?,
-            matching: text_of(matching).parse().ok()?,
-            data: hex(&rest.iter().map(text_of).collect::<String>())?,
-        }),
+        ("TLSA", words) => Record::Tlsa(tlsa(&words.iter().map(text_of).collect::<Vec<_>>().join(" "))?),
         _ if OTHER_TYPES.contains(&kind) => return Some(Entry::Other),
         _ => return None,
     };
     Some(Entry::Record(record))
+}
+
+/// `usage selector matching data` (RFC 6698 §2.2); the data may have spaces in it.
+pub(crate) fn tlsa(text: &str) -> Option<Tlsa> {
+    let mut words = text.split_ascii_whitespace();
+    let mut number = || words.next()?.parse().ok();
+    let (usage, selector, matching) = (number()?, number()?, number()?);
+    Some(Tlsa { usage, selector, matching, data: hex(&words.collect::<String>())? })
 }
 
 /// Strings are put together as they are (RFC 7208 §3.3). Words without quotes are strings to the standard; whoever writes `v=spf1 -all` that way

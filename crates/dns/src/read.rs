@@ -28,6 +28,7 @@ pub(crate) enum Data {
     Addresses(Vec<IpAddr>),
     Texts(Vec<Vec<u8>>),
     Names(Vec<Domain>),
+    Alias(crate::record::Name),
     Tlsa(Vec<Tlsa>),
 }
 
@@ -45,6 +46,7 @@ impl Data {
                 .collect(),
             Self::Addresses(addresses) => addresses.into_iter().map(Record::Address).collect(),
             Self::Texts(texts) => texts.into_iter().map(Record::Text).collect(),
+            Self::Alias(name) => vec![Record::Alias(name)],
             Self::Names(names) => names.iter().filter_map(name).map(Record::Pointer).collect(),
             Self::Tlsa(records) => records.into_iter().map(Record::Tlsa).collect(),
         }
@@ -54,8 +56,8 @@ impl Data {
 /// What a response says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Said {
-    /// These records, for so many seconds.
-    Data(Data, u32),
+    /// These records, for so many seconds; they stand at a name to which aliases led.
+    Data(Data, u32, Name),
     /// The name is an alias of this one; ask again.
     Alias(Name),
     /// Nothing, for so many seconds.
@@ -92,7 +94,7 @@ pub(crate) fn response(name: &Name, kind: RecordType, message: &Message, negativ
         message.answers.iter().filter(|record| record.name == last && record.record_type() == kind).take(RECORDS_MAX).collect();
     if !records.is_empty() {
         seconds = records.iter().map(|record| record.ttl).fold(seconds, u32::min);
-        return Ok(Said::Data(data(kind, &records), seconds));
+        return Ok(Said::Data(data(kind, &records), seconds, last));
     }
     let negative_seconds = negative_ttl.unwrap_or(0).min(NEGATIVE_SECONDS_MAX).min(seconds);
     if code == ResponseCode::NXDomain {
@@ -154,6 +156,11 @@ fn data(kind: RecordType, records: &[&Record]) -> Data {
     if kind == RecordType::PTR {
         return Data::Names(records.iter().filter_map(|record| pointer(record)).collect());
     }
+    if kind == RecordType::CNAME
+        && let Some(target) = records.iter().find_map(|record| alias(record))
+    {
+        return Data::Alias(target);
+    }
     if kind == RecordType::TLSA {
         return Data::Tlsa(records.iter().filter_map(|record| tlsa(record)).collect());
     }
@@ -183,6 +190,16 @@ fn text(record: &Record) -> Option<Vec<u8>> {
 fn pointer(record: &Record) -> Option<Domain> {
     let RData::PTR(pointer) = &record.data else { return None };
     domain(&pointer.0)
+}
+
+fn alias(record: &Record) -> Option<crate::record::Name> {
+    let RData::CNAME(target) = &record.data else { return None };
+    own_name(&target.0)
+}
+
+/// A name in our own form; none where its labels hold what ours cannot.
+pub(crate) fn own_name(name: &Name) -> Option<crate::record::Name> {
+    name.to_ascii().parse().ok()
 }
 
 fn tlsa(record: &Record) -> Option<Tlsa> {

@@ -104,7 +104,7 @@ impl Real {
     }
 
     async fn resolve(&self, name: &Name, kind: RecordType) -> Result<(Kept, u32), DnsError> {
-        let (mut name, mut authenticated) = (name.clone(), true);
+        let (asked, mut name, mut authenticated) = (name, name.clone(), true);
         for _ in 0..ALIAS_QUESTIONS_MAX {
             let said = match self.send(&name, kind).await {
                 Ok(response) => {
@@ -118,8 +118,13 @@ impl Real {
                 }
             };
             match said {
-                Said::Data(data, seconds) => return Ok((Kept { result: Ok(data), authenticated }, seconds)),
-                Said::Nothing(negative, seconds) => return Ok((Kept { result: Err(negative), authenticated }, seconds)),
+                Said::Data(data, seconds, last) => {
+                    let alias = if last == *asked { None } else { read::own_name(&last) };
+                    return Ok((Kept { result: Ok(data), authenticated, alias }, seconds));
+                }
+                Said::Nothing(negative, seconds) => {
+                    return Ok((Kept { result: Err(negative), authenticated, alias: None }, seconds));
+                }
                 Said::Alias(target) => name = target,
             }
         }
@@ -136,10 +141,7 @@ impl Real {
 
     async fn family(&self, host: &Domain, kind: RecordType) -> Result<Answer<Vec<IpAddr>>, DnsError> {
         let answer = self.ask(name_of(host)?, kind).await?;
-        match answer.value {
-            Data::Addresses(value) if !value.is_empty() => Ok(Answer { value, authenticated: answer.authenticated }),
-            Data::Addresses(_) | Data::Mx(_) | Data::Texts(_) | Data::Names(_) | Data::Tlsa(_) => Err(DnsError::NoData),
-        }
+        pick(answer, |data| if let Data::Addresses(value) = data { Some(value).filter(|value| !value.is_empty()) } else { None })
     }
 }
 
@@ -150,17 +152,14 @@ impl Resolve for Real {
                 return known.and(Err(DnsError::NoData));
             }
             let answer = self.ask(name_of(domain)?, RecordType::MX).await?;
-            match answer.value {
-                Data::Mx(value) => Ok(Answer { value, authenticated: answer.authenticated }),
-                Data::Addresses(_) | Data::Texts(_) | Data::Names(_) | Data::Tlsa(_) => Err(DnsError::NoData),
-            }
+            pick(answer, |data| if let Data::Mx(value) = data { Some(value) } else { None })
         })
     }
 
     fn addresses<'a>(&'a self, host: &'a Domain) -> Lookup<'a, Vec<IpAddr>> {
         Box::pin(async move {
             if let Some(known) = special(host) {
-                return known.map(|value| Answer { value, authenticated: true });
+                return known.map(|value| Answer { value, authenticated: true, alias: None });
             }
             let (v6, v4) = join!(self.family(host, RecordType::AAAA), self.family(host, RecordType::A));
             both(v6, v4)
@@ -173,29 +172,22 @@ impl Resolve for Real {
                 return known.and(Err(DnsError::NoData));
             }
             let answer = self.ask(name_of(name)?, RecordType::TXT).await?;
-            match answer.value {
-                Data::Texts(value) => Ok(Answer { value, authenticated: answer.authenticated }),
-                Data::Addresses(_) | Data::Mx(_) | Data::Names(_) | Data::Tlsa(_) => Err(DnsError::NoData),
-            }
+            pick(answer, |data| if let Data::Texts(value) = data { Some(value) } else { None })
         })
     }
 
     fn ptr(&self, address: IpAddr) -> Lookup<'_, Vec<Domain>> {
         Box::pin(async move {
             let answer = self.ask(Name::from(address.to_canonical()), RecordType::PTR).await?;
-            match answer.value {
-                Data::Names(value) if !value.is_empty() => Ok(Answer { value, authenticated: answer.authenticated }),
-                Data::Names(_) | Data::Addresses(_) | Data::Mx(_) | Data::Texts(_) | Data::Tlsa(_) => Err(DnsError::NoData),
-            }
+            pick(answer, |data| if let Data::Names(value) = data { Some(value).filter(|value| !value.is_empty()) } else { None })
         })
     }
 
     fn records<'a>(&'a self, name: &'a record::Name, kind: Kind) -> Lookup<'a, Vec<Record>> {
         Box::pin(async move {
             let asked = Name::from_labels(name.as_str().split('.').map(str::as_bytes)).map_err(|_| DnsError::NoSuchDomain)?;
-            let Answer { value, authenticated } = self.ask(asked, record_type(kind)).await?;
-            let value = value.into_records();
-            if value.is_empty() { Err(DnsError::NoData) } else { Ok(Answer { value, authenticated }) }
+            let answer = self.ask(asked, record_type(kind)).await?;
+            pick(answer, |data| Some(data.into_records()).filter(|records| !records.is_empty()))
         })
     }
 }
@@ -206,6 +198,7 @@ fn record_type(kind: Kind) -> RecordType {
         Kind::Aaaa => RecordType::AAAA,
         Kind::Mx => RecordType::MX,
         Kind::Txt => RecordType::TXT,
+        Kind::Cname => RecordType::CNAME,
         Kind::Ptr => RecordType::PTR,
         Kind::Tlsa => RecordType::TLSA,
     }
@@ -213,7 +206,14 @@ fn record_type(kind: Kind) -> RecordType {
 
 fn answer(kept: Kept) -> Result<Answer<Data>, DnsError> {
     let value = kept.result.map_err(DnsError::from)?;
-    Ok(Answer { value, authenticated: kept.authenticated })
+    Ok(Answer { value, authenticated: kept.authenticated, alias: kept.alias })
+}
+
+/// The part of an answer that was asked for.
+fn pick<T>(answer: Answer<Data>, part: impl FnOnce(Data) -> Option<T>) -> Result<Answer<T>, DnsError> {
+    let Answer { value, authenticated, alias } = answer;
+    let value = part(value).ok_or(DnsError::NoData)?;
+    Ok(Answer { value, authenticated, alias })
 }
 
 /// Label for label, so that no search list is applied and no character is judged. A domain that is too long for the DNS does not

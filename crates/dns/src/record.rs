@@ -33,6 +33,8 @@ pub enum Kind {
     Mx,
     /// Texts.
     Txt,
+    /// What a name stands for.
+    Cname,
     /// Names of an address.
     Ptr,
     /// What a certificate must be (RFC 6698).
@@ -53,6 +55,8 @@ pub enum Record {
     },
     /// TXT, its strings put together without anything between them.
     Text(Vec<u8>),
+    /// CNAME.
+    Alias(Name),
     /// PTR.
     Pointer(Name),
     /// TLSA.
@@ -165,6 +169,7 @@ impl fmt::Display for Kind {
             Self::Aaaa => "AAAA",
             Self::Mx => "MX",
             Self::Txt => "TXT",
+            Self::Cname => "CNAME",
             Self::Ptr => "PTR",
             Self::Tlsa => "TLSA",
         })
@@ -180,6 +185,7 @@ impl Record {
             Self::Address(IpAddr::V6(_)) => Kind::Aaaa,
             Self::Mx { .. } => Kind::Mx,
             Self::Text(_) => Kind::Txt,
+            Self::Alias(_) => Kind::Cname,
             Self::Pointer(_) => Kind::Ptr,
             Self::Tlsa(_) => Kind::Tlsa,
         }
@@ -194,7 +200,7 @@ impl fmt::Display for Record {
             Self::Mx { preference, host: Some(host) } => write!(f, "{preference} {host}"),
             Self::Mx { preference, host: None } => write!(f, "{preference} ."),
             Self::Text(text) => f.write_str(&String::from_utf8_lossy(text)),
-            Self::Pointer(name) => write!(f, "{name}"),
+            Self::Alias(name) | Self::Pointer(name) => write!(f, "{name}"),
             Self::Tlsa(Tlsa { usage, selector, matching, data }) => {
                 write!(f, "{usage} {selector} {matching} ")?;
                 data.iter().try_for_each(|octet| write!(f, "{octet:02x}"))

@@ -24,10 +24,13 @@ const ALIASES_MAX: usize = 8;
 /// www.example.test CNAME mx.example.test
 /// example.test  TXT   v=spf1 -all
 /// 192.0.2.1     PTR   mx.example.test
+/// _25._tcp.mx.example.test TLSA 3 1 1 0123…
 /// broken.test   SERVFAIL
 /// slow.test     TIMEOUT
+/// other.test    INSECURE
 /// ```
 ///
+/// `INSECURE` marks a name of which nothing is authenticated, in a zone that is ([`Zone::authenticated`]).
 /// A name that no line begins with does not exist, unless others lie below it. Beside a mark of trouble the records that are there are answered;
 /// every other question fails. Empty lines and lines that begin with `;` say nothing. [`Zone::master`] reads the form of RFC 1035.
 #[derive(Debug, Default)]
@@ -50,6 +53,8 @@ pub(crate) enum Entry {
     Trouble(&'static str),
     /// It exists.
     Other,
+    /// Nobody vouches for what stands there.
+    Insecure,
 }
 
 impl Entry {
@@ -124,7 +129,8 @@ impl Zone {
     fn ask(&self, name: &Name, kind: Kind) -> Result<Answer<Vec<Record>>, DnsError> {
         self.questions.fetch_add(1, Ordering::Relaxed);
         let names = self.names();
-        let mut name = name.clone();
+        let (asked, mut name) = (name, name.clone());
+        let mut authenticated = self.authenticated;
         for _ in 0..=ALIASES_MAX {
             let entries = find(&names, &name)?;
             let mut value = Vec::new();
@@ -132,13 +138,18 @@ impl Zone {
             for entry in entries {
                 match entry {
                     Entry::Record(record) if record.kind() == kind => value.push(record.clone()),
+                    Entry::Alias(target) if kind == Kind::Cname => value.push(Record::Alias(target.clone())),
+                    Entry::Insecure => authenticated = false,
                     Entry::Alias(target) => alias = Some(target.clone()),
                     Entry::Trouble(why) => trouble = Some(*why),
                     Entry::Record(_) | Entry::Other => {}
                 }
             }
             match (alias, trouble) {
-                _ if !value.is_empty() => return Ok(Answer { value, authenticated: self.authenticated }),
+                _ if !value.is_empty() => {
+                    let alias = Some(name).filter(|name| name != asked);
+                    return Ok(Answer { value, authenticated, alias });
+                }
                 (_, Some(why)) => return Err(DnsError::Temporary(why.to_owned())),
                 (Some(target), None) => name = target,
                 (None, None) => return Err(DnsError::NoData),
@@ -152,12 +163,11 @@ impl Zone {
     }
 
     fn mail_hosts(&self, domain: &Domain) -> Result<Answer<MxAnswer>, DnsError> {
-        let Answer { value, authenticated } = self.ask(&name_of(domain)?, Kind::Mx)?;
-        let value = match value.as_slice() {
+        let answer = self.ask(&name_of(domain)?, Kind::Mx)?;
+        Ok(answer.map(|records| match records.as_slice() {
             [Record::Mx { host: None, .. }] => MxAnswer::Null,
             records => MxAnswer::Hosts(records.iter().filter_map(mail_host).collect()),
-        };
-        Ok(Answer { value, authenticated })
+        }))
     }
 }
 
@@ -172,7 +182,7 @@ impl Resolve for Zone {
 
     fn addresses<'a>(&'a self, host: &'a Domain) -> Lookup<'a, Vec<IpAddr>> {
         let answer = match special(host) {
-            Some(known) => known.map(|value| Answer { value, authenticated: true }),
+            Some(known) => known.map(|value| Answer { value, authenticated: true, alias: None }),
             None => both(self.family(host, Kind::Aaaa), self.family(host, Kind::A)),
         };
         Box::pin(std::future::ready(answer))
@@ -209,7 +219,7 @@ fn find<'a>(names: &'a HashMap<Name, Vec<Entry>>, name: &Name) -> Result<&'a [En
 }
 
 fn pick<T>(answer: Answer<Vec<Record>>, pick: impl Fn(Record) -> Option<T>) -> Answer<Vec<T>> {
-    Answer { value: answer.value.into_iter().filter_map(pick).collect(), authenticated: answer.authenticated }
+    answer.map(|records| records.into_iter().filter_map(pick).collect())
 }
 
 fn address(record: Record) -> Option<IpAddr> {
@@ -248,8 +258,10 @@ fn entry(line: &str) -> Option<(Name, Entry)> {
             let host = if host == "." { None } else { Some(host.parse().ok()?) };
             Entry::Record(Record::Mx { preference: preference.parse().ok()?, host })
         }
+        "TLSA" => Entry::Record(Record::Tlsa(master::tlsa(data)?)),
         "SERVFAIL" => Entry::SERVFAIL,
         "TIMEOUT" => Entry::TIMEOUT,
+        "INSECURE" => Entry::Insecure,
         _ => return None,
     };
     let name = match kind {

@@ -32,6 +32,14 @@ pub(crate) fn sha256(octets: &[u8]) -> Hash {
     hash.finish()
 }
 
+/// The same with SHA-512.
+pub(crate) fn sha512(octets: &[u8]) -> [u8; 64] {
+    let mut hash = [0; 64];
+    // The digest of SHA-512 has as many octets as the hash.
+    hash.iter_mut().zip(digest::digest(&digest::SHA512, octets).as_ref()).for_each(|(to, from)| *to = *from);
+    hash
+}
+
 /// An algorithm of signatures, always over SHA-256.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]

@@ -1,4 +1,4 @@
-//! Who really sent it: SPF, DKIM, DMARC, ARC and the fields that say so; and what a domain says of the TLS on the way to it (MTA-STS, TLS-RPT),
+//! Who really sent it: SPF, DKIM, DMARC, ARC and the fields that say so; and what a domain says of the TLS on the way to it (DANE, MTA-STS, TLS-RPT),
 //! with what follows from that for a connection.
 //!
 //! Verdicts without side effects: a check reads octets and the DNS (through [`posthouse_dns::Resolve`], so a zone in memory does as well) and
@@ -9,6 +9,7 @@
 
 pub mod arc;
 mod crypto;
+pub mod dane;
 pub mod dkim;
 pub mod dmarc;
 mod examine;

@@ -1,6 +1,9 @@
 //! Questions to the DNS, each written down with its answer: a verdict can be explained only by what was read.
 
-use posthouse_dns::{DnsError, Kind, Name, Record, Resolve};
+use std::net::IpAddr;
+
+use posthouse_dns::{Answer, DnsError, Kind, Name, Record, Resolve};
+use posthouse_mail::Domain;
 use serde::Serialize;
 
 /// A question and what came back.
@@ -16,6 +19,9 @@ pub struct Looked {
     /// Why there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// Whether DNSSEC vouches for them.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub authenticated: bool,
 }
 
 /// A resolver and what it was asked.
@@ -38,13 +44,34 @@ impl<'a> Lookups<'a> {
     }
 
     pub(crate) async fn ask(&mut self, name: &Name, kind: Kind) -> Result<Vec<Record>, DnsError> {
-        let answer = self.resolver.records(name, kind).await.map(|answer| answer.value);
-        let (records, error) = match &answer {
-            Ok(records) => (records.iter().map(ToString::to_string).collect(), None),
-            Err(error) => (Vec::new(), Some(error.to_string())),
-        };
-        self.looked.push(Looked { name: name.to_string(), kind: kind.to_string(), records, error });
+        self.ask_with_proof(name, kind).await.map(|(records, _)| records)
+    }
+
+    /// The records, and whether DNSSEC vouches for them.
+    pub(crate) async fn ask_with_proof(&mut self, name: &Name, kind: Kind) -> Result<(Vec<Record>, bool), DnsError> {
+        let answer = self.resolver.records(name, kind).await.map(|answer| (answer.value, answer.authenticated));
+        let shown = answer.as_ref().map(|(records, proven)| (records.iter().map(ToString::to_string).collect(), *proven));
+        self.looked(name.to_string(), kind.to_string(), shown);
         answer
+    }
+
+    /// The addresses of a host, both families.
+    pub(crate) async fn addresses(&mut self, host: &Domain) -> Result<Answer<Vec<IpAddr>>, DnsError> {
+        let answer = self.resolver.addresses(host).await;
+        let shown = answer.as_ref().map(|answer| {
+            let alias = answer.alias.iter().map(|alias| format!("alias of {alias}"));
+            (alias.chain(answer.value.iter().map(ToString::to_string)).collect(), answer.authenticated)
+        });
+        self.looked(host.to_string(), "A, AAAA".to_owned(), shown);
+        answer
+    }
+
+    fn looked(&mut self, name: String, kind: String, answer: Result<(Vec<String>, bool), &DnsError>) {
+        let (records, authenticated, error) = match answer {
+            Ok((records, authenticated)) => (records, authenticated, None),
+            Err(error) => (Vec::new(), false, Some(error.to_string())),
+        };
+        self.looked.push(Looked { name, kind, records, error, authenticated });
     }
 
     /// The texts at a name; none when there are none.
@@ -54,7 +81,7 @@ impl<'a> Lookups<'a> {
                 .into_iter()
                 .filter_map(|record| match record {
                     Record::Text(text) => Some(text),
-                    Record::Address(_) | Record::Mx { .. } | Record::Pointer(_) | Record::Tlsa(_) => None,
+                    Record::Address(_) | Record::Mx { .. } | Record::Alias(_) | Record::Pointer(_) | Record::Tlsa(_) => None,
                 })
                 .collect()),
             Err(DnsError::NoData | DnsError::NoSuchDomain) => Ok(Vec::new()),

@@ -12,6 +12,7 @@ use thiserror::Error;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use crate::crypto;
+use crate::dane::{Dane, Records};
 use crate::mta_sts::{Mode, Pattern, Policy};
 
 /// The SHA-256 hash of a key (its SubjectPublicKeyInfo in DER form) that a host must show.
@@ -47,6 +48,8 @@ pub struct Known<'a> {
     pub is_vouched: bool,
     /// What the operator set for the destination.
     pub demand: Option<&'a Demand>,
+    /// What the DNS says of the host's certificate.
+    pub dane: &'a Dane,
     /// What the destination promises by MTA-STS.
     pub sts: Option<&'a Policy>,
 }
@@ -62,6 +65,8 @@ pub enum TlsPolicy {
     Encrypted,
     /// TLS with a certificate for the host's name from an authority that is trusted here.
     Verified,
+    /// TLS with certificates that fit these records.
+    Dane(Arc<Records>),
     /// TLS with one of these keys.
     Pinned(Arc<[Pin]>),
     /// This host is not used.
@@ -69,10 +74,12 @@ pub enum TlsPolicy {
 }
 
 /// Why a host is not used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
     /// The MTA-STS policy does not name it.
     NotNamed,
+    /// Its TLSA records cannot be read now, or somebody tampers with them.
+    DaneTrouble(String),
     /// The operator wants it verified, and nothing says that letters for the destination belong there.
     NotVouched,
 }
@@ -84,6 +91,8 @@ pub enum Reason {
     Nobody,
     /// The operator.
     Operator,
+    /// The host, by DANE.
+    Dane,
     /// The destination, by MTA-STS.
     MtaSts,
     /// The destination tries an MTA-STS policy out.
@@ -113,14 +122,16 @@ pub fn decide(known: &Known<'_>) -> Decision {
         Some(Demand::Pin(pins)) => operators(TlsPolicy::Pinned(Arc::clone(pins))),
         Some(Demand::Require) => match promised.policy {
             TlsPolicy::Clear | TlsPolicy::Opportunistic => Decision { is_trial, ..operators(TlsPolicy::Encrypted) },
-            TlsPolicy::Encrypted | TlsPolicy::Verified | TlsPolicy::Pinned(_) | TlsPolicy::Refused(_) => promised,
+            TlsPolicy::Encrypted | TlsPolicy::Verified | TlsPolicy::Dane(_) | TlsPolicy::Pinned(_) | TlsPolicy::Refused(_) => {
+                promised
+            }
         },
         Some(Demand::Verify(hosts)) => match promised.policy {
             TlsPolicy::Clear | TlsPolicy::Opportunistic | TlsPolicy::Encrypted => {
                 let is_expected = known.is_vouched || hosts.iter().any(|pattern| pattern.matches(known.host));
                 operators(if is_expected { TlsPolicy::Verified } else { TlsPolicy::Refused(Refusal::NotVouched) })
             }
-            TlsPolicy::Verified | TlsPolicy::Pinned(_) | TlsPolicy::Refused(_) => promised,
+            TlsPolicy::Verified | TlsPolicy::Dane(_) | TlsPolicy::Pinned(_) | TlsPolicy::Refused(_) => promised,
         },
         None => promised,
     }
@@ -128,8 +139,15 @@ pub fn decide(known: &Known<'_>) -> Decision {
 
 /// What the destination itself promises.
 fn promised(known: &Known<'_>) -> Decision {
-    let nobody = Decision { policy: TlsPolicy::Opportunistic, reason: Reason::Nobody, is_trial: false };
-    let Some(sts) = known.sts else { return nobody };
+    let by_dane = |policy| Decision { policy, reason: Reason::Dane, is_trial: false };
+    let without = match known.dane {
+        // RFC 8461 §2: MTA-STS never overrides what DANE says, in neither direction.
+        Dane::Records(records) => return by_dane(TlsPolicy::Dane(Arc::clone(records))),
+        Dane::Trouble(why) => return by_dane(TlsPolicy::Refused(Refusal::DaneTrouble(why.clone()))),
+        Dane::Unusable => by_dane(TlsPolicy::Encrypted),
+        Dane::Nothing(_) => Decision { policy: TlsPolicy::Opportunistic, reason: Reason::Nobody, is_trial: false },
+    };
+    let Some(sts) = known.sts else { return without };
     match sts.mode {
         Mode::Enforce => {
             // RFC 8461 §4.1, §5.
@@ -137,8 +155,9 @@ fn promised(known: &Known<'_>) -> Decision {
             let policy = if is_named { TlsPolicy::Verified } else { TlsPolicy::Refused(Refusal::NotNamed) };
             Decision { policy, reason: Reason::MtaSts, is_trial: false }
         }
-        Mode::Testing => Decision { policy: TlsPolicy::Opportunistic, reason: Reason::MtaStsTesting, is_trial: true },
-        Mode::None => nobody,
+        Mode::Testing if without.reason == Reason::Dane => Decision { is_trial: true, ..without },
+        Mode::Testing => Decision { reason: Reason::MtaStsTesting, is_trial: true, ..without },
+        Mode::None => without,
     }
 }
 
@@ -172,6 +191,7 @@ impl fmt::Debug for Pin {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::DaneTrouble(why) => why,
             Self::NotNamed => "the domain's MTA-STS policy does not name this host",
             Self::NotVouched => "nothing vouches for this host: the domain's MX records are not signed; name it in `tls-hosts`",
         })
@@ -186,12 +206,22 @@ impl fmt::Display for Decision {
             TlsPolicy::Opportunistic => "opportunistic",
             TlsPolicy::Encrypted => "encrypted",
             TlsPolicy::Verified => "verified",
+            TlsPolicy::Dane(_) => "dane",
             TlsPolicy::Pinned(_) => "pinned",
             TlsPolicy::Refused(_) => "refused",
         })?;
         match &self.reason {
             Reason::Nobody => Ok(()),
             Reason::Operator => f.write_str(", as the operator asks"),
+            Reason::Dane => match &self.policy {
+                TlsPolicy::Dane(records) => write!(f, ", by {records}"),
+                TlsPolicy::Encrypted => f.write_str(", because none of the host's TLSA records can be used"),
+                TlsPolicy::Clear
+                | TlsPolicy::Opportunistic
+                | TlsPolicy::Verified
+                | TlsPolicy::Pinned(_)
+                | TlsPolicy::Refused(_) => Ok(()),
+            },
             Reason::MtaSts => f.write_str(", as the domain's MTA-STS policy asks"),
             Reason::MtaStsTesting => f.write_str(", while the domain tests its MTA-STS policy"),
         }

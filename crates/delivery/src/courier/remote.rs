@@ -148,7 +148,7 @@ impl Journey<'_> {
     }
 
     async fn visit(&mut self, host: &Domain) -> Visit {
-        let ask = match self.ask(host) {
+        let ask = match self.ask(host).await {
             Ok(ask) => ask,
             Err(miss) => return Visit::Missed(*miss),
         };
@@ -181,12 +181,13 @@ impl Journey<'_> {
     }
 
     /// What is asked of the connection to a host.
-    fn ask(&self, host: &Domain) -> Result<Ask, Box<Miss>> {
+    async fn ask(&self, host: &Domain) -> Result<Ask, Box<Miss>> {
         if let Some(security) = &self.manner.security {
             return Ok(Ask { security: security.clone(), decision: None });
         }
-        let decision = self.way.transport().decide(&self.promises, host);
-        match self.way.transport().security(&decision) {
+        let transport = self.way.transport();
+        let decision = transport.decide(&self.promises, host, self.manner.port, &self.context.resolver).await;
+        match transport.security(&decision, &self.promises, host) {
             Ok(security) => Ok(Ask { security, decision: Some(decision) }),
             Err(reply) => {
                 let hop = Hop { policy: Some(policy::words(&decision, None)), ..named(host) };
@@ -208,6 +209,7 @@ impl Journey<'_> {
         addresses.truncate(self.context.settings.addresses_max.max(1));
         let mut target = Target::new(host.as_str(), addresses, ask.security.clone(), self.context.hostname.as_str());
         target.timeouts = Timeouts { connect: self.context.settings.connect_timeout.0, ..Timeouts::default() };
+        target.tls_name = ask.decision.as_ref().and_then(policy::tls_name);
         target.credentials.clone_from(credentials);
         let connection = Connection::open(&target).await.map_err(|error| missed(host, ask, &error))?;
         if let Some(why) = connection.tls_fallback() {

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use posthouse_config::Period;
 use posthouse_delivery::{DestinationSettings, Policies, Settings, TlsDemand, TlsFloor};
+use posthouse_dns::Zone;
 use posthouse_journal::{Event, Outcome};
 use posthouse_mail::Domain;
 use posthouse_mailauth::mta_sts::{Asked, Mode, Policy};
@@ -101,13 +102,27 @@ fn asks(tls: TlsDemand) -> DestinationSettings {
 
 /// One letter to a host; how far it came there, how the attempt ended, and the timeline's words.
 fn attempt(host: &Host, change: impl FnOnce(&mut Settings), sts: Option<Arc<dyn Policies>>) -> (&'static str, Outcome, String) {
+    attempt_in("", host, change, sts)
+}
+
+/// The same where DNSSEC vouches for names, when `zone` says something of them; `PORT` in it is the host's.
+fn attempt_in(
+    zone: &str,
+    host: &Host,
+    change: impl FnOnce(&mut Settings),
+    sts: Option<Arc<dyn Policies>>,
+) -> (&'static str, Outcome, String) {
     run(async {
         let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let mut settings = host.settings(listener.local_addr().port());
         change(&mut settings);
+        let port = settings.port;
         let mut world = World::with("", settings).await;
         if let Some(sts) = sts {
             world.context.sts = sts;
+        }
+        if !zone.is_empty() {
+            world.context.resolver = Arc::new(Zone::of(&zone.replace("PORT", &port.to_string())).unwrap().authenticated());
         }
         let letter = world.submit("s@ours.test", &["a@far.test"], BODY).await;
         let peer = async { host.serve(listener.accept().await.unwrap()).await };
@@ -150,6 +165,65 @@ fn what_was_asked_is_obeyed_and_told() {
     let pinned = attempt(&wrong, pin(&wrong.pin), enforce());
     assert_eq!(pinned, taken("pinned, as the operator asks; it has a key that is pinned"));
     assert_eq!(attempt(&right, pin(&wrong.pin), None), kept("pinned, as the operator asks"));
+}
+
+#[test]
+fn what_the_dns_says_of_a_certificate_is_obeyed_and_told() {
+    let (right, wrong) = (Host::named("mx.far.test"), Host::named("mx.evil.test"));
+    let zone = |records: &str| format!("far.test MX 10 mx.far.test\nmx.far.test A 127.0.0.1\n{records}");
+    let nothing = |_: &mut Settings| {};
+    let by = |host: &Host, records: &str| attempt_in(&zone(records), host, nothing, Some(promise(Mode::Enforce, "*.far.test")));
+    let at = "_PORT._tcp.mx.far.test";
+    let (own, authority) = (&wrong.pin, pin_of(&std::fs::read_to_string(right.folder.path().join("ca.pem")).unwrap()));
+    let other = "00".repeat(32);
+    // Its own certificate: the name does not matter, and neither does what MTA-STS asks.
+    let (came, outcome, policy) = by(&wrong, &format!("{at} TLSA 3 1 1 {own}"));
+    assert_eq!((came, outcome), ("a letter", Outcome::Delivered), "{policy}");
+    assert!(policy.starts_with("dane, by 1 TLSA records at _") && policy.contains("; it fits TLSA 3 1 1 at _"), "{policy}");
+    let (came, outcome, policy) = by(&right, &format!("{at} TLSA 3 1 1 {other}"));
+    assert_eq!((came, outcome), ("no handshake", Outcome::Deferred), "{policy}");
+    // An authority: what it signed is for the name.
+    let (came, outcome, policy) = by(&right, &format!("{at} TLSA 2 1 1 {authority}\n{at} TLSA 3 1 1 {other}"));
+    assert_eq!((came, outcome), ("a letter", Outcome::Delivered), "{policy}");
+    assert!(policy.contains("; it fits TLSA 2 1 1 at _"), "{policy}");
+    let ca = pin_of(&std::fs::read_to_string(wrong.folder.path().join("ca.pem")).unwrap());
+    let (came, outcome, _) = by(&wrong, &format!("{at} TLSA 2 1 1 {ca}"));
+    assert_eq!((came, outcome), ("no handshake", Outcome::Deferred));
+    // Nothing that counts: encrypted, and MTA-STS has the word.
+    let unusable = format!("{at} TLSA 1 1 1 {other}");
+    let (came, outcome, policy) = attempt_in(&zone(&unusable), &wrong, nothing, None);
+    assert_eq!((came, outcome), ("a letter", Outcome::Delivered), "{policy}");
+    assert_eq!(policy, "encrypted, because none of the host's TLSA records can be used");
+    assert_eq!(by(&wrong, &unusable).1, Outcome::Deferred);
+}
+
+#[test]
+fn an_alias_is_called_by_the_name_its_records_stand_at() {
+    let host = Host::named("real.test");
+    let zone =
+        "far.test MX 10 mx.far.test\nmx.far.test CNAME real.test\nreal.test A 127.0.0.1\n_PORT._tcp.real.test TLSA 2 1 1 CA";
+    let authority = pin_of(&std::fs::read_to_string(host.folder.path().join("ca.pem")).unwrap());
+    let (came, outcome, policy) = attempt_in(&zone.replace("CA", &authority), &host, |_| {}, None);
+    assert_eq!((came, outcome), ("a letter", Outcome::Delivered), "{policy}");
+    assert!(policy.contains("._tcp.real.test; it fits TLSA 2 1 1"), "{policy}");
+}
+
+#[test]
+fn a_host_whose_records_cannot_be_read_is_not_used() {
+    run(async {
+        let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let port = listener.local_addr().port();
+        let mut world = World::new(port, "").await;
+        let zone = format!("far.test MX 10 mx.far.test\nmx.far.test A 127.0.0.1\n_{port}._tcp.mx.far.test SERVFAIL");
+        world.context.resolver = Arc::new(Zone::of(&zone).unwrap().authenticated());
+        let letter = world.submit("s@ours.test", &["a@far.test"], BODY).await;
+        world.deliver_at(ARRIVED).await;
+        let attempts = world.attempts(letter).await;
+        let expected = format!(
+            "451 4.4.3 the TLSA records at _{port}._tcp.mx.far.test cannot be read now: the name server answers Server Failure"
+        );
+        assert_eq!(attempts, [("a@far.test".to_owned(), "mx.far.test".to_owned(), Outcome::Deferred, expected)]);
+    });
 }
 
 #[test]

@@ -2,7 +2,7 @@ use super::*;
 
 #[test]
 fn two_families_are_one_answer() {
-    let some = |text: &str| Ok(Answer { value: vec![text.parse().unwrap()], authenticated: true });
+    let some = |text: &str| Ok(Answer { value: vec![text.parse().unwrap()], authenticated: true, alias: None });
     let trouble = DnsError::Temporary("x".into());
     let (v6, v4) = ("2001:db8::1", "192.0.2.1");
     for (case, first, second, expected) in [
@@ -16,6 +16,6 @@ fn two_families_are_one_answer() {
     ] {
         assert_eq!(both(first, second).map(|answer| answer.value.len()), expected, "{case}");
     }
-    let half = both(some(v6), Ok(Answer { value: vec![v4.parse().unwrap()], authenticated: false })).unwrap();
+    let half = both(some(v6), Ok(Answer { value: vec![v4.parse().unwrap()], authenticated: false, alias: None })).unwrap();
     assert!(!half.authenticated, "half an authenticated answer is none");
 }

@@ -5,11 +5,11 @@ fn key(name: &str) -> Key {
 }
 
 fn texts(bytes: usize) -> Kept {
-    Kept { result: Ok(Data::Texts(vec![vec![b'x'; bytes]])), authenticated: false }
+    Kept { result: Ok(Data::Texts(vec![vec![b'x'; bytes]])), authenticated: false, alias: None }
 }
 
 fn denied() -> Kept {
-    Kept { result: Err(Negative::NoSuchDomain), authenticated: false }
+    Kept { result: Err(Negative::NoSuchDomain), authenticated: false, alias: None }
 }
 
 fn start() -> Instant {

@@ -13,6 +13,7 @@ fn texts(zone: &str) -> Vec<String> {
             Entry::Alias(target) => format!("{name} CNAME {target}"),
             Entry::Trouble(why) => format!("{name} ! {why}"),
             Entry::Other => format!("{name} ?"),
+            Entry::Insecure => format!("{name} !"),
         })
         .collect()
 }

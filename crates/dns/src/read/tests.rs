@@ -95,14 +95,14 @@ fn a_null_mx_is_told_from_hosts() {
         (vec![mx(5, "B.Test.")], MxAnswer::Hosts(vec![host(5, "b.test")])),
         (vec![mx(5, "-bad-.test.")], MxAnswer::Hosts(Vec::new())),
     ] {
-        assert_eq!(ok(RecordType::MX, records.clone()), Said::Data(Data::Mx(expected), 60), "{records:?}");
+        assert_eq!(ok(RecordType::MX, records.clone()), Said::Data(Data::Mx(expected), 60, name("a.test.")), "{records:?}");
     }
 }
 
 #[test]
 fn aliases_are_followed_within_the_response_with_the_shortest_life() {
     let answers = vec![cname("a.test.", 30, "b.test."), cname("b.test.", 90, "c.test."), address("c.test.", 60)];
-    let expected = Said::Data(Data::Addresses(vec!["192.0.2.1".parse().unwrap()]), 30);
+    let expected = Said::Data(Data::Addresses(vec!["192.0.2.1".parse().unwrap()]), 30, name("c.test."));
     assert_eq!(ok(RecordType::A, answers.clone()), expected);
     let reversed = answers.into_iter().rev().collect();
     assert_eq!(ok(RecordType::A, reversed), expected, "in whatever order they come");
@@ -133,12 +133,12 @@ fn what_was_not_asked_for_is_not_believed() {
 
 #[test]
 fn a_flood_of_records_is_cut() {
-    let Said::Data(Data::Addresses(kept), _) = ok(RecordType::A, vec![address("a.test.", 60); 1000]) else { panic!() };
+    let Said::Data(Data::Addresses(kept), ..) = ok(RecordType::A, vec![address("a.test.", 60); 1000]) else { panic!() };
     assert_eq!(kept.len(), RECORDS_MAX);
 }
 
 #[test]
 fn the_strings_of_a_text_are_put_together_without_a_gap() {
     let text = record("a.test.", 60, RData::TXT(TXT::new(vec!["v=spf1 ".into(), "-all".into()])));
-    assert_eq!(ok(RecordType::TXT, vec![text]), Said::Data(Data::Texts(vec![b"v=spf1 -all".to_vec()]), 60));
+    assert_eq!(ok(RecordType::TXT, vec![text]), Said::Data(Data::Texts(vec![b"v=spf1 -all".to_vec()]), 60, name("a.test.")));
 }

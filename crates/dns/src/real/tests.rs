@@ -138,3 +138,21 @@ fn a_name_that_is_no_hosts_is_asked_for_too() {
     })
     .unwrap();
 }
+
+#[test]
+fn the_name_behind_the_aliases_is_told() {
+    let server = NameServer::start("a.test CNAME b.test\nb.test CNAME c.test\nc.test A 192.0.2.1");
+    let resolver = resolver(vec![server.address()]);
+    block_on(async {
+        for round in ["asked", "remembered"] {
+            let answer = resolver.addresses(&domain("a.test")).await.unwrap();
+            assert_eq!(answer.alias, Some("c.test".parse().unwrap()), "{round}");
+            assert_eq!(resolver.addresses(&domain("c.test")).await.unwrap().alias, None, "{round}");
+        }
+        let alias = resolver.records(&"a.test".parse().unwrap(), Kind::Cname).await.unwrap();
+        assert_eq!((alias.value, alias.alias), (vec![Record::Alias("b.test".parse().unwrap())], None));
+        let host = "c.test".parse().unwrap();
+        assert_eq!(resolver.records(&host, Kind::Cname).await, Err(DnsError::NoData));
+    })
+    .unwrap();
+}

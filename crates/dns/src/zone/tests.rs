@@ -78,3 +78,27 @@ fn beside_a_mark_of_trouble_what_is_there_is_answered() {
     assert!(ask(Kind::Txt).is_ok());
     assert_eq!(ask(Kind::A), Err(DnsError::Temporary("no name server answered in time".to_owned())));
 }
+
+#[test]
+fn a_name_that_nobody_vouches_for_taints_what_is_reached_through_it() {
+    let zone = Zone::of(
+        "a.test A 192.0.2.1\nalias.test CNAME a.test\nb.test A 192.0.2.2\nb.test INSECURE\nto-b.test CNAME b.test\n_25._tcp.a.test TLSA 3 1 1 00ff\nx.test TLSA 3 1",
+    );
+    assert!(zone.is_err(), "a record without data");
+    let zone = Zone::of(
+        "a.test A 192.0.2.1\nalias.test CNAME a.test\nb.test A 192.0.2.2\nb.test INSECURE\nto-b.test CNAME b.test\n_25._tcp.a.test TLSA 3 1 1 00ff",
+    )
+    .unwrap()
+    .authenticated();
+    let asked = |name: &str, kind| {
+        let answer = zone.ask(&name.parse().unwrap(), kind).unwrap();
+        (answer.authenticated, answer.alias.map(|name| name.to_string()))
+    };
+    assert_eq!(asked("a.test", Kind::A), (true, None));
+    assert_eq!(asked("alias.test", Kind::A), (true, Some("a.test".to_owned())));
+    assert_eq!(asked("b.test", Kind::A), (false, None));
+    assert_eq!(asked("to-b.test", Kind::A), (false, Some("b.test".to_owned())));
+    assert_eq!(asked("to-b.test", Kind::Cname), (true, None));
+    let tlsa = Record::Tlsa(crate::record::Tlsa { usage: 3, selector: 1, matching: 1, data: vec![0, 255] });
+    assert_eq!(zone.ask(&"_25._tcp.a.test".parse().unwrap(), Kind::Tlsa).unwrap().value, [tlsa]);
+}

@@ -29,6 +29,18 @@ fn demand(text: &str) -> Option<Demand> {
     })
 }
 
+fn dane(text: &str) -> Dane {
+    match text {
+        "–" => Dane::Nothing(crate::dane::Nothing::NoRecords),
+        "records" => Dane::Records(Arc::new(crate::dane::tests::records(
+            "3 1 1 0707070707070707070707070707070707070707070707070707070707070707",
+        ))),
+        "unusable" => Dane::Unusable,
+        "trouble" => Dane::Trouble("why".to_owned()),
+        other => panic!("not what DANE says: {other}"),
+    }
+}
+
 fn promise(text: &str) -> Option<Policy> {
     Some(match text {
         "–" => return None,
@@ -52,7 +64,7 @@ fn every_row_of_the_policy_table() {
         .filter(|cells: &Vec<&str>| cells.first().is_some_and(|first| first.parse::<usize>().is_ok()))
         .collect();
     for row in &rows {
-        let [number, operator, mx, mta_sts, expected] = row[..] else { panic!("{row:?}") };
+        let [number, operator, mx, tlsa, mta_sts, expected] = row[..] else { panic!("{row:?}") };
         let host = domain("mx.a.test");
         let is_vouched = match mx {
             "signed" => true,
@@ -60,11 +72,14 @@ fn every_row_of_the_policy_table() {
             other => panic!("row {number}: {other}"),
         };
         let (demand, sts) = (demand(operator), promise(mta_sts));
-        let known = Known { host: &host, is_vouched, demand: demand.as_ref(), sts: sts.as_ref() };
+        let dane = dane(tlsa);
+        let known = Known { host: &host, is_vouched, demand: demand.as_ref(), dane: &dane, sts: sts.as_ref() };
         let decision = decide(&known);
-        let said = if let TlsPolicy::Refused(why) = decision.policy { format!("refused: {why:?}") } else { decision.to_string() };
+        let said =
+            if let TlsPolicy::Refused(why) = &decision.policy { format!("refused: {why:?}") } else { decision.to_string() };
         assert_eq!(said, expected, "row {number}");
-        let is_tried = mta_sts.starts_with("testing") && ["–", "require"].contains(&operator);
+        let is_tried =
+            mta_sts.starts_with("testing") && ["–", "require"].contains(&operator) && ["–", "unusable"].contains(&tlsa);
         assert_eq!(decision.is_trial, is_tried, "row {number}");
     }
     let numbers: Vec<usize> = rows.iter().map(|row| row[0].parse().unwrap()).collect();
