@@ -15,7 +15,7 @@ use crate::guard::Guard;
 use crate::names::{self, CATCH_ALL, Found, Key, Route, TARGETS_MAX, fold};
 use crate::password::{Check, Credentials, Passwords};
 use crate::signing;
-use crate::store::Store;
+use crate::store::{Reader, Store};
 
 /// The identities of a server. A clone is another handle to the same file.
 #[derive(Clone)]
@@ -61,14 +61,15 @@ impl Directory {
     /// # Errors
     /// [`DirectoryError::is_temporary`] ones.
     pub async fn route(&self, address: &Address) -> Result<Route, DirectoryError> {
-        self.store.read(|connection| {
-            Ok(match names::find(connection, address)? {
-                Found::Account { account, detail } => Route::Account { account: account.id, detail },
-                Found::Alias { targets, .. } => Route::Alias(targets),
-                Found::Unknown => Route::Unknown,
-                Found::Elsewhere => Route::Elsewhere,
-            })
-        })
+        self.store.recall(|reader| route(reader, address))
+    }
+
+    /// Where each of these addresses leads, one step.
+    ///
+    /// # Errors
+    /// [`DirectoryError::is_temporary`] ones.
+    pub async fn routes<'a>(&self, addresses: impl Iterator<Item = &'a Address>) -> Result<Vec<Route>, DirectoryError> {
+        self.store.recall(|reader| addresses.map(|address| route(reader, address)).collect())
     }
 
     /// Every address that `address` leads to in the end, each once: the own addresses of accounts here (with the detail behind `+`, if there
@@ -78,14 +79,24 @@ impl Directory {
     /// # Errors
     /// [`DirectoryError::TooMuch`] when aliases lead too far, and storage errors; all temporary.
     pub async fn expand(&self, address: &Address) -> Result<Vec<Address>, DirectoryError> {
-        let expansion = self.store.read(|connection| names::expand(connection, address))?;
-        for unknown in expansion.unknown.iter().filter(|&unknown| unknown != address) {
-            tracing::warn!(%address, target = %unknown, "an alias leads to an address that nobody has");
-        }
-        if let Some(through) = expansion.circle {
-            tracing::warn!(%address, %through, "an alias leads to itself");
-        }
-        Ok(expansion.ends.into_iter().map(|(end, _)| end).collect())
+        self.store.recall(|reader| {
+            if let Some(ends) = reader.memory().ends(address) {
+                return Ok(ends);
+            }
+            let expansion = reader.read(|connection| names::expand(connection, address))?;
+            let is_sound = expansion.unknown.is_empty() && expansion.circle.is_none();
+            for unknown in expansion.unknown.iter().filter(|&unknown| unknown != address) {
+                tracing::warn!(%address, target = %unknown, "an alias leads to an address that nobody has");
+            }
+            if let Some(through) = expansion.circle {
+                tracing::warn!(%address, %through, "an alias leads to itself");
+            }
+            let ends: Vec<Address> = expansion.ends.into_iter().map(|(end, _)| end).collect();
+            if is_sound {
+                reader.memory().keep_ends(address, &ends);
+            }
+            Ok(ends)
+        })
     }
 
     /// Whether the domain is ours.
@@ -378,6 +389,22 @@ impl fmt::Debug for Directory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Directory").finish_non_exhaustive()
     }
+}
+
+/// One step, from memory if it was asked for since the file last changed.
+fn route(reader: &mut Reader, address: &Address) -> Result<Route, DirectoryError> {
+    if let Some(route) = reader.memory().route(address) {
+        return Ok(route);
+    }
+    let found = reader.read(|connection| names::find(connection, address))?;
+    let route = match found {
+        Found::Account { account, detail } => Route::Account { account: account.id, detail },
+        Found::Alias { targets, .. } => Route::Alias(targets),
+        Found::Unknown => Route::Unknown,
+        Found::Elsewhere => Route::Elsewhere,
+    };
+    reader.memory().keep_route(address, &route);
+    Ok(route)
 }
 
 pub(crate) fn now() -> UnixMillis {

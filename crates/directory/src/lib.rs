@@ -15,6 +15,7 @@ mod check;
 mod directory;
 mod error;
 mod guard;
+mod memory;
 mod names;
 mod password;
 mod protocol;

@@ -7,6 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, TransactionBehavior};
 
 use posthouse_runtime::clock;
@@ -24,6 +25,8 @@ pub(crate) const SEEN: i64 = 1;
 pub(crate) const DATABASE: &str = "mail.sqlite";
 /// How long a statement waits for another process.
 const WAIT: Duration = Duration::from_secs(5);
+/// The pages that an open database keeps in memory: those that every delivery changes. More are held only while a transaction lasts.
+const CACHE_KIB: i64 = 128;
 /// What a write-ahead log is cut back to.
 const WAL_BYTES_KEPT: i64 = 4 * 1024 * 1024;
 /// How long it is remembered that a letter was delivered: longer than any queue keeps trying.
@@ -94,7 +97,10 @@ pub(crate) fn open(folder: &Path, create: bool) -> Result<Option<Connection>, Ma
             .map_err(|error| MailboxError::file(&path, &error))?;
     }
     let mut connection = connect(&path)?;
-    upgrade(&mut connection, &path)?;
+    // Looked at first without a lock: nearly always there is nothing to do.
+    if connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))? != VERSION {
+        upgrade(&mut connection, &path)?;
+    }
     let oldest = millis(Duration::from_millis(clock::unix_millis()).saturating_sub(DELIVERED_KEPT));
     connection.execute("DELETE FROM delivered WHERE at < ?1", [oldest])?;
     body::clean(&connection, folder)?;
@@ -104,10 +110,14 @@ pub(crate) fn open(folder: &Path, create: bool) -> Result<Option<Connection>, Ma
 fn connect(path: &Path) -> Result<Connection, MailboxError> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(WAIT)?;
+    // The plan of a statement stays whatever is bound to it: SQLite as it is built here (STAT4) would else parse it again for each value.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    connection.pragma_update(None, "cache_spill", false)?;
     connection.pragma_update_and_check(None, "journal_size_limit", WAL_BYTES_KEPT, |_| Ok(()))?;
     Ok(connection)
 }

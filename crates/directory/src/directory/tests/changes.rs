@@ -6,7 +6,7 @@ use posthouse_runtime::block_on;
 
 use crate::{Directory, DirectoryError, Route};
 
-use super::{World, at, domain};
+use super::{World, at, domain, to};
 
 #[test]
 fn a_name_cannot_be_two_things() {
@@ -153,4 +153,28 @@ fn a_lookup_does_not_wait_for_a_writer() {
     let writing = other.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).unwrap();
     writing.execute("DELETE FROM account", []).unwrap();
     assert_eq!(world.route("alice@a.test"), super::to(&alice));
+}
+
+#[test]
+fn what_another_process_changed_is_never_answered_from_memory() {
+    let world = World::new();
+    let alice = world.account("alice@a.test");
+    let other = world.other();
+    let sales = at("sales@a.test");
+    for round in 0..50 {
+        assert_eq!(world.route("sales@a.test"), Route::Unknown, "{round}");
+        assert_eq!(world.expand("sales@a.test"), Vec::<String>::new());
+        assert_eq!(world.route("x@c.test"), Route::Elsewhere);
+        world.run(other.add_alias(&sales, &[at("alice@a.test")])).unwrap();
+        assert_eq!(world.route("sales@a.test"), Route::Alias(vec![at("alice@a.test")]), "{round}");
+        assert_eq!(world.expand("sales@a.test"), ["alice@a.test"]);
+        world.run(other.remove_alias(&sales)).unwrap();
+        world.run(other.add_domain(&domain("c.test"))).unwrap();
+        assert_eq!(world.route("x@c.test"), Route::Unknown, "{round}");
+        // And by this process itself, over its writing connection.
+        world.run(world.directory.remove_domain(&domain("c.test"))).unwrap();
+    }
+    assert_eq!(world.route("alice@a.test"), to(&alice));
+    world.run(other.remove_account(&at("alice@a.test"))).unwrap();
+    assert_eq!(world.route("alice@a.test"), Route::Unknown);
 }
