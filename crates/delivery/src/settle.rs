@@ -40,22 +40,39 @@ struct End {
     is_theirs: bool,
 }
 
+/// A line of the journal.
+struct Line {
+    to: String,
+    also: Vec<String>,
+    hop: Hop,
+    reply: Reply,
+    outcome: Outcome,
+    next: Option<UnixMillis>,
+}
+
 impl<'a> Settlement<'a> {
     pub(crate) fn new(context: &'a Context, now: UnixMillis) -> Self {
         Self { context, now, free: Vec::new(), held: Vec::new() }
     }
 
-    /// Takes what attempts came to and writes it into the journal.
+    /// Takes what attempts came to and writes it into the journal: one line for all those in a row that ended alike.
     pub(crate) fn add(&mut self, lease: &Lease, attempts: Vec<Attempt>) {
+        let mut lines: Vec<Line> = Vec::new();
         for attempt in attempts {
             let index = attempt.index;
             let Some(state) = lease.recipients().get(index) else { continue };
-            let (told, end) = self.one(lease, state, attempt);
+            let (told, end, line) = self.one(lease, state, attempt);
             match told {
                 Some(told) => self.held.push((told, end)),
                 None => self.free.push((index, end)),
             }
+            let Some(line) = line else { continue };
+            match lines.last_mut().filter(|last| last.is_alike(&line)) {
+                Some(last) => last.also.push(line.to),
+                None => lines.push(line),
+            }
         }
+        lines.into_iter().for_each(|line| self.context.note(lease.id(), line.event()));
     }
 
     /// Reports, stores the rest, and gives the letter back or ends it.
@@ -76,7 +93,7 @@ impl<'a> Settlement<'a> {
         }
     }
 
-    fn one(&self, lease: &Lease, state: &RecipientState, attempt: Attempt) -> (Option<Told>, RecipientEnd) {
+    fn one(&self, lease: &Lease, state: &RecipientState, attempt: Attempt) -> (Option<Told>, RecipientEnd, Option<Line>) {
         let Attempt { index, result, hop } = attempt;
         let is_theirs = hop.speaks;
         let End { end, outcome, action, reply, is_theirs } = match result {
@@ -91,19 +108,22 @@ impl<'a> Settlement<'a> {
             AttemptResult::Deferred(reply) => self.deferred(lease, state, reply, &hop),
         };
         // A letter in a mailbox of ours has its own line already.
-        if !matches!((outcome, hop.address), (Outcome::Delivered, None)) {
-            let (to, next) = (state.recipient.address.to_string(), retry_at(&end));
-            let Hop { host, address, tls, policy, .. } = hop.clone();
-            let event = Event::Attempt { to, host, address, tls, policy, reply: reply.to_string(), outcome, next };
-            self.context.note(lease.id(), event);
-        }
+        let has_line = matches!((outcome, hop.address), (Outcome::Delivered, None));
+        let line = (!has_line).then(|| Line {
+            to: state.recipient.address.to_string(),
+            also: Vec::new(),
+            hop: hop.clone(),
+            reply: reply.clone(),
+            outcome,
+            next: retry_at(&end),
+        });
         let wanted = match outcome {
             Outcome::Delivered => state.recipient.notify.is_some_and(|notify| notify.success) && !hop.takes_dsn,
             Outcome::Failed => state.recipient.notify.is_none_or(|notify| notify.failure),
             Outcome::Deferred => self.is_newly_late(lease, state, &end),
         };
         let remote = hop.host.filter(|_| is_theirs);
-        (wanted.then_some(Told { index, action, reply, remote }), end)
+        (wanted.then_some(Told { index, action, reply, remote }), end, line)
     }
 
     fn deferred(&self, lease: &Lease, state: &RecipientState, reply: Reply, hop: &Hop) -> End {
@@ -143,6 +163,17 @@ impl<'a> Settlement<'a> {
         let is_late = matches!(end, RecipientEnd::Retry { warned: true, .. });
         let is_wanted = state.recipient.notify.is_none_or(|notify| notify.delay);
         is_late && !state.warned && is_wanted && !lease.letter().envelope.reverse_path.is_null()
+    }
+}
+
+impl Line {
+    fn is_alike(&self, other: &Self) -> bool {
+        (self.outcome, self.next, &self.reply, &self.hop) == (other.outcome, other.next, &other.reply, &other.hop)
+    }
+
+    fn event(self) -> Event {
+        let Self { to, also, hop: Hop { host, address, tls, policy, .. }, reply, outcome, next } = self;
+        Event::Attempt { to, also, host, address, tls, policy, reply: reply.to_string(), outcome, next }
     }
 }
 

@@ -74,6 +74,9 @@ pub enum Event {
     Attempt {
         /// The recipient.
         to: String,
+        /// The other recipients for whom it ended just so, in the same transaction.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        also: Vec<String>,
         /// The next hop's name.
         host: Option<String>,
         /// The next hop's address.
@@ -253,7 +256,8 @@ impl Event {
             Self::Expanded { address, targets } => targets.iter().map(String::as_str).chain([address.as_str()]).collect(),
             Self::Refused { from, to, .. } => [from, to].into_iter().flatten().map(String::as_str).collect(),
             Self::Stored { to, account, .. } => vec![to, account],
-            Self::Attempt { to, .. } | Self::Bounced { to, .. } | Self::Discarded { to, .. } => vec![to],
+            Self::Attempt { to, also, .. } => also.iter().chain([to]).map(String::as_str).collect(),
+            Self::Bounced { to, .. } | Self::Discarded { to, .. } => vec![to],
             Self::Login { account, .. } | Self::Fetched { account, .. } => vec![account],
             Self::Operator { destination, .. } => destination.iter().map(String::as_str).collect(),
         }

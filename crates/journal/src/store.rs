@@ -9,6 +9,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension as _, Row, TransactionBehavior, params};
 
@@ -33,7 +34,8 @@ const LETTERS_MAX: usize = 1_000;
 /// Version 1.
 ///
 /// - `entry`: one step. `event` is the JSON of [`Event`]; `letter` the 16 octets of the id.
-/// - `address`: which entries name an address, folded.
+/// - `address`: which entries name an address, folded. What is to go is found from the entry: an index by entry, which earlier builds made,
+///   cost as much as the table, at each recipient of each letter.
 const LAYOUT: &str = "
 CREATE TABLE entry (
     id         INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -50,7 +52,6 @@ CREATE TABLE address (
     entry   INTEGER NOT NULL,
     PRIMARY KEY (address, entry)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX address_entry ON address (entry);
 ";
 
 /// Opens the file for writing, making it and its layout where there is none.
@@ -59,6 +60,8 @@ pub(crate) fn open_writer(path: &Path) -> Result<Connection, JournalError> {
     OpenOptions::new().create(true).append(true).mode(0o600).open(path).map_err(|error| JournalError::at(path, error))?;
     let mut connection = Connection::open(path).map_err(|error| JournalError::at(path, error))?;
     connection.busy_timeout(WAIT)?;
+    // The plan of a statement stays whatever is bound to it: SQLite as it is built here (STAT4) would else parse it again for each value.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     // Takes effect only before the first table is made.
     connection.pragma_update(None, "auto_vacuum", "incremental")?;
     connection.pragma_update(None, "journal_mode", "wal").map_err(|error| JournalError::at(path, error))?;
@@ -72,7 +75,7 @@ pub(crate) fn open_writer(path: &Path) -> Result<Connection, JournalError> {
             transaction.execute_batch(LAYOUT)?;
             transaction.pragma_update(None, "user_version", VERSION)?;
         }
-        VERSION => {}
+        VERSION => transaction.execute_batch("DROP INDEX IF EXISTS address_entry")?,
         found => return Err(JournalError::Newer { path: path.to_owned(), found, known: VERSION }),
     }
     transaction.commit()?;
@@ -132,12 +135,32 @@ pub(crate) fn prune(
     let before = i64::try_from(before.0).unwrap_or(i64::MAX);
     let last: Option<i64> = transaction.query_row(sql, params![count_max, before, too_large], |row| row.get(0))?;
     let Some(last) = last else { return Ok(0) };
-    transaction.execute("DELETE FROM address WHERE entry <= ?1", [last])?;
+    forget_addresses(&transaction, last)?;
     let gone = transaction.execute("DELETE FROM entry WHERE id <= ?1", [last])?;
     transaction.commit()?;
     // A failure leaves the pages for the next entries.
     let _ = give_back(connection);
     Ok(gone)
+}
+
+/// Removes the addresses of the entries up to `last`.
+fn forget_addresses(connection: &Connection, last: i64) -> Result<(), JournalError> {
+    let mut named = connection.prepare_cached("DELETE FROM address WHERE address = ?1 AND entry = ?2")?;
+    let mut entries = connection.prepare_cached("SELECT id, event FROM entry WHERE id <= ?1")?;
+    let mut rows = entries.query([last])?;
+    while let Some(row) = rows.next()? {
+        let id: i64 = row.get(0)?;
+        match serde_json::from_str::<Event>(row.get_ref(1)?.as_str().unwrap_or_default()) {
+            Ok(event) => {
+                for address in event.addresses() {
+                    named.execute(params![address, id])?;
+                }
+            }
+            // Written by a build that knows more: it cannot say what it names, so all is looked through.
+            Err(_) => drop(connection.execute("DELETE FROM address WHERE entry = ?1", [id])?),
+        }
+    }
+    Ok(())
 }
 
 /// Gives free pages back to the file system.

@@ -90,13 +90,17 @@ impl Event {
     }
 
     fn write_attempt(&self, line: &mut String) -> fmt::Result {
-        let Self::Attempt { to, host, address, tls, policy, reply, outcome, next } = self else { return Ok(()) };
+        let Self::Attempt { to, also, host, address, tls, policy, reply, outcome, next } = self else { return Ok(()) };
         let verb = match outcome {
             Outcome::Delivered => "delivered",
             Outcome::Deferred => "deferred",
             Outcome::Failed => "failed",
         };
         write!(line, "{verb} for {to}")?;
+        // All of them: whoever looks for one of many is to find it here.
+        for other in also {
+            write!(line, ", {other}")?;
+        }
         match (host, address) {
             (Some(host), Some(address)) => write!(line, " at {host} ({address})")?,
             (Some(host), None) => write!(line, " at {host}")?,

@@ -142,7 +142,7 @@ impl Journey<'_> {
             let own = self.put_off.get(&index).filter(|(_, hop)| hop.host == miss.hop.host);
             let (to, reply) = (address(self.lease, index), own.map_or(&miss.reply, |(reply, _)| reply).to_string());
             let Hop { host, address, tls, policy, .. } = miss.hop.clone();
-            let event = Event::Attempt { to, host, address, tls, policy, reply, outcome, next: None };
+            let event = Event::Attempt { to, also: Vec::new(), host, address, tls, policy, reply, outcome, next: None };
             self.context.note(self.lease.id(), event);
         }
     }

@@ -106,10 +106,11 @@ impl World {
     /// The attempts of a letter: to whom, which host, the outcome, the reply.
     pub(crate) async fn attempts(&self, letter: LetterId) -> Vec<(String, String, Outcome, String)> {
         let attempt = |event| {
-            let Event::Attempt { to, host, outcome, reply, .. } = event else { return None };
-            Some((to, host.unwrap_or_default(), outcome, reply))
+            let Event::Attempt { to, also, host, outcome, reply, .. } = event else { return Vec::new() };
+            let host = host.unwrap_or_default();
+            std::iter::once(to).chain(also).map(|to| (to, host.clone(), outcome, reply.clone())).collect()
         };
-        self.timeline(letter).await.into_iter().filter_map(attempt).collect()
+        self.timeline(letter).await.into_iter().flat_map(attempt).collect()
     }
 
     /// The letters in an inbox of ours.

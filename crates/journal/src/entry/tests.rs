@@ -32,6 +32,7 @@ pub(crate) fn every_event() -> Vec<Event> {
     let id = LetterId::new(UnixMillis(1_795_489_929_120), 7);
     let attempt = |outcome, next| Event::Attempt {
         to: text("bob@example.test"),
+        also: if outcome == Outcome::Failed { vec![text("Carol@example.test")] } else { Vec::new() },
         host: Some(text("mx.example")),
         address: Some("198.51.100.1:25".parse().unwrap()),
         tls: None,
@@ -108,6 +109,8 @@ fn an_event_is_found_by_each_address_it_names_once_and_folded() {
     assert_eq!(accepted().addresses(), ["alice@example.test", "bob@example.test", "carol@example.org"]);
     let refused = every_event().remove(3);
     assert_eq!(refused.addresses(), ["192.0.2.7", "nobody@example.test"], "the empty reverse-path is no address");
+    let failed = every_event().remove(6);
+    assert_eq!(failed.addresses(), ["bob@example.test", "carol@example.test"], "each of those for whom it ended alike");
     let suspended = every_event().pop().unwrap();
     assert_eq!(suspended.addresses(), ["example.net"], "a suspension is found by its destination");
 }

@@ -61,6 +61,16 @@ fn old_entries_go_and_their_addresses_with_them() {
 }
 
 #[test]
+fn an_entry_of_a_later_build_goes_with_its_addresses_too() {
+    let (_folder, mut connection) = store();
+    append(&mut connection, &[stored(1, "bob@example.test"), stored(2, "bob@example.test")]).unwrap();
+    connection.execute("UPDATE entry SET event = '{\"event\":\"unheard-of\"}' WHERE id = 1", []).unwrap();
+    assert_eq!(prune(&mut connection, UnixMillis(2), ByteSize::gib(1), 10).unwrap(), 1);
+    let addresses: i64 = connection.query_row("SELECT count(*) FROM address", [], |row| row.get(0)).unwrap();
+    assert_eq!(addresses, 2, "those of the entry that stays");
+}
+
+#[test]
 fn a_file_that_is_too_large_loses_its_oldest_entries_and_shrinks() {
     let (folder, mut connection) = store();
     let entries: Vec<Entry> = (0..5000).map(|n| stored(n, &format!("{n}@example.test"))).collect();
