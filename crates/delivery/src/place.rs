@@ -18,6 +18,9 @@ pub(crate) const HERE: &str = "local";
 const DNS_HOLDS: Duration = Duration::from_hours(1);
 const DIRECTORY_HOLDS: Duration = Duration::from_mins(1);
 const TROUBLE_HOLDS: Duration = Duration::from_mins(5);
+/// Letters on their way into our mailboxes at a time, beside those that other hosts are spoken to about: what waits for the same
+/// account is committed together.
+pub(crate) const HERE_MAX: usize = 1024;
 
 /// A destination whose MX records have to be asked for.
 pub(crate) struct Lookup {
@@ -73,7 +76,8 @@ fn place(context: &Context, destination: &Destination, site: &str, together: boo
     let own = settings.destination.iter().find(|own| own.is_for(&destination.to_string()) || own.is_for(site));
     let all = u32::try_from(settings.concurrency_max).unwrap_or(u32::MAX);
     let limits = if site == HERE {
-        SiteLimits { window_first: all, window_max: all, letters_per_minute: None, together }
+        let window = all.saturating_add(u32::try_from(HERE_MAX).unwrap_or(u32::MAX));
+        SiteLimits { window_first: window, window_max: window, letters_per_minute: None, together }
     } else {
         let window_max = own.and_then(|own| own.concurrency_max).unwrap_or(settings.concurrency_per_destination_max);
         let window_max = u32::try_from(window_max).unwrap_or(u32::MAX).clamp(1, all.max(1));

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use posthouse_mail::UnixMillis;
 use posthouse_queue::{Lease, Work};
 use posthouse_runtime::shutdown::Shutdown;
-use posthouse_runtime::sync::Semaphore;
+use posthouse_runtime::sync::{OwnedSemaphorePermit, Semaphore};
 use posthouse_runtime::{clock, select, task};
 
 use crate::context::{Context, now};
 use crate::courier::{alias, local, remote};
 use crate::outcome::{Attempt, AttemptResult, Hop};
-use crate::place;
+use crate::place::{self, HERE_MAX};
 use crate::settle::Settlement;
 use crate::sort::{self, Sorted};
 use crate::way::Way;
@@ -29,6 +29,7 @@ pub async fn run(context: Context, way: Way, shutdown: Shutdown) {
     }
     let places_max = context.settings.concurrency_max.min(Semaphore::MAX_PERMITS);
     let places = Arc::new(Semaphore::new(places_max));
+    let here = Arc::new(Semaphore::new(HERE_MAX));
     let lookups = Arc::new(Semaphore::new(LOOKUPS_MAX));
     loop {
         let place = select! {
@@ -53,15 +54,14 @@ pub async fn run(context: Context, way: Way, shutdown: Shutdown) {
             }
             Work::Carry(lease) => {
                 let (context, way) = (context.clone(), way.clone());
-                task::spawn("delivery", async move {
-                    let _place = place;
-                    round(&context, &way, *lease, now()).await;
-                });
+                let turn = Turn { place, here: Arc::clone(&here) };
+                task::spawn("delivery", async move { round(&context, &way, *lease, now(), Some(turn)).await });
             }
         }
     }
-    let all = u32::try_from(places_max).unwrap_or(u32::MAX);
-    if clock::timeout(context.settings.stop_timeout.0, places.acquire_many(all)).await.is_err() {
+    let all = |count| u32::try_from(count).unwrap_or(u32::MAX);
+    let ended = async { (places.acquire_many(all(places_max)).await, here.acquire_many(all(HERE_MAX)).await) };
+    if clock::timeout(context.settings.stop_timeout.0, ended).await.is_err() {
         tracing::warn!("deliveries under way are left: their letters stay queued and are tried again");
     }
 }
@@ -79,7 +79,7 @@ pub async fn run_at(context: &Context, way: &Way, now: UnixMillis, max: usize) -
                 }
             }
             Some(Work::Carry(lease)) => {
-                round(context, way, *lease, now).await;
+                round(context, way, *lease, now, None).await;
                 count += 1;
             }
         }
@@ -87,8 +87,23 @@ pub async fn run_at(context: &Context, way: &Way, now: UnixMillis, max: usize) -
     count
 }
 
+/// The right to carry a letter.
+struct Turn {
+    place: OwnedSemaphorePermit,
+    here: Arc<Semaphore>,
+}
+
+impl Turn {
+    /// The letter goes to no other host: its place is free for one that does, unless very many stay here.
+    fn stay(&mut self) {
+        if let Ok(place) = Arc::clone(&self.here).try_acquire_owned() {
+            self.place = place;
+        }
+    }
+}
+
 /// One attempt for each recipient of the lease that is due at `now`.
-async fn round(context: &Context, way: &Way, mut lease: Lease, now: UnixMillis) {
+async fn round(context: &Context, way: &Way, mut lease: Lease, now: UnixMillis, mut turn: Option<Turn>) {
     let mut settlement = Settlement::new(context, now);
     if let Some(why) = lease.blocked().cloned() {
         let waiting = sort::waiting(&lease, UnixMillis(u64::MAX));
@@ -98,6 +113,9 @@ async fn round(context: &Context, way: &Way, mut lease: Lease, now: UnixMillis) 
         return settlement.finish(lease).await;
     }
     let Sorted { local, aliases, remote, over } = sort::sort(context, way, &lease, now).await;
+    if let Some(turn) = turn.as_mut().filter(|_| remote.is_none()) {
+        turn.stay();
+    }
     settlement.add(&lease, over);
     let attempts = local::deliver_all(context, &lease, local).await;
     settlement.add(&lease, attempts);

@@ -27,7 +27,8 @@ pub struct Settings {
     pub tls: TlsFloor,
     /// A file with the certificate authorities that are trusted for mail hosts, in place of those the system knows.
     pub tls_ca: Option<PathBuf>,
-    /// Deliveries under way at a time, in all. 0 holds everything: letters are taken and stay queued.
+    /// Deliveries to other hosts under way at a time, in all. 0 holds everything, letters for mailboxes here as well: they are taken and
+    /// stay queued.
     pub concurrency_max: usize,
     /// Letters under way to one destination (one mail host, whatever domains it serves) at a time. The number grows up to this while the
     /// destination answers, and shrinks when it asks for less or cannot be reached.

@@ -30,32 +30,31 @@ pub(crate) fn waiting(lease: &Lease, now: UnixMillis) -> impl Iterator<Item = (u
 pub(crate) async fn sort(context: &Context, way: &Way, lease: &Lease, now: UnixMillis) -> Sorted {
     let mut sorted = Sorted::default();
     let is_too_late = lease.letter().envelope.deliver_by.is_some_and(|by| by.mode == ByMode::Return && by.at <= now);
+    let by_operator = lease.via().is_some();
+    let addresses = waiting(lease, now).map(|(_, state)| &state.recipient.address);
+    let routes = if by_operator { Ok(Vec::new()) } else { context.directory.routes(addresses).await };
+    let mut routes = routes.map(Vec::into_iter).map_err(|error| unreadable(lease, &error));
     for (index, state) in waiting(lease, now) {
         let address = &state.recipient.address;
+        let route = routes.as_mut().map(Iterator::next);
         if is_too_late {
             // RFC 2852 §4.1.4: it goes back. RFC 3463 §3.5: X.4.7, delivery time expired.
             let reply = Reply::new(554, Status::permanent(4, 7), "it could not be delivered in the time its sender set");
             sorted.over.push(over(index, AttemptResult::Failed(reply)));
             continue;
         }
-        if lease.via().is_some() {
-            // An operator's word comes before ours.
-            to(&mut sorted, way.destination(lease, address.domain()), index);
-            continue;
-        }
-        match context.directory.route(address).await {
-            Ok(Route::Account { account, .. }) => sorted.local.push((index, account)),
-            Ok(Route::Elsewhere) => {
-                to(&mut sorted, way.destination(lease, address.domain()), index);
-            }
+        match route {
+            Ok(Some(Route::Account { account, .. })) => sorted.local.push((index, account)),
+            // No route is asked for where an operator's word comes before ours.
+            Ok(Some(Route::Elsewhere) | None) => to(&mut sorted, way.destination(lease, address.domain()), index),
             // Made an alias since the letter was accepted.
-            Ok(Route::Alias(_)) => match context.directory.expand(address).await {
+            Ok(Some(Route::Alias(_))) => match context.directory.expand(address).await {
                 Ok(targets) if !targets.is_empty() => sorted.aliases.push((index, targets)),
                 Ok(_nobody) => sorted.over.push(over(index, unknown(address))),
-                Err(error) => sorted.over.push(over(index, unreadable(lease, address, &error))),
+                Err(error) => sorted.over.push(over(index, unreadable(lease, &error))),
             },
-            Ok(Route::Unknown) => sorted.over.push(over(index, unknown(address))),
-            Err(error) => sorted.over.push(over(index, unreadable(lease, address, &error))),
+            Ok(Some(Route::Unknown)) => sorted.over.push(over(index, unknown(address))),
+            Err(later) => sorted.over.push(over(index, later.clone())),
         }
     }
     sorted
@@ -75,8 +74,8 @@ fn unknown(address: &Address) -> AttemptResult {
     AttemptResult::Failed(Reply::new(550, Status::permanent(1, 1), &format!("there is no mailbox {address} here")))
 }
 
-fn unreadable(lease: &Lease, address: &Address, error: &DirectoryError) -> AttemptResult {
-    tracing::error!(letter = %lease.id(), %address, %error, "the directory cannot say where a letter goes");
+fn unreadable(lease: &Lease, error: &DirectoryError) -> AttemptResult {
+    tracing::error!(letter = %lease.id(), %error, "the directory cannot say where a letter goes");
     AttemptResult::Deferred(Reply::new(451, Status::temporary(3, 0), "the directory cannot be read now"))
 }
 

@@ -17,10 +17,14 @@ use crate::error::MailboxError;
 use crate::schema;
 use crate::writer::Writer;
 
-/// The databases kept open, of three file descriptors each. More are opened while more are in use at once.
-const OPEN_MAX: usize = 64;
-/// The deliveries under way at once; with the small ones in memory this bounds it to 64 MiB.
-const DELIVERIES_MAX: usize = 256;
+/// The databases kept open, of three file descriptors and some 200 KiB each. More are opened while more are in use at once. Opening and
+/// closing one costs as much as storing ten letters.
+const OPEN_MAX: usize = 256;
+/// The memory of deliveries under way at once, in KiB.
+const DELIVERING_KIB_MAX: usize = 64 * 1024;
+/// What one takes beside its letter, in KiB; and one whose letter goes into a file.
+const DELIVERING_KIB: u64 = 1;
+const DELIVERING_FILE_KIB: u64 = 512;
 /// An account's id is the name of its folder.
 const ACCOUNT_BYTES_MAX: usize = 64;
 
@@ -50,11 +54,15 @@ impl Mailboxes {
     /// # Errors
     /// [`MailboxError::Storage`] when the folder or the threads cannot be had.
     pub fn open(dir: &Path) -> Result<Self, MailboxError> {
+        Self::open_keeping(dir, OPEN_MAX)
+    }
+
+    fn open_keeping(dir: &Path, open_max: usize) -> Result<Self, MailboxError> {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
         made.map_err(|error| MailboxError::file(dir, &error))?;
-        let accounts = Arc::new(Accounts { dir: dir.to_owned(), open: Mutex::default() });
+        let accounts = Arc::new(Accounts { dir: dir.to_owned(), open_max, open: Mutex::default() });
         let writer = Writer::start(&accounts)?;
-        Ok(Self(Arc::new(Inner { accounts, writer, deliveries: Semaphore::new(DELIVERIES_MAX), locked: Arc::default() })))
+        Ok(Self(Arc::new(Inner { accounts, writer, deliveries: Semaphore::new(DELIVERING_KIB_MAX), locked: Arc::default() })))
     }
 
     /// Stores a letter in the account's inbox and says under what number. The letter is on stable storage when this returns. The same letter
@@ -64,10 +72,11 @@ impl Mailboxes {
     /// [`MailboxError::Account`] for an id that is none; everything else is temporary.
     pub async fn deliver(&self, account: &str, delivery: Delivery, body: &mut dyn ByteSource) -> Result<Uid, MailboxError> {
         let folder = self.0.accounts.folder(account)?;
-        let _place = self.0.deliveries.acquire().await;
         let mut delivery = delivery;
         let prefix = std::mem::take(&mut delivery.prefix);
-        if body.len().saturating_add(u64::try_from(prefix.len()).unwrap_or(u64::MAX)) > INLINE_BYTES_MAX {
+        let size = body.len().saturating_add(u64::try_from(prefix.len()).unwrap_or(u64::MAX));
+        let _memory = self.0.deliveries.acquire_many(memory_kib(size)).await;
+        if size > INLINE_BYTES_MAX {
             // Worth a look before a hundred megabytes are written; it makes the folder for the file, too.
             let (letter, recipient) = (delivery.letter, delivery.recipient.clone());
             if let Some(uid) = self.run(account, move |account| account.prepare(letter, &recipient)).await? {
@@ -160,6 +169,12 @@ impl Mailboxes {
     }
 }
 
+/// What the delivery of a letter of this size takes of [`DELIVERING_KIB_MAX`].
+fn memory_kib(size: u64) -> u32 {
+    let kib = if size > INLINE_BYTES_MAX { DELIVERING_FILE_KIB } else { size / 1024 + DELIVERING_KIB };
+    u32::try_from(kib).unwrap_or(u32::MAX)
+}
+
 impl fmt::Debug for Mailboxes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mailboxes").field("dir", &self.0.accounts.dir).finish_non_exhaustive()
@@ -175,6 +190,7 @@ impl Drop for Lock {
 /// Which mailboxes are open. Everything but [`Self::folder`] blocks: closing one writes its log back.
 pub(crate) struct Accounts {
     dir: PathBuf,
+    open_max: usize,
     open: Mutex<Open>,
 }
 
@@ -205,7 +221,7 @@ impl Accounts {
             *used = mark;
             Arc::clone(account)
         };
-        let surplus = if open.accounts.len() > OPEN_MAX { open.surplus() } else { None };
+        let surplus = if open.accounts.len() > self.open_max { open.surplus() } else { None };
         drop(open);
         drop(surplus); // closed here, outside the lock
         account

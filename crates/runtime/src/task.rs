@@ -2,7 +2,9 @@
 
 use std::future::Future;
 use std::io;
+use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
+use std::task::Poll;
 use std::thread::JoinHandle;
 
 use thread_priority::unix::{NormalThreadSchedulePolicy, ThreadSchedulePolicy, set_thread_priority_and_policy, thread_native_id};
@@ -75,6 +77,33 @@ pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stat
             Err(_) => std::future::pending().await,
         },
     }
+}
+
+/// Runs futures side by side within this task, `at_once_max` of them at a time, and gives their results in their order.
+pub async fn side_by_side<F: Future>(futures: impl IntoIterator<Item = F>, at_once_max: usize) -> Vec<F::Output> {
+    let mut waiting = futures.into_iter().enumerate();
+    let mut running: Vec<(usize, Pin<Box<F>>)> = Vec::new();
+    let mut done = Vec::new();
+    std::future::poll_fn(|context| {
+        loop {
+            running.retain_mut(|(number, future)| match future.as_mut().poll(context) {
+                Poll::Ready(output) => {
+                    done.push((*number, output));
+                    false
+                }
+                Poll::Pending => true,
+            });
+            let (before, room) = (running.len(), at_once_max.max(1).saturating_sub(running.len()));
+            running.extend(waiting.by_ref().take(room).map(|(number, future)| (number, Box::pin(future))));
+            if running.len() == before {
+                return if before == 0 { Poll::Ready(()) } else { Poll::Pending };
+            }
+            // Those that were begun just now have not been asked yet.
+        }
+    })
+    .await;
+    done.sort_by_key(|(number, _)| *number);
+    done.into_iter().map(|(_, output)| output).collect()
 }
 
 /// Starts a thread that owns something which blocks for ever: a log's writer, a database.

@@ -1,30 +1,39 @@
 //! Into a mailbox of ours.
 
+use std::collections::VecDeque;
+
+use bytes::Bytes;
 use posthouse_directory::AccountId;
 use posthouse_journal::Event;
 use posthouse_mail::header::{Header, delivered_to, end_of_header, return_path};
 use posthouse_mail::{Address, Reply, Status};
 use posthouse_mailbox::Delivery;
 use posthouse_queue::Lease;
-use posthouse_runtime::stream::ByteSource;
+use posthouse_runtime::stream::{ByteSource, NextChunk};
+use posthouse_runtime::task;
 
 use crate::context::Context;
 use crate::outcome::{Attempt, AttemptResult, Hop, unreachable};
 
 /// What is read of a letter to see whether it has been here.
 const HEADER_BYTES_MAX: usize = 256 * 1024;
+/// The recipients of one letter who are served side by side.
+const AT_ONCE_MAX: usize = 32;
+/// A letter up to this size is read once; so much of each that is under way is in memory.
+const KEPT_BYTES_MAX: u64 = 32 * 1024;
 
 /// Stores the letter for each of these.
 pub(crate) async fn deliver_all(context: &Context, lease: &Lease, recipients: Vec<(usize, AccountId)>) -> Vec<Attempt> {
-    let mut attempts = Vec::with_capacity(recipients.len());
-    for (index, account) in recipients {
-        attempts.push(deliver(context, lease, index, &account).await);
+    if recipients.is_empty() {
+        return Vec::new();
     }
-    attempts
+    let seen = Seen::of(lease).await;
+    let deliveries = recipients.into_iter().map(|(index, account)| deliver(context, lease, &seen, index, account));
+    task::side_by_side(deliveries, AT_ONCE_MAX).await
 }
 
 /// Stores the letter for one recipient; once, however often it is called for the same letter and recipient.
-async fn deliver(context: &Context, lease: &Lease, index: usize, account: &AccountId) -> Attempt {
+async fn deliver(context: &Context, lease: &Lease, seen: &Seen, index: usize, account: AccountId) -> Attempt {
     let hop = Hop { host: Some(context.hostname.to_string()), takes_dsn: false, ..Hop::default() };
     let Some(state) = lease.recipients().get(index) else {
         return Attempt { index, hop, result: AttemptResult::Deferred(unreachable(0, "no such recipient")) };
@@ -38,12 +47,11 @@ async fn deliver(context: &Context, lease: &Lease, index: usize, account: &Accou
         // RFC 5321 §4.4: the server that makes the final delivery adds the return path; Delivered-To names whom it was for.
         prefix: (return_path(&letter.envelope.reverse_path) + &delivered_to(recipient)).into_bytes(),
     };
-    if has_been_here(&mut lease.body(), recipient).await {
+    if seen.has_been_at(recipient) {
         let text = format!("the letter has been delivered to {recipient} before: it goes round");
         return Attempt { index, hop, result: AttemptResult::Failed(Reply::new(554, Status::permanent(4, 6), &text)) };
     }
-    let mut body = lease.body();
-    let result = match context.mailboxes.deliver(account.as_str(), delivery, &mut body).await {
+    let result = match context.mailboxes.deliver(account.as_str(), delivery, seen.body(lease).as_mut()).await {
         Ok(uid) => {
             context.note(lease.id(), Event::Stored { to: recipient.to_string(), account: account.to_string(), uid: uid.0 });
             AttemptResult::Delivered(Reply::new(250, Status::success(1, 5), "stored in the mailbox"))
@@ -57,18 +65,73 @@ async fn deliver(context: &Context, lease: &Lease, index: usize, account: &Accou
     Attempt { index, result, hop }
 }
 
-/// Whether the letter carries our own mark for this recipient: somebody forwards it back to us (RFC 9228 §3). A letter that cannot be
-/// read is no proof; storing it will say what is wrong.
-async fn has_been_here(body: &mut dyn ByteSource, recipient: &Address) -> bool {
-    let mut start = Vec::new();
-    while end_of_header(&start).is_none() && start.len() < HEADER_BYTES_MAX {
-        match body.next().await {
-            Ok(Some(chunk)) => start.extend_from_slice(&chunk),
-            Ok(None) | Err(_) => break,
+/// A letter that was looked into once for all its recipients.
+struct Seen {
+    /// The addresses it was delivered to before, as it says itself.
+    delivered_to: Vec<String>,
+    /// All of it, when it is small.
+    whole: Option<VecDeque<Bytes>>,
+}
+
+impl Seen {
+    /// Reads a small letter whole, of a large one the header. One that cannot be read is no proof of anything; storing it will say what
+    /// is wrong.
+    async fn of(lease: &Lease) -> Self {
+        let is_small = lease.size() <= KEPT_BYTES_MAX;
+        let (mut chunks, mut start, mut has_header) = (VecDeque::new(), Vec::new(), false);
+        let mut body = lease.body();
+        let is_whole = loop {
+            let Ok(chunk) = body.next().await else { break false };
+            let Some(chunk) = chunk else { break is_small };
+            if !has_header {
+                start.extend_from_slice(&chunk);
+                has_header = end_of_header(&start).is_some() || start.len() >= HEADER_BYTES_MAX;
+            }
+            if is_small {
+                chunks.push_back(chunk);
+            } else if has_header {
+                break false;
+            }
+        };
+        Self { delivered_to: delivered_to_of(&start), whole: is_whole.then_some(chunks) }
+    }
+
+    /// Whether the letter carries our own mark for this recipient: somebody forwards it back to us (RFC 9228 §3).
+    fn has_been_at(&self, recipient: &Address) -> bool {
+        if self.delivered_to.is_empty() {
+            return false;
+        }
+        let own = recipient.to_string();
+        self.delivered_to.iter().any(|to| to.eq_ignore_ascii_case(&own))
+    }
+
+    fn body(&self, lease: &Lease) -> Box<dyn ByteSource> {
+        match &self.whole {
+            Some(chunks) => Box::new(Kept { len: lease.size(), chunks: chunks.clone() }),
+            None => Box::new(lease.body()),
         }
     }
-    let fields = end_of_header(&start).map_or(start.len(), |(fields, _)| fields);
-    let Ok(header) = Header::parse(start.get(..fields).unwrap_or_default()) else { return false };
-    let own = recipient.to_string();
-    header.named("Delivered-To").any(|field| field.value().eq_ignore_ascii_case(&own))
+}
+
+/// The values of `Delivered-To` in a header of which this is the beginning of.
+fn delivered_to_of(start: &[u8]) -> Vec<String> {
+    let fields = end_of_header(start).map_or(start.len(), |(fields, _)| fields);
+    let Ok(header) = Header::parse(start.get(..fields).unwrap_or_default()) else { return Vec::new() };
+    header.named("Delivered-To").map(|field| field.value()).collect()
+}
+
+/// The octets of a letter that were read before.
+struct Kept {
+    len: u64,
+    chunks: VecDeque<Bytes>,
+}
+
+impl ByteSource for Kept {
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    fn next(&mut self) -> NextChunk<'_> {
+        Box::pin(std::future::ready(Ok(self.chunks.pop_front())))
+    }
 }

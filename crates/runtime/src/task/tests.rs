@@ -59,3 +59,38 @@ fn an_aborted_task_comes_to_an_end() {
     })
     .unwrap();
 }
+
+#[test]
+fn what_runs_side_by_side_waits_for_each_other_and_keeps_its_order() {
+    let results = block_on(async {
+        let gate = tokio::sync::Barrier::new(4);
+        let gate = &gate;
+        // Four at a time, and each of four waits for the other three; the last first.
+        let futures = (0..16).map(|number| async move {
+            for _ in 0..number % 3 {
+                tokio::task::yield_now().await;
+            }
+            gate.wait().await;
+            number
+        });
+        side_by_side(futures, 4).await
+    });
+    assert_eq!(results.unwrap(), (0..16).collect::<Vec<_>>());
+}
+
+#[test]
+fn no_more_run_side_by_side_than_may() {
+    static RUNNING_HERE: AtomicUsize = AtomicUsize::new(0);
+    static MOST_HERE: AtomicUsize = AtomicUsize::new(0);
+    block_on(async {
+        let futures = (0..100).map(|_| async {
+            MOST_HERE.fetch_max(RUNNING_HERE.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            tokio::task::yield_now().await;
+            RUNNING_HERE.fetch_sub(1, Ordering::SeqCst);
+        });
+        assert_eq!(side_by_side(futures, 7).await.len(), 100);
+        assert!(side_by_side(Vec::<std::future::Ready<()>>::new(), 7).await.is_empty());
+    })
+    .unwrap();
+    assert_eq!(MOST_HERE.load(Ordering::SeqCst), 7);
+}

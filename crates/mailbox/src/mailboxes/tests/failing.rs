@@ -6,8 +6,7 @@ use rusqlite::Connection;
 
 use posthouse_runtime::stream::Buffered;
 
-use crate::mailboxes::OPEN_MAX;
-use crate::{MailboxError, Uid};
+use crate::{MailboxError, Mailboxes, Uid};
 
 use super::{ALICE, World, delivery};
 
@@ -85,7 +84,9 @@ fn every_delivery_waits_for_the_disk() {
 
 #[test]
 fn more_accounts_than_descriptors_do_not_keep_them_all() {
-    let world = World::new();
+    const OPEN_MAX: usize = 12;
+    let mut world = World::new();
+    world.mailboxes = Mailboxes::open_keeping(&world.dir(), OPEN_MAX).unwrap();
     let open = || world.mailboxes.0.accounts.open.lock().unwrap().accounts.len();
     for number in 0..OPEN_MAX + 20 {
         let account = format!("ACCOUNT{number}");
