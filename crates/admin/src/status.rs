@@ -23,6 +23,9 @@ pub struct Status {
     pub connections: Vec<ConnectionsStatus>,
     /// Undelivered mail.
     pub queue: QueueStatus,
+    /// Where `sendmail` leaves letters while the server is down; `None`: this server empties none.
+    #[serde(default)]
+    pub maildrop: Option<MaildropStatus>,
     /// The disk.
     pub disk: DiskStatus,
     /// The memory of the process.
@@ -57,6 +60,17 @@ pub struct QueueStatus {
     pub octets_max: u64,
     /// What is suspended.
     pub suspensions: Vec<SuspensionInfo>,
+}
+
+/// The maildrop.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MaildropStatus {
+    /// The directory.
+    pub folder: String,
+    /// Letters that wait in it.
+    pub waiting: usize,
+    /// Files that could not be taken: they are in `set-aside` below it, each with its reason.
+    pub set_aside: usize,
 }
 
 /// The disk that the spool lies on, in octets.

@@ -102,6 +102,29 @@ impl Connection {
         })
     }
 
+    /// Speaks with a server that is connected already: over a socket of this machine, or whatever else the caller has opened. The target's addresses and
+    /// proxy are not used.
+    ///
+    /// # Errors
+    /// As [`Connection::open`].
+    pub async fn open_over(target: &Target, stream: Stream) -> Result<Self, ClientError> {
+        let helo = match target.helo.as_str() {
+            "" => None,
+            name => Some(name.parse::<Domain>().map_err(|_| ClientError::Helo(name.to_owned()))?),
+        };
+        let (name, address) = (target.name.clone(), stream.peer_addr());
+        let (tls, start_tls) = match &target.security {
+            Security::Plain | Security::Implicit(_) => (None, StartTls::Never),
+            Security::Opportunistic(tls) => (Some(tls), StartTls::IfOffered),
+            Security::StartTls(tls) => (Some(tls), StartTls::Required),
+        };
+        Self::attempt(target, helo.as_ref(), stream, start_tls, tls).await.map_err(|missed| match missed {
+            Missed::Connect(words) => ClientError::Connect { name, failures: vec![(address, words)] },
+            Missed::Tls(source) => ClientError::Tls { name, address, source },
+            Missed::Session(source) => ClientError::Session { name, address, source },
+        })
+    }
+
     async fn open_on(target: &Target, helo: Option<&Domain>, stream: Stream) -> Result<Self, Missed> {
         let (tls, start_tls) = match &target.security {
             Security::Plain | Security::Implicit(_) => (None, StartTls::Never),

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use posthouse_mail::Reply;
@@ -86,6 +87,14 @@ pub enum ClientError {
     /// The connection that this letter waited for together with others could not be made.
     #[error("no connection: {0}")]
     NoConnection(Arc<ClientError>),
+    /// The Posthouse of this machine could not be reached.
+    #[error("cannot reach the Posthouse of this machine at {}: {cause}", path.display())]
+    Local {
+        /// Its socket file.
+        path: PathBuf,
+        /// The system's words; not found and refused connections mean that none runs.
+        cause: io::Error,
+    },
     /// The name for EHLO is neither a host name nor an address literal.
     #[error("`{0}` cannot be our name in EHLO: it must be a host name or an address literal such as [192.0.2.1]")]
     Helo(String),
@@ -103,6 +112,7 @@ impl ClientError {
             | Self::Read(_)
             | Self::Runtime(_)
             | Self::Token(_)
+            | Self::Local { .. }
             | Self::Busy { .. } => true,
             Self::NoConnection(error) => error.is_temporary(),
             Self::Session { source, .. } => source.is_temporary(),
@@ -122,6 +132,7 @@ impl ClientError {
             | Self::Runtime(_)
             | Self::Helo(_)
             | Self::Token(_)
+            | Self::Local { .. }
             | Self::Busy { .. } => Fault::Yours,
             Self::NoConnection(error) => error.fault(),
             Self::Session { source, .. } => match source {
@@ -156,6 +167,7 @@ impl ClientError {
             Self::Helo(_) => "Give a host name such as mail.example.org.",
             Self::Token(_) => "Ask the issuer for a new token; the one who granted it may have taken it back.",
             Self::Busy { .. } => "Wait for letters that are under way before sending more.",
+            Self::Local { .. } => "Start it, or name the socket file of the one that runs (POSTHOUSE_SUBMIT).",
             Self::NoConnection(error) => error.advice(),
             Self::Session { source, .. } => match source {
                 SessionError::Refused { stage: Stage::Login, .. } => "Check the user name and the password.",
@@ -197,6 +209,7 @@ impl ClientError {
             | Self::Runtime(_)
             | Self::Token(_)
             | Self::Busy { .. }
+            | Self::Local { .. }
             | Self::Helo(_) => None,
         }
     }
@@ -224,6 +237,7 @@ impl ClientError {
             | Self::Runtime(_)
             | Self::Token(_)
             | Self::Busy { .. }
+            | Self::Local { .. }
             | Self::Helo(_) => None,
         }
     }

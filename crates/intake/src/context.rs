@@ -48,12 +48,20 @@ pub enum ListenerKind {
     Submissions,
     /// A server in front of us (RFC 2033): letters for us, a reply for each recipient.
     Lmtp,
+    /// Users and programs of this machine, over a socket file: no login, for the kernel says who they are; letters for anybody.
+    Local,
 }
 
 impl ListenerKind {
-    /// Whether letters are submitted here by users who log in.
+    /// Whether letters are submitted here by their authors.
     #[must_use]
     pub const fn is_submission(self) -> bool {
+        self.wants_login() || matches!(self, Self::Local)
+    }
+
+    /// Whether users log in here.
+    #[must_use]
+    pub const fn wants_login(self) -> bool {
         matches!(self, Self::Submission | Self::Submissions)
     }
 }
@@ -66,6 +74,7 @@ impl fmt::Display for ListenerKind {
             Self::Submission => "submission",
             Self::Submissions => "submissions",
             Self::Lmtp => "lmtp",
+            Self::Local => "local",
         })
     }
 }

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 
 use bytes::BytesMut;
 use posthouse_mail::{Reply, Status, UnixMillis};
+use posthouse_runtime::local::LocalStream;
 use posthouse_runtime::net::Stream;
 use posthouse_runtime::shutdown::Shutdown;
 use posthouse_runtime::{clock, select};
@@ -14,14 +15,16 @@ use posthouse_smtp::server::{Output, Refusal, Session, Stage, Tls};
 use tracing::debug;
 
 use crate::context::{Context, ListenerKind};
-use crate::note;
+use crate::local::{self, Caller, LocalDoor, Submitter};
+use crate::note::{self, Who};
 use crate::visit::Visit;
 
 /// Serves one connection until it ends; on `shutdown` it ends as soon as no letter is begun.
 pub async fn serve_smtp(mut stream: Stream, context: &Context, kind: ListenerKind, shutdown: Shutdown) {
     let peer = stream.peer_addr();
     let Ok(_pass) = context.gate.enter(peer.ip()) else {
-        return Box::pin(turn_away(stream, context, kind)).await;
+        let who = Who::Peer(peer.ip());
+        return Box::pin(turn_away(stream, context, kind, who)).await;
     };
     if kind == ListenerKind::Submissions {
         match handshake(stream, context, peer).await {
@@ -36,6 +39,26 @@ pub async fn serve_smtp(mut stream: Stream, context: &Context, kind: ListenerKin
     visit.tls = stream.tls().map(ToString::to_string);
     if let Some(mut stream) = run(stream, &mut session, &mut visit, shutdown).await {
         // What was begun goes first: closing may take its time.
+        visit.abandon();
+        stream.close().await;
+    }
+}
+
+/// As [`serve_smtp`], for a user of this machine: no TLS, no login, the limits of `door`.
+pub async fn serve_local(stream: LocalStream, submitter: Submitter, door: &LocalDoor, context: &Context, shutdown: Shutdown) {
+    let (stream, kind) = (Stream::of_local(stream), ListenerKind::Local);
+    let limits = &context.settings.local;
+    let origin = local::origin(context).await;
+    let (Some(pass), Ok(origin)) = (door.enter(submitter.uid, limits), origin) else {
+        return Box::pin(turn_away(stream, context, kind, Who::User(&submitter))).await;
+    };
+    let (peer, now) = (stream.peer_addr().ip(), UnixMillis(clock::unix_millis()));
+    // The name in the greeting tells programs what names without a domain belong to.
+    let profile = context.settings.profile(origin.as_str(), kind, peer, false, now);
+    let mut session = Session::new(profile, None, clock::now());
+    let mut visit = Visit::new(context, kind, peer);
+    visit.caller = Some(Caller { submitter, origin, pass });
+    if let Some(mut stream) = run(stream, &mut session, &mut visit, shutdown).await {
         visit.abandon();
         stream.close().await;
     }
@@ -101,7 +124,7 @@ async fn run(mut stream: Stream, session: &mut Session, visit: &mut Visit<'_>, s
 }
 
 /// RFC 5321 §3.8: 421 is what a server says that cannot serve now. In TLS from the start it cannot be said without the work of a handshake.
-async fn turn_away(mut stream: Stream, context: &Context, kind: ListenerKind) {
+async fn turn_away(mut stream: Stream, context: &Context, kind: ListenerKind, who: Who<'_>) {
     let reply = Reply::new(421, Status::temporary(7, 0), "too many connections, try again later");
     if kind != ListenerKind::Submissions {
         let mut bytes = Vec::new();
@@ -110,7 +133,7 @@ async fn turn_away(mut stream: Stream, context: &Context, kind: ListenerKind) {
         // A client that is gone already needs no answer.
         let _ = clock::timeout(timeout, stream.write_all(&bytes)).await;
     }
-    note::refused(context, kind, stream.peer_addr().ip(), None, Refusal { stage: Stage::Connect, about: None, reply });
+    note::refused(context, kind, who, None, Refusal { stage: Stage::Connect, about: None, reply });
     stream.close().await;
 }
 

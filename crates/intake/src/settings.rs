@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::context::ListenerKind;
+use crate::local::Local;
 use crate::priority::PriorityMax;
 use crate::senders::Senders;
 
@@ -39,6 +40,8 @@ pub struct Settings {
     pub deliver_by_min: Period,
     /// Who really sent it: SPF, DKIM, DMARC and ARC of letters on `mx` listeners.
     pub senders: Senders,
+    /// Letters from the users and programs of this machine.
+    pub local: Local,
     /// Connections open at a time, in all.
     pub connections_max: usize,
     /// Connections open at a time from one address (IPv6: one /64).
@@ -77,6 +80,7 @@ impl Default for Settings {
             hold_max: Period::days(30),
             deliver_by_min: Period::seconds(0),
             senders: Senders::default(),
+            local: Local::default(),
             connections_max: 10_000,
             connections_per_address_max: 50,
             memory_max: ByteSize::gib(4),
@@ -99,8 +103,8 @@ impl Settings {
         Profile {
             protocol: if kind == ListenerKind::Lmtp { Protocol::Lmtp } else { Protocol::Smtp },
             hostname: hostname.to_owned(),
-            starttls: has_tls,
-            mechanisms: if kind.is_submission() { Mechanism::ALL.to_vec() } else { Vec::new() },
+            starttls: has_tls && kind != ListenerKind::Local,
+            mechanisms: if kind.wants_login() { Mechanism::ALL.to_vec() } else { Vec::new() },
             auth_without_tls: self.plain_login_on_loopback && peer.to_canonical().is_loopback(),
             // RFC 4865 §4: to those who submit, and to nobody else.
             future_release: (kind.is_submission() && hold_max > 0).then(|| FutureRelease::from_now(now, hold_max)),

@@ -16,13 +16,16 @@ use posthouse_smtp::server::{Answer, HelloKind, Note, Question, SenderQuestion, 
 use crate::check;
 use crate::context::{Context, ListenerKind};
 use crate::letter::Incoming;
-use crate::note;
+use crate::local::Caller;
+use crate::note::{self, Who};
 
 /// See the module.
 pub(crate) struct Visit<'a> {
     pub(crate) context: &'a Context,
     pub(crate) kind: ListenerKind,
     pub(crate) peer: IpAddr,
+    /// The user of this machine who came; then `peer` is loopback and means nothing.
+    pub(crate) caller: Option<Caller>,
     /// The TLS version and cipher.
     pub(crate) tls: Option<String>,
     pub(crate) hello: Option<Hello>,
@@ -71,7 +74,12 @@ impl<'a> Visit<'a> {
     pub(crate) fn new(context: &'a Context, kind: ListenerKind, peer: IpAddr) -> Self {
         // An IPv4 client is one, however the socket shows it.
         let peer = peer.to_canonical();
-        Self { context, kind, peer, tls: None, hello: None, account: None, attempt: None, begun: None }
+        Self { context, kind, peer, caller: None, tls: None, hello: None, account: None, attempt: None, begun: None }
+    }
+
+    /// Whose visit it is.
+    pub(crate) fn who(&self) -> Who<'_> {
+        self.caller.as_ref().map_or(Who::Peer(self.peer), |caller| Who::User(&caller.submitter))
     }
 
     /// The answer to a session's question.
@@ -97,7 +105,7 @@ impl<'a> Visit<'a> {
         match note {
             Note::Refused(refusal) => {
                 let sender = self.begun.as_ref().map(|begun| &begun.sender.path);
-                note::refused(self.context, self.kind, self.peer, sender, refusal);
+                note::refused(self.context, self.kind, self.who(), sender, refusal);
             }
             Note::Login { login, mechanism, failure } => self.login(login, mechanism, failure).await,
             Note::Abandoned => self.abandon(),

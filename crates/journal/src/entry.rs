@@ -39,6 +39,9 @@ pub enum Event {
         tls: Option<String>,
         /// Who was logged in.
         account: Option<String>,
+        /// The user of this machine who handed it in: `alice (uid 1000)`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        user: Option<String>,
         /// The reverse-path; empty for `<>`.
         from: String,
         /// The recipients, aliases already followed.
@@ -61,6 +64,9 @@ pub enum Event {
         listener: String,
         /// Who came.
         peer: Option<IpAddr>,
+        /// The user of this machine who came.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        user: Option<String>,
         /// At what: `connect`, `hello`, `auth`, `sender`, `recipient`, `body`.
         stage: String,
         /// The reverse-path, if it was given.

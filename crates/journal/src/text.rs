@@ -36,8 +36,10 @@ impl Event {
             Self::Accepted { .. } => self.write_accepted(line),
             Self::Verified { findings, action } => write_verified(line, findings, action),
             Self::Expanded { address, targets } => write!(line, "{address} leads to {}", list(targets)),
-            Self::Refused { listener, peer, stage, from, to, reply } => {
-                write!(line, "refused {}{}", Peer(*peer), At(stage, listener))?;
+            Self::Refused { listener, peer, user, stage, from, to, reply } => {
+                write!(line, "refused ")?;
+                write_who(line, *peer, user.as_deref())?;
+                write!(line, "{}", At(stage, listener))?;
                 if let Some(from) = from {
                     write!(line, ", from {}", sender(from))?;
                 }
@@ -72,12 +74,16 @@ impl Event {
     }
 
     fn write_accepted(&self, line: &mut String) -> fmt::Result {
-        let Self::Accepted { listener, peer, helo, tls, account, from, to, size, .. } = self else { return Ok(()) };
-        write!(line, "accepted {}", Peer(*peer))?;
-        if !helo.is_empty() {
-            write!(line, " ({helo})")?;
+        let Self::Accepted { listener, peer, helo, tls, account, user, from, to, size, .. } = self else { return Ok(()) };
+        write!(line, "accepted ")?;
+        write_who(line, *peer, user.as_deref())?;
+        // What a user's program calls itself, and that it came to the socket, says no more than that.
+        if user.is_none() {
+            if !helo.is_empty() {
+                write!(line, " ({helo})")?;
+            }
+            write!(line, " on {listener}")?;
         }
-        write!(line, " on {listener}")?;
         match tls {
             Some(tls) => write!(line, " over {tls}")?,
             None if peer.is_some() => line.push_str(" without TLS"),
@@ -151,6 +157,14 @@ fn write_verified(line: &mut String, findings: &[Finding], action: &str) -> fmt:
         line.push(';');
     }
     write!(line, " {action}")
+}
+
+/// `from 192.0.2.7`, or `from alice (uid 1000) on this machine`.
+fn write_who(line: &mut String, peer: Option<IpAddr>, user: Option<&str>) -> fmt::Result {
+    match user {
+        Some(user) => write!(line, "from {user} on this machine"),
+        None => write!(line, "{}", Peer(peer)),
+    }
 }
 
 struct Peer(Option<IpAddr>);

@@ -1,12 +1,13 @@
 //! Sockets between programs of one machine, which the file system guards and where the kernel says who is at the other end.
 //!
-//! [`LocalListener`] makes a socket file that its owner alone may open; [`LocalStream`] reads and writes. Deadlines are the caller's, as with
-//! [`crate::net`].
+//! [`LocalListener`] makes a socket file that its owner alone or everybody may open; [`LocalStream`] reads and writes. Deadlines are the caller's,
+//! as with [`crate::net`].
 
 use std::fs;
-use std::io;
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
 use std::os::fd::{AsRawFd as _, OwnedFd};
-use std::os::unix::fs::FileTypeExt as _;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use bytes::BytesMut;
@@ -16,6 +17,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::{UnixListener, UnixStream};
 
 use crate::net::read_some;
+use crate::task;
 
 /// What the kernel holds for us of connections that nobody has accepted yet.
 const BACKLOG: i32 = 64;
@@ -54,13 +56,32 @@ impl LocalListener {
     /// # Panics
     /// Outside [`crate::block_on`].
     pub fn bind(path: &Path) -> io::Result<Self> {
+        Self::bind_with(path, Mode::RUSR | Mode::WUSR)
+    }
+
+    /// As [`LocalListener::bind`], with a socket file that every user of this machine may connect to. What they may do there is the caller's to say:
+    /// who it is comes with each connection.
+    ///
+    /// # Errors
+    /// As [`LocalListener::bind`].
+    ///
+    /// # Panics
+    /// Outside [`crate::block_on`].
+    pub fn bind_for_everybody(path: &Path) -> io::Result<Self> {
+        let listener = Self::bind_with(path, Mode::RUSR | Mode::WUSR)?;
+        // Only now: the umask has taken its part of the mode that the file was made with.
+        fs::set_permissions(path, fs::Permissions::from_mode(0o666))?;
+        Ok(listener)
+    }
+
+    fn bind_with(path: &Path, mode: Mode) -> io::Result<Self> {
         if fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
             fs::remove_file(path)?;
         }
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let socket: OwnedFd = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
         // On Linux the file gets the mode that the socket has when it is bound, so that nobody can be quicker than a chmod.
-        rustix::fs::fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
+        rustix::fs::fchmod(&socket, mode)?;
         let short = Short::of(path)?;
         rustix::net::bind(&socket, &SocketAddrUnix::new(&short.path)?)?;
         rustix::net::listen(&socket, BACKLOG)?;
@@ -96,6 +117,22 @@ impl LocalStream {
         UnixStream::connect(&short.path).await.map(Self)
     }
 
+    /// Two ends of one connection within this process.
+    ///
+    /// # Errors
+    /// Out of file descriptors.
+    ///
+    /// # Panics
+    /// Outside [`crate::block_on`].
+    pub fn pair() -> io::Result<(Self, Self)> {
+        let (one, other) = UnixStream::pair()?;
+        Ok((Self(one), Self(other)))
+    }
+
+    pub(crate) fn into_inner(self) -> UnixStream {
+        self.0
+    }
+
     /// Appends what has come in to `buffer`; 0 octets at the end. Cancel-safe.
     ///
     /// # Errors
@@ -110,6 +147,40 @@ impl LocalStream {
     /// The connection broke.
     pub async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.0.write_all(bytes).await
+    }
+}
+
+/// Couples `input` and `output` with the socket file at `path` until its other end closes: what a program says on its standard input is heard there,
+/// and the other way round. The end of `input` is passed on. Blocks.
+///
+/// # Errors
+/// As [`LocalStream::connect`]; `output` cannot be written, or the connection broke.
+pub fn couple(path: &Path, input: impl Read + Send + 'static, mut output: impl Write) -> io::Result<()> {
+    let short = Short::of(path)?;
+    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    rustix::net::connect(&socket, &SocketAddrUnix::new(&short.path)?)?;
+    let mut socket = std::os::unix::net::UnixStream::from(socket);
+    let mut sending = socket.try_clone()?;
+    // Not waited for: it may stand in a read of an input that never ends.
+    let _sender = task::thread("couple", move || {
+        let _ = flow(input, &mut sending);
+        let _ = sending.shutdown(Shutdown::Write);
+    })?;
+    flow(&mut socket, &mut output)
+}
+
+/// Passes octets on as they come.
+fn flow(mut from: impl Read, to: &mut impl Write) -> io::Result<()> {
+    let mut buffer = vec![0; READ_BYTES_MAX];
+    loop {
+        let count = match from.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        to.write_all(buffer.get(..count).unwrap_or_default())?;
+        to.flush()?;
     }
 }
 

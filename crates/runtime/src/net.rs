@@ -6,7 +6,7 @@
 
 use std::future::{Future as _, poll_fn};
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::pin::{Pin, pin};
 use std::sync::OnceLock;
@@ -19,6 +19,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use crate::clock;
+use crate::local::LocalStream;
 #[cfg(feature = "sim")]
 use crate::sim::{self, net::SimListener};
 use crate::tls::{CertificateInfo, ClientTls, ServerTls, TlsError, TlsInfo};
@@ -272,6 +273,13 @@ impl Stream {
         Ok(Self { transport: Transport::Plain(Plain::Tcp(tcp)), peer, local, room: READ_BYTES_MIN })
     }
 
+    /// A connection within this machine; both its ends are called loopback.
+    #[must_use]
+    pub fn of_local(stream: LocalStream) -> Self {
+        let here = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0);
+        Self { transport: Transport::Plain(Plain::Local(stream.into_inner())), peer: here, local: here, room: READ_BYTES_MIN }
+    }
+
     #[cfg(feature = "sim")]
     fn of_world(stream: sim::net::SimStream) -> io::Result<Self> {
         let (local, peer) = stream.addresses()?;
@@ -288,7 +296,7 @@ impl Stream {
             Transport::Client(secured) => secured.tls.get_ref().0,
         };
         match plain {
-            Plain::Tcp(_) => None,
+            Plain::Tcp(_) | Plain::Local(_) => None,
             Plain::Sim(stream) => Some(stream.id()),
         }
     }

@@ -171,6 +171,10 @@ impl Config {
         self.delivery.tls_ca = self.delivery.tls_ca.take().map(|path| directory.join(path));
         self.delivery.smarthost_ca = self.delivery.smarthost_ca.take().map(|path| directory.join(path));
         self.http.ca = self.http.ca.take().map(|path| directory.join(path));
+        let local = &mut self.intake.local;
+        for path in [&mut local.socket, &mut local.maildrop] {
+            *path = path.take().map(|path| directory.join(path));
+        }
         for files in &mut self.tls.certificate {
             files.cert = directory.join(&files.cert);
             files.key = directory.join(&files.key);

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 mod cli;
 mod config;
+mod maildrop;
 mod serve;
 mod try_it;
 

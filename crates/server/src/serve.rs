@@ -4,6 +4,8 @@
 //! start with the reason; nothing is left half running.
 
 mod listen;
+mod local;
+mod maildrop;
 mod parts;
 mod pulse;
 mod reporter;

@@ -51,6 +51,7 @@ fn status() -> Status {
         connections: Vec::new(),
         queue: QueueStatus { letters: 0, letters_max: 0, octets: 0, octets_max: 0, suspensions: Vec::new() },
         disk: DiskStatus { free: None, free_min: 0 },
+        maildrop: None,
         memory: MemoryStatus { resident: None, max: 0 },
         journal_lost: 0,
     }

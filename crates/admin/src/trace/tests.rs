@@ -17,6 +17,7 @@ fn accepted(n: u64, to: &str, message_id: &str) -> Entry {
         helo: String::new(),
         tls: None,
         account: None,
+        user: None,
         from: "alice@example.test".to_owned(),
         to: vec![to.to_owned()],
         size: 1,

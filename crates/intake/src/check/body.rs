@@ -21,7 +21,9 @@ use crate::visit::{Begun, Visit};
 pub(crate) fn room(visit: &mut Visit<'_>) -> Verdict {
     let asked = senders::begin(visit);
     let Some(begun) = &mut visit.begun else { return lost() };
-    match visit.context.queue.begin() {
+    let id = visit.caller.as_ref().and_then(|caller| caller.submitter.unattended);
+    let queue = &visit.context.queue;
+    match id.map_or_else(|| queue.begin(), |id| queue.begin_as(id)) {
         Ok(draft) => {
             begun.letter = Some(Incoming::new(draft, asked.is_some()));
             begun.asked = asked;
@@ -96,7 +98,7 @@ fn queued(visit: &Visit<'_>, begun: &Begun, is_ascii: bool) -> Letter {
         },
         arrived: UnixMillis(clock::unix_millis()),
         origin: Origin {
-            peer: Some(visit.peer),
+            peer: visit.caller.is_none().then_some(visit.peer),
             helo: visit.hello.as_ref().map(|hello| hello.name.clone()),
             account: visit.account.as_ref().map(|account| account.address.to_string()),
             listener: visit.kind.to_string(),
@@ -122,9 +124,11 @@ fn deliver_by(begun: &Begun) -> Option<DeliverBy> {
 }
 
 fn accepted(visit: &Visit<'_>, begun: &Begun, id: LetterId, size: u64, message_id: Option<String>) {
+    let (peer, user) = visit.who().told();
     let accepted = Event::Accepted {
         listener: visit.kind.to_string(),
-        peer: Some(visit.peer),
+        peer,
+        user,
         helo: visit.hello.as_ref().map(|hello| hello.name.clone()).unwrap_or_default(),
         tls: visit.tls.clone(),
         account: visit.account.as_ref().map(|account| account.address.to_string()),

@@ -4,7 +4,7 @@
 //! and from nobody else. The local part is never looked into: `user%elsewhere@here` and `"user@elsewhere"@here` are names of ours like any
 //! other, and nobody has them.
 
-use posthouse_directory::Route;
+use posthouse_directory::{DirectoryError, Route};
 use posthouse_mail::{Address, OriginalRecipient, Recipient, Status};
 use posthouse_smtp::server::{Reason, RecipientQuestion, Verdict};
 use posthouse_smtp::syntax::ForwardPath;
@@ -34,7 +34,11 @@ pub(crate) async fn recipient(visit: &mut Visit<'_>, question: RecipientQuestion
     let ends = match directory.route(&address).await {
         Ok(Route::Elsewhere) if may_relay(visit) => vec![address.clone()],
         Ok(Route::Elsewhere) => return reject(550, 7, 1, "relaying denied"),
-        Ok(Route::Unknown) => return unknown(),
+        Ok(Route::Unknown) => match stand_in(visit, &address).await {
+            Ok(ends) if ends.is_empty() => return unknown(),
+            Ok(ends) => ends,
+            Err(error) => return no_directory(&error),
+        },
         Ok(Route::Account { .. } | Route::Alias(_)) => match directory.expand(&address).await {
             Ok(ends) if ends.is_empty() => return unknown(),
             Ok(ends) => ends,
@@ -50,7 +54,15 @@ fn may_relay(visit: &Visit<'_>) -> bool {
         // The session asks about recipients only behind an accepted MAIL, and that needs a login here.
         ListenerKind::Submission | ListenerKind::Submissions => visit.account.is_some(),
         ListenerKind::Mx => visit.context.settings.trusts(visit.peer),
+        ListenerKind::Local => true,
         ListenerKind::Lmtp => false,
+    }
+}
+
+async fn stand_in(visit: &Visit<'_>, address: &Address) -> Result<Vec<Address>, DirectoryError> {
+    match &visit.caller {
+        Some(caller) => caller.stand_in(visit.context, address).await,
+        None => Ok(Vec::new()),
     }
 }
 

@@ -108,7 +108,7 @@ async fn author(visit: &Visit<'_>, header: Header<'_>) -> Result<(), Verdict> {
         for address in addresses {
             match check::owns(visit, &address).await {
                 Ok(true) => {}
-                Ok(false) => return Err(check::not_yours(&address)),
+                Ok(false) => return Err(check::not_yours(visit, &address)),
                 Err(error) => return Err(check::no_directory(&error)),
             }
         }
@@ -127,8 +127,13 @@ fn complete(visit: &Visit<'_>, id: LetterId, header: Header<'_>, message_id: &mu
         prepared.extend_from_slice(format!("Message-ID: {fresh}\r\n").as_bytes());
         *message_id = Some(fresh);
     }
-    if let (None, Some(account)) = (header.first("From"), &visit.account) {
-        prepared.extend_from_slice(format!("From: {}\r\n", account.address).as_bytes());
+    if header.first("From").is_none() {
+        let from = match (&visit.account, &visit.caller) {
+            (Some(account), _) => account.address.to_string(),
+            (None, Some(caller)) => format!("{}@{}", caller.submitter.name, caller.origin),
+            (None, None) => return,
+        };
+        prepared.extend_from_slice(format!("From: {from}\r\n").as_bytes());
     }
 }
 
@@ -145,6 +150,7 @@ fn received(visit: &Visit<'_>, id: LetterId) -> String {
     Received {
         helo: visit.hello.as_ref().map_or("", |hello| hello.name.as_str()),
         peer: visit.peer,
+        user: visit.caller.as_ref().map(|caller| caller.submitter.uid),
         by: &visit.context.hostname,
         with: &with,
         tls: visit.tls.as_deref(),

@@ -7,6 +7,7 @@ fn accepted() -> Event {
         helo: "client.example".to_owned(),
         tls: Some("TLSv1.3".to_owned()),
         account: Some("alice@example.test".to_owned()),
+        user: None,
         from: "Alice@Example.test".to_owned(),
         to: vec!["bob@example.test".to_owned(), "Carol@example.org".to_owned()],
         size: 12_345,
@@ -57,6 +58,7 @@ pub(crate) fn every_event() -> Vec<Event> {
         Event::Refused {
             listener: text("mx"),
             peer,
+            user: None,
             stage: text("recipient"),
             from: Some(String::new()),
             to: Some(text("nobody@example.test")),

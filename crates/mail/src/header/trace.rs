@@ -11,6 +11,8 @@ pub struct Received<'a> {
     pub helo: &'a str,
     /// Where it connected from.
     pub peer: IpAddr,
+    /// The number of the user of this machine who handed the letter in; then nobody connected, and `helo` and `peer` say nothing.
+    pub user: Option<u32>,
     /// Who writes the field.
     pub by: &'a Domain,
     /// How it was spoken (RFC 3848): `ESMTPSA` and its like, see [`Received::with`].
@@ -55,13 +57,15 @@ impl Received<'_> {
         // What is not a name stands in the comment, where it can say anything and mean nothing.
         let claimed =
             if helo.as_str().eq_ignore_ascii_case(self.helo) { String::new() } else { format!(" helo={}", comment(self.helo)) };
+        let (by, with, id, date) = (self.by, self.with, self.id, self.at.to_rfc5322());
+        if let Some(user) = self.user {
+            return format!(
+                "Received: by {by} (Posthouse, from userid {user})\r\n\tid {id}{recipient}{priority};\r\n\t{date}\r\n"
+            );
+        }
+        let peer = Domain::from_ip(self.peer);
         format!(
-            "Received: from {helo} ({peer}{claimed}){tls}\r\n\tby {by} with {with} id {id}{recipient}{priority};\r\n\t{date}\r\n",
-            peer = Domain::from_ip(self.peer),
-            by = self.by,
-            with = self.with,
-            id = self.id,
-            date = self.at.to_rfc5322(),
+            "Received: from {helo} ({peer}{claimed}){tls}\r\n\tby {by} with {with} id {id}{recipient}{priority};\r\n\t{date}\r\n"
         )
     }
 }

@@ -1,11 +1,11 @@
-//! What octets travel over where there is no TLS: TCP, or a simulated world's network.
+//! What octets travel over where there is no TLS: TCP, a socket of this machine, or a simulated world's network.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 
 #[cfg(feature = "sim")]
 use crate::sim::net::SimStream;
@@ -14,6 +14,7 @@ use crate::sim::net::SimStream;
 #[derive(Debug)]
 pub(crate) enum Plain {
     Tcp(TcpStream),
+    Local(UnixStream),
     #[cfg(feature = "sim")]
     Sim(SimStream),
 }
@@ -22,6 +23,7 @@ impl AsyncRead for Plain {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(tcp) => Pin::new(tcp).poll_read(context, buffer),
+            Self::Local(local) => Pin::new(local).poll_read(context, buffer),
             #[cfg(feature = "sim")]
             Self::Sim(sim) => Pin::new(sim).poll_read(context, buffer),
         }
@@ -32,6 +34,7 @@ impl AsyncWrite for Plain {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Tcp(tcp) => Pin::new(tcp).poll_write(context, octets),
+            Self::Local(local) => Pin::new(local).poll_write(context, octets),
             #[cfg(feature = "sim")]
             Self::Sim(sim) => Pin::new(sim).poll_write(context, octets),
         }
@@ -40,6 +43,7 @@ impl AsyncWrite for Plain {
     fn poll_write_vectored(self: Pin<&mut Self>, context: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Tcp(tcp) => Pin::new(tcp).poll_write_vectored(context, slices),
+            Self::Local(local) => Pin::new(local).poll_write_vectored(context, slices),
             #[cfg(feature = "sim")]
             Self::Sim(sim) => Pin::new(sim).poll_write_vectored(context, slices),
         }
@@ -48,6 +52,7 @@ impl AsyncWrite for Plain {
     fn is_write_vectored(&self) -> bool {
         match self {
             Self::Tcp(tcp) => tcp.is_write_vectored(),
+            Self::Local(local) => local.is_write_vectored(),
             #[cfg(feature = "sim")]
             Self::Sim(sim) => sim.is_write_vectored(),
         }
@@ -56,6 +61,7 @@ impl AsyncWrite for Plain {
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(tcp) => Pin::new(tcp).poll_flush(context),
+            Self::Local(local) => Pin::new(local).poll_flush(context),
             #[cfg(feature = "sim")]
             Self::Sim(sim) => Pin::new(sim).poll_flush(context),
         }
@@ -64,6 +70,7 @@ impl AsyncWrite for Plain {
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(tcp) => Pin::new(tcp).poll_shutdown(context),
+            Self::Local(local) => Pin::new(local).poll_shutdown(context),
             #[cfg(feature = "sim")]
             Self::Sim(sim) => Pin::new(sim).poll_shutdown(context),
         }

@@ -26,6 +26,7 @@ use letter::LetterArgs;
 use merge::MergeArgs;
 use profile::Profile;
 use report::Report;
+pub(super) use report::refused as refusal;
 
 /// Send a letter and see what becomes of it for each recipient.
 ///
@@ -239,6 +240,7 @@ fn failure(error: &ClientError) -> Failure {
         ClientError::Runtime(_) => Exit::Os,
         ClientError::Token(_) => Exit::NoPermission,
         ClientError::Busy { .. } => Exit::TempFail,
+        ClientError::Local { .. } => Exit::TempFail,
         ClientError::NoConnection(error) => return failure(error),
         _ => Exit::Unavailable,
     };

@@ -47,6 +47,17 @@ fn lines(status: &Status, printer: &Printer) -> Vec<String> {
     let (octets, octets_max) = (text::size(queue.octets), text::size(queue.octets_max));
     lines.push(format!("  queue: {} of {letters_max} letters, {octets} of {octets_max} octets", queue.letters));
     lines.extend(queue.suspensions.iter().map(|suspension| printer.red(&format!("  {}", suspended(suspension)))));
+    if let Some(drop) = &status.maildrop {
+        lines.push(format!("  maildrop: {} letters wait in {}", drop.waiting, one_line(&drop.folder)));
+        if drop.set_aside > 0 {
+            let words = format!(
+                "  maildrop: {} files could not be taken; the reasons are in {}/set-aside",
+                drop.set_aside,
+                one_line(&drop.folder)
+            );
+            lines.push(printer.red(&words));
+        }
+    }
     let free = disk.free.map_or_else(|| "unknown".to_owned(), text::size);
     lines.push(format!("  disk: {free} left, mail is refused below {}", text::size(disk.free_min)));
     let resident = status.memory.resident.map_or_else(|| "unknown".to_owned(), text::size);

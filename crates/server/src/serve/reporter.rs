@@ -1,9 +1,10 @@
 //! How the server is, for `posthouse status`.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use posthouse_admin::queue::SuspensionInfo;
-use posthouse_admin::{ConnectionsStatus, DiskStatus, MemoryStatus, QueueStatus, Status};
+use posthouse_admin::{ConnectionsStatus, DiskStatus, MaildropStatus, MemoryStatus, QueueStatus, Status};
 use posthouse_journal::Journal;
 use posthouse_mail::UnixMillis;
 use posthouse_queue::Queue;
@@ -12,6 +13,7 @@ use posthouse_runtime::sync::watch;
 use posthouse_runtime::{clock, memory};
 
 use super::listen::Contexts;
+use super::maildrop;
 use super::parts::Parts;
 use crate::config::Config;
 
@@ -22,6 +24,7 @@ pub(super) struct Reporter {
     queue: Queue,
     limits: posthouse_queue::Settings,
     journal: Journal,
+    maildrop: Option<PathBuf>,
     contexts: watch::Receiver<Arc<Contexts>>,
 }
 
@@ -29,7 +32,8 @@ impl Reporter {
     pub(super) fn new(config: &Config, parts: &Parts, contexts: watch::Receiver<Arc<Contexts>>) -> Self {
         let started = UnixMillis(clock::unix_millis());
         let (queue, journal) = (parts.queue.clone(), parts.journal.clone());
-        Self { hostname: config.hostname.clone(), started, queue, limits: config.queue.clone(), journal, contexts }
+        let maildrop = maildrop::place(config);
+        Self { hostname: config.hostname.clone(), started, queue, limits: config.queue.clone(), journal, maildrop, contexts }
     }
 
     pub(super) fn status(&self) -> Status {
@@ -55,11 +59,17 @@ impl Reporter {
                 octets_max: self.limits.size_max.bytes(),
                 suspensions: self.queue.suspensions().into_iter().map(SuspensionInfo::from).collect(),
             },
+            maildrop: self.maildrop.as_deref().map(dropped),
             disk: DiskStatus { free: self.queue.disk_free(), free_min: self.limits.disk_free_min.bytes() },
             memory: MemoryStatus { resident: memory::resident(), max: smtp.settings.memory_max.bytes() },
             journal_lost: self.journal.lost(),
         }
     }
+}
+
+fn dropped(folder: &Path) -> MaildropStatus {
+    let (waiting, set_aside) = maildrop::count(folder);
+    MaildropStatus { folder: folder.display().to_string(), waiting, set_aside }
 }
 
 fn connections(protocol: &str, gate: &Gate) -> ConnectionsStatus {

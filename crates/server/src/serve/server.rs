@@ -11,6 +11,7 @@ use posthouse_admin::socket::{self, Office};
 use posthouse_delivery::Way;
 use posthouse_dns::Resolver;
 use posthouse_http::Client;
+use posthouse_intake::LocalDoor;
 use posthouse_mail::Domain;
 use posthouse_mailauth::mta_sts::Policy;
 use posthouse_runtime::clock;
@@ -29,6 +30,7 @@ use super::listen::{self, Accepting, Contexts};
 use super::parts::{self, Parts};
 use super::reporter::Reporter;
 use super::web::Web;
+use super::{local, maildrop};
 use crate::cli::{Exit, Failure};
 use crate::config::{Config, Kind};
 
@@ -42,6 +44,7 @@ pub(crate) struct Server {
     workers: Workers,
     delivery: Task,
     admin: Task,
+    submit: Task,
     trigger: Trigger,
     /// Ends when the last connection has ended.
     connections: mpsc::Receiver<()>,
@@ -65,12 +68,18 @@ impl Server {
         let office = Office { desk, status: Arc::new(move || reporter.status()) };
         let admin = start_admin(&config, office, shutdown.clone())?;
         let (open, connections) = mpsc::channel(1);
-        listen::start(&workers, &bound, &Accepting { contexts: current, shutdown, open })?;
+        let accepting = Accepting { contexts: current, shutdown, open };
+        listen::start(&workers, &bound, &accepting)?;
+        let door = LocalDoor::new();
+        let submit = local::start(&config, &door, accepting.clone())?;
+        if let Some(folder) = maildrop::place(&config) {
+            task::spawn("maildrop", maildrop::run(folder, door, accepting));
+        }
         let listening = listen::addresses(&bound);
         for (kind, address) in &listening {
             info!(%kind, %address, "listening");
         }
-        Ok(Self { config, parts, smtp_tls, contexts, listening, workers, delivery, admin, trigger, connections })
+        Ok(Self { config, parts, smtp_tls, contexts, listening, workers, delivery, admin, submit, trigger, connections })
     }
 
     /// The addresses where it takes connections.
@@ -129,6 +138,8 @@ impl Server {
         info!("stopping");
         self.trigger.fire();
         let deadline = clock::now() + self.config.stop_deadline.duration();
+        // Its hold on the open connections ends with it.
+        self.submit.join().await;
         let ended = clock::timeout_at(deadline, async { while self.connections.recv().await.is_some() {} });
         if ended.await.is_err() {
             warn!("connections were still open at the deadline and are cut off");
@@ -248,6 +259,7 @@ fn needing_restart(old: &Config, new: &Config) -> Vec<&'static str> {
             ("data", config.data.display().to_string()),
             ("workers", config.workers.to_string()),
             ("listener", format!("{:?}", config.listener)),
+            ("intake.local.socket", format!("{:?}", config.intake.local.socket)),
             ("queue", format!("{:?}", config.queue)),
             ("delivery", format!("{:?}", config.delivery)),
             ("dns", format!("{:?}", config.dns)),

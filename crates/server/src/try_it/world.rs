@@ -128,6 +128,12 @@ fn config(data: &Path, offset: u16) -> Config {
     if net::has_ipv6_loopback() {
         addresses.push(IpAddr::V6(Ipv6Addr::LOCALHOST));
     }
+    // Its own, whatever the machine has besides.
+    let local = posthouse_intake::Local {
+        socket: Some(data.join("submit.sock")),
+        maildrop: Some(data.join("maildrop")),
+        ..posthouse_intake::Local::default()
+    };
     let on = |ip: &IpAddr| PORTS.map(|(kind, _)| Listener { kind, address: SocketAddr::new(*ip, port(kind, offset)) });
     Config {
         hostname: format!("mail.{DOMAIN}"),
@@ -136,8 +142,8 @@ fn config(data: &Path, offset: u16) -> Config {
         stop_deadline: STOP_DEADLINE,
         listener: addresses.iter().flat_map(on).collect(),
         tls: Tls::default(),
-        intake: posthouse_intake::Settings::default(),
         logins: posthouse_directory::LoginSettings::default(),
+        intake: posthouse_intake::Settings { local, ..posthouse_intake::Settings::default() },
         pop3: posthouse_access::Settings::default(),
         queue: posthouse_queue::Settings::default(),
         delivery: posthouse_delivery::Settings::default(),

@@ -36,6 +36,7 @@ fn site() -> Site {
             helo: "client\r\nexample".to_owned(),
             tls: None,
             account: None,
+            user: None,
             from: "m@x".to_owned(),
             to: vec!["bob@example.test".to_owned()],
             size: 1,

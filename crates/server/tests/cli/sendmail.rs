@@ -40,7 +40,8 @@ fn a_letter_with_its_recipients_in_the_header_arrives() {
     assert!(letter.text().unwrap().ends_with("full\r\n.\r\nnot sent without -i\r\n"));
     under_name(folder.path(), "sendmail", &catcher.url(), &["erin@x.test"], LETTER).ok();
     let letter = catcher.wait_for_now("erin@x.test").unwrap();
-    assert!(letter.text().unwrap().ends_with("full\r\n") && letter.from().starts_with("cron@"));
+    let user = posthouse_runtime::users::name(posthouse_runtime::users::own()).unwrap();
+    assert!(letter.text().unwrap().ends_with("full\r\n") && letter.from().starts_with(&format!("{user}@")));
 }
 
 #[test]
@@ -66,11 +67,121 @@ fn a_refusal_for_good_is_the_callers_business_and_one_for_now_is_not() {
     let refused = posthouse_mail::Reply::new(550, "5.1.1".parse().unwrap(), "no such user");
     let later = posthouse_mail::Reply::new(450, "4.2.1".parse().unwrap(), "later");
     let catcher = Catcher::builder().refuse("bob@x.test", refused).refuse("carol@x.test", later).start().unwrap();
-    under_name(folder.path(), "sendmail", &catcher.url(), &["bob@x.test"], "Subject: s\n\nhi\n").fails(69, "no such user");
+    under_name(folder.path(), "sendmail", &catcher.url(), &["bob@x.test"], "Subject: s\n\nhi\n").fails(67, "no such user");
     under_name(folder.path(), "sendmail", &catcher.url(), &["carol@x.test", "dave@x.test"], "Subject: s\n\nhi\n").ok();
     let listed = under_name(folder.path(), "mailq", &catcher.url(), &[], "").ok();
     assert!(listed.lines().count() == 1 && listed.ends_with("to carol@x.test\n"), "{listed}");
-    under_name(folder.path(), "sendmail", &catcher.url(), &["-bs"], "").fails(64, "-bs");
+    under_name(folder.path(), "sendmail", &catcher.url(), &["-bs"], "").fails(69, "-bs");
+}
+
+/// Runs it as the sendmail of the machine that a server serves.
+fn local(site: &Site, name: &str, arguments: &[&str], input: &str) -> Done {
+    let link = site.dir.path().join(name);
+    if !link.exists() {
+        std::os::unix::fs::symlink(posthouse().get_program(), &link).unwrap();
+    }
+    let mut command = Command::new(link);
+    command.args(arguments).env_remove("POSTHOUSE_SERVER").env("POSTHOUSE_MAILDROP", site.dir.path().join("drop"));
+    command.env("POSTHOUSE_SUBMIT", site.data().join("submit.sock"));
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let text = |octets| String::from_utf8(octets).unwrap();
+    Done { exit: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
+}
+
+#[test]
+fn a_letter_is_handed_to_the_server_of_this_machine_and_its_user_is_written_down() {
+    let site = Site::new(&["mx"], "");
+    let running = site.start();
+    local(&site, "sendmail", &["-i", "bob"], "From: root (Cron Daemon)\nTo: bob\nSubject: Disks\n\nfull\n").ok();
+    let letter = site.wait_for_any("bob");
+    assert!(letter.contains("Received: by mail.example.test (Posthouse, from userid "), "{letter}");
+    assert!(letter.contains("\r\nFrom: \"Cron Daemon\" <root@example.test>\r\n"), "{letter}");
+    local(&site, "sendmail", &["nosuch"], "Subject: s\n\nhi\n").fails(67, "nobody here has this address");
+    let story = run(&site.data(), &["trace", "bob@example.test", "--data", "."]).ok();
+    assert!(story.contains(") on this machine, ") && story.contains("(uid "), "{story}");
+    assert!(local(&site, "mailq", &[], "").ok().contains("empty"));
+    running.stop();
+}
+
+#[test]
+fn mail_for_a_system_account_is_the_postmasters() {
+    let site = Site::new(&["mx"], "");
+    run(&site.data(), &["alias", "add", "postmaster@example.test", "alice@example.test", "--data", "."]).ok();
+    let running = site.start();
+    local(&site, "sendmail", &["-i", "root"], "Subject: Cron\n\nfull\n").ok();
+    assert!(site.wait_for_any("alice").contains("\r\nSubject: Cron\r\n"));
+    running.stop();
+}
+
+#[test]
+fn smtp_on_standard_input_is_spoken_with_the_server() {
+    let site = Site::new(&["mx"], "");
+    let running = site.start();
+    let dialogue = "EHLO here\r\nMAIL FROM:<root@example.test>\r\nRCPT TO:<bob@example.test>\r\nRCPT TO:<nosuch@example.test>\r\nDATA\r\n\
+        Subject: by hand\r\n\r\nhi\r\n.\r\nQUIT\r\n";
+    let said = local(&site, "sendmail", &["-bs"], dialogue).ok();
+    let codes: Vec<&str> = said.lines().filter(|line| line.as_bytes()[3] == b' ').map(|line| &line[..3]).collect();
+    assert_eq!(codes, ["220", "250", "250", "250", "550", "354", "250", "221"], "{said}");
+    assert!(!said.contains("AUTH") && !said.contains("STARTTLS"), "{said}");
+    assert!(site.wait_for_any("bob").contains("\r\nSubject: by hand\r\n"));
+    running.stop();
+    let down = local(&site, "sendmail", &["-bs"], "QUIT\r\n");
+    assert!(down.exit == 75 && down.out.starts_with("421 4.3.2 "), "{}{}", down.out, down.err);
+}
+
+#[test]
+fn what_was_left_while_the_server_was_down_arrives_and_what_is_no_letter_is_set_aside() {
+    let site = Site::new(&["mx"], "[intake.local]\nmaildrop = \"drop\"\n");
+    let drop = site.dir.path().join("drop");
+    std::fs::create_dir(&drop).unwrap();
+    // It says once what a name without a domain belongs to.
+    let running = site.start();
+    local(&site, "sendmail", &["alice"], "Subject: s\n\nhi\n").ok();
+    let began = std::time::Instant::now();
+    while !drop.join(".domain").exists() {
+        assert!(began.elapsed() < crate::common::PATIENCE);
+    }
+    running.stop();
+    local(&site, "sendmail", &["-i", "bob", "nosuch@example.test"], "Subject: kept\n\nhi\n").ok();
+    assert_eq!(local(&site, "mailq", &[], "").ok().lines().count(), 1);
+    std::fs::write(drop.join("0.letter"), "rubbish\n").unwrap();
+    let running = site.start();
+    assert!(site.wait_for_any("bob").contains("\r\nSubject: kept\r\n"));
+    let asked = || run(&site.data(), &["status", "--data", "."]).ok();
+    let began = std::time::Instant::now();
+    let status = loop {
+        let status = asked();
+        if status.contains("maildrop: 0 letters wait") && status.contains("1 files could not be taken") {
+            break status;
+        }
+        assert!(began.elapsed() < crate::common::PATIENCE, "{status}");
+    };
+    assert!(status.contains("set-aside"), "{status}");
+    let reason = std::fs::read_to_string(drop.join("set-aside/0.reason")).unwrap();
+    assert!(reason.starts_with("its envelope cannot be read"), "{reason}");
+    // Nobody waits for a letter from the maildrop, so its sender is told by a bounce.
+    assert!(run(&site.data(), &["trace", "nosuch@example.test", "--data", "."]).ok().contains("gave up on nosuch@example.test"));
+    running.stop();
+}
+
+#[test]
+fn an_untrusted_user_writes_in_no_name_of_ours_but_its_own() {
+    let more = "[intake.local]\ntrusted-users = []\n[[intake.local.grant]]\nuser = \"0\"\naddresses = [\"shop@example.test\"]\n";
+    let site = Site::new(&["mx"], more);
+    let running = site.start();
+    let letter = |from: &str| format!("From: {from}\nSubject: s\n\nhi\n");
+    for from in ["shop@example.test", "someone@elsewhere.test", "root@example.test"] {
+        local(&site, "sendmail", &["-f", from, "bob"], &letter(from)).ok();
+    }
+    local(&site, "sendmail", &["-f", "alice@example.test", "bob"], &letter("root")).fails(77, "intake.local.grant");
+    local(&site, "sendmail", &["-f", "root@example.test", "bob"], &letter("alice@example.test")).fails(77, "intake.local.grant");
+    running.stop();
+    site.configure(&["mx"], "[intake.local]\nusers = [\"www-data\"]\n");
+    let running = site.start();
+    local(&site, "sendmail", &["bob"], &letter("root")).fails(77, "intake.local.users");
+    running.stop();
 }
 
 #[test]

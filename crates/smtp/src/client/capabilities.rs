@@ -10,6 +10,8 @@ use crate::syntax::FutureRelease;
 /// `ehlo-line` by `ehlo-line` (RFC 5321 §4.1.1.1).
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Capabilities {
+    /// What the server calls itself: the first word of its reply.
+    pub name: String,
     /// `SIZE` (RFC 1870): whether it may be announced.
     pub size: bool,
     /// The octets a letter may have; `None` without a limit or when the server does not tell.
@@ -62,6 +64,8 @@ impl Capabilities {
     #[must_use]
     pub(super) fn parse(reply: &Reply) -> Self {
         let mut found = Self::default();
+        let first = reply.lines().first().map(String::as_str).unwrap_or_default();
+        first.split_ascii_whitespace().next().unwrap_or_default().clone_into(&mut found.name);
         for line in reply.lines().iter().skip(1) {
             let mut words = line.split_ascii_whitespace();
             let keyword = words.next().unwrap_or_default().to_ascii_uppercase();

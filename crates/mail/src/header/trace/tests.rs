@@ -8,8 +8,20 @@ fn received_with(helo: &str, tls: Option<&str>, priority: Priority) -> String {
     let (by, to) = ("mail.example.test".parse().unwrap(), "bob@example.test".parse().unwrap());
     let at = UnixMillis(1_790_000_000_000);
     let peer = "192.0.2.7".parse().unwrap();
-    Received { helo, peer, by: &by, with: "ESMTPS", tls, id: LetterId::new(at, 1), only_recipient: Some(&to), priority, at }
-        .to_field()
+    let (user, id) = (None, LetterId::new(at, 1));
+    Received { helo, peer, user, by: &by, with: "ESMTPS", tls, id, only_recipient: Some(&to), priority, at }.to_field()
+}
+
+#[test]
+fn a_user_of_this_machine_stands_by_number_where_a_peer_would() {
+    let (at, by, peer) = (UnixMillis(1_790_000_000_000), "mail.example.test".parse().unwrap(), "127.0.0.1".parse().unwrap());
+    let (helo, with, tls, only_recipient, priority) = ("localhost", "ESMTP", None, None, Priority::default());
+    let id = LetterId::new(at, 1);
+    let field = Received { helo, peer, user: Some(1000), by: &by, with, tls, id, only_recipient, priority, at }.to_field();
+    assert_eq!(
+        field,
+        "Received: by mail.example.test (Posthouse, from userid 1000)\r\n\tid 01M3250V000000000000000001;\r\n\tMon, 21 Sep 2026 14:13:20 +0000\r\n"
+    );
 }
 
 #[test]

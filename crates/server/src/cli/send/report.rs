@@ -129,7 +129,7 @@ pub(super) fn dialogue(line: &Line) {
 }
 
 /// RFC 3463: subject 1 is about addresses (x.1.2 and x.1.10 about their domains), subject 7 about permission.
-fn refused(reply: &Reply) -> Exit {
+pub(in crate::cli) fn refused(reply: &Reply) -> Exit {
     match reply.status_or_default() {
         status if status.subject == 1 && matches!(status.detail, 2 | 10) => Exit::NoHost,
         status if status.subject == 1 => Exit::NoUser,

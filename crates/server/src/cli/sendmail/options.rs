@@ -2,6 +2,8 @@
 
 use posthouse_mail::{Address, Notify, Ret, ReversePath};
 
+use posthouse_runtime::users;
+
 use crate::cli::{Exit, Failure};
 
 /// What is to be done.
@@ -18,13 +20,17 @@ pub(super) enum Mode {
     Aliases,
     /// `-bv`: check addresses.
     Verify,
+    /// `-bs`: SMTP on standard input and output.
+    Smtp,
 }
 
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(super) struct Options {
     pub(super) mode: Mode,
-    pub(super) server: String,
-    pub(super) sender: Option<ReversePath>,
+    /// A server to hand letters to by SMTP, instead of the one of this machine.
+    pub(super) server: Option<String>,
+    /// `-f`: a name, an address, or nothing between the angle brackets.
+    pub(super) sender: Option<String>,
     pub(super) full_name: Option<String>,
     pub(super) from_header: bool,
     pub(super) ignore_dots: bool,
@@ -39,12 +45,12 @@ impl Options {
     /// Reads the words. What only tunes another sendmail is passed over; what cannot be done is an error.
     pub(super) fn parse(words: &[String]) -> Result<Self, Failure> {
         let server = std::env::var("POSTHOUSE_SERVER").ok().filter(|server| !server.is_empty());
-        let mut options = Self { server: server.unwrap_or_else(|| "smtp://localhost:25".to_owned()), ..Self::default() };
+        let mut options = Self { server, ..Self::default() };
         let mut words = words.iter();
         while let Some(word) = words.next() {
             match word.strip_prefix('-') {
                 Some("-") => options.recipients.extend(words.by_ref().cloned()),
-                Some("-server") => options.server = value("", &mut words, word)?,
+                Some("-server") => options.server = Some(value("", &mut words, word)?),
                 Some(letters) if !letters.is_empty() => options.take(letters, &mut words, word)?,
                 _ => options.recipients.push(word.clone()),
             }
@@ -65,7 +71,7 @@ impl Options {
             }
             'i' => self.ignore_dots = true,
             'v' => self.verbose = true,
-            'f' | 'r' => self.sender = Some(sender(&value(rest, words, word)?)?),
+            'f' | 'r' => self.sender = Some(value(rest, words, word)?),
             'F' => self.full_name = Some(value(rest, words, word)?.chars().filter(|c| !c.is_control()).collect()),
             'b' => {
                 self.mode = match rest {
@@ -73,7 +79,8 @@ impl Options {
                     "p" => Mode::List,
                     "i" => Mode::Aliases,
                     "v" => Mode::Verify,
-                    _ => return Err(unknown(word, "of the modes -bm, -bp, -bi and -bv are there")),
+                    "s" => Mode::Smtp,
+                    _ => return Err(unknown(word, "of the modes -bm, -bs, -bp, -bi and -bv are there")),
                 }
             }
             'q' => self.mode = Mode::Flush,
@@ -109,25 +116,26 @@ fn unknown(word: &str, why: &str) -> Failure {
     Failure::say(Exit::Usage, format_args!("`{word}`: {why}"))
 }
 
-fn sender(text: &str) -> Result<ReversePath, Failure> {
-    match text.trim_start_matches('<').trim_end_matches('>') {
+/// `-f`, read.
+pub(super) fn sender(text: &str, domain: &str) -> Result<ReversePath, Failure> {
+    match text.trim().trim_start_matches('<').trim_end_matches('>') {
         "" => Ok(ReversePath::NULL),
-        text => address(text).map(ReversePath::from),
+        text => address(text, domain).map(ReversePath::from),
     }
 }
 
-/// An address; a name alone is one of this host.
-pub(super) fn address(text: &str) -> Result<Address, Failure> {
+/// An address; a name alone is one of `domain`.
+pub(super) fn address(text: &str, domain: &str) -> Result<Address, Failure> {
     let text = text.trim();
-    let whole = if text.contains('@') { text.to_owned() } else { format!("{text}@{}", host()) };
+    let whole = if text.contains('@') { text.to_owned() } else { format!("{text}@{domain}") };
     let read = whole.parse::<posthouse_mail::mime::Mailbox>().map(|mailbox| mailbox.address);
     read.map_err(|error| Failure::say(Exit::Data, format_args!("`{text}` is not an address: {error}")))
 }
 
-/// Who calls, on this host.
-pub(super) fn me() -> Result<Address, Failure> {
-    let user = ["LOGNAME", "USER"].iter().find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()));
-    address(user.as_deref().unwrap_or("root"))
+/// Who calls: what the kernel says, for the environment may say anything.
+pub(super) fn me(domain: &str) -> Result<Address, Failure> {
+    let user = users::name(users::own()).unwrap_or_else(|| users::own().to_string());
+    address(&user, domain)
 }
 
 /// This host's name, as far as it can stand in an address.
@@ -190,10 +198,12 @@ mod tests {
         assert_eq!((git.ignore_dots, git.recipients.len()), (true, 2));
         assert!(parse("-t -i").from_header && parse("-ti").ignore_dots);
         let mutt = parse("-oem -oi -f al@x.test -N failure,delay -R hdrs -- bob@x.test");
-        assert_eq!((mutt.sender.unwrap().to_string(), mutt.ret), ("al@x.test".to_owned(), Some(Ret::Headers)));
+        assert_eq!((mutt.sender.as_deref(), mutt.ret), (Some("al@x.test"), Some(Ret::Headers)));
         assert_eq!(mutt.notify, Some(Notify { success: false, failure: true, delay: true }));
-        assert_eq!((parse("-f<> -V id").sender, parse("-V id").envid.as_deref()), (Some(ReversePath::NULL), Some("id")));
-        assert_eq!(parse("-ral@x.test -oi x@y.test").sender.unwrap().to_string(), "al@x.test");
+        let null = parse("-f<> -V id");
+        assert_eq!((sender(&null.sender.unwrap(), "h.test").unwrap(), null.envid.as_deref()), (ReversePath::NULL, Some("id")));
+        assert_eq!(parse("-ral@x.test -oi x@y.test").sender.as_deref(), Some("al@x.test"));
+        assert_eq!(sender("al", "h.test").unwrap().to_string(), "al@h.test");
         for (words, mode) in [
             ("-bp", Mode::List),
             ("-q", Mode::Flush),
@@ -201,11 +211,12 @@ mod tests {
             ("-qI123", Mode::Flush),
             ("-bi", Mode::Aliases),
             ("-bm", Mode::Deliver),
+            ("-bs", Mode::Smtp),
         ] {
             assert_eq!(parse(words).mode, mode, "{words}");
         }
         assert_eq!(parse("-C /etc/x -O IgnoreDots a@x.test").recipients, ["a@x.test"]);
-        for bad in ["-f", "-bs", "-bd", "-N sometimes", "-Z"] {
+        for bad in ["-f", "-bd", "-N sometimes", "-Z"] {
             let words: Vec<String> = bad.split_whitespace().map(str::to_owned).collect();
             assert_eq!(Options::parse(&words).unwrap_err().exit(), Exit::Usage, "{bad}");
         }

@@ -29,6 +29,7 @@ fn every_keyword_is_read_in_any_case() {
         "X-OTHER 1 2 3",
     ]);
     let expected = Capabilities {
+        name: "mx.example".to_owned(),
         size: true,
         size_max: Some(1000),
         eight_bit_mime: true,
@@ -52,13 +53,15 @@ fn every_keyword_is_read_in_any_case() {
 
 #[test]
 fn the_servers_name_is_no_keyword() {
-    assert_eq!(Capabilities::parse(&Reply::bare(250, "PIPELINING")), Capabilities::default());
+    let named = Capabilities { name: "PIPELINING".to_owned(), ..Capabilities::default() };
+    assert_eq!(Capabilities::parse(&Reply::bare(250, "PIPELINING")), named);
 }
 
 #[test]
 fn broken_parameters_count_as_absent() {
     let found = parse(&["SIZE lots", "LIMITS RCPTMAX=0 MAILMAX=-1 x", "BINARYMIME", "", "DELIVERBY soon", "FUTURERELEASE 86400"]);
-    let expected = Capabilities { size: true, deliver_by: true, ..Capabilities::default() };
+    let name = "mx.example".to_owned();
+    let expected = Capabilities { name, size: true, deliver_by: true, ..Capabilities::default() };
     assert_eq!(found, expected);
     assert_eq!(parse(&["SIZE 0"]).size_max, None);
     assert_eq!(parse(&["SIZE 99999999999999999999999"]).size_max, None);
