@@ -34,7 +34,7 @@ echo 'nameserver 127.0.0.53' >/etc/resolv.conf
 echo '127.0.0.1 localhost' >/etc/hosts
 echo 'hosts: files dns' >/etc/nsswitch.conf
 uid=6100
-for user in postfix postdrop Debian-exim opensmtpd opensmtpq nsd vmail; do
+for user in postfix postdrop Debian-exim opensmtpd opensmtpq dovecot dovenull nsd vmail; do
     grep -q "^$user:" /etc/group || echo "$user:x:$uid:" >>/etc/group
     grep -q "^$user:" /etc/passwd || echo "$user:x:$uid:$uid::/nonexistent:/usr/sbin/nologin" >>/etc/passwd
     uid=$((uid + 1))

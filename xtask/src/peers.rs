@@ -1,4 +1,4 @@
-//! Real mail programs for the tests, from Debian, unpacked into `target/peers/root`.
+//! Real mail programs for the tests, from Debian, unpacked into `target/peers/root`; and those that Debian does not have, by npm, in `target/peers/npm`.
 //!
 //! Nothing is installed: packages are downloaded and unpacked, and the tests lay them over `/usr` in a world of
 //! their own (`xtask/world.sh`), where even programs that exclude each other stand side by side. Not on Debian,
@@ -11,10 +11,19 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The packages; what they need and the machine lacks comes with them.
-const PACKAGES: [&str; 20] = [
+const PACKAGES: [&str; 28] = [
     "postfix",
     "exim4-daemon-heavy",
     "opensmtpd",
+    "dovecot-core",
+    "dovecot-lmtpd",
+    "dovecot-submissiond",
+    // Postfix's logins.
+    "libsasl2-modules",
+    "sasl2-bin",
+    "python3-aiosmtpd",
+    "mutt",
+    "ripmime",
     "nsd",
     "swaks",
     "libnet-ssleay-perl",
@@ -33,6 +42,9 @@ const PACKAGES: [&str; 20] = [
     "iproute2",
     "perl",
 ];
+
+/// What is only there for node. Their node is this machine's, since Debian's is too old for the first.
+const NPM_PACKAGES: [&str; 3] = ["Haraka", "mailparser", "postal-mime"];
 
 /// Whether anything may be downloaded.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -70,7 +82,7 @@ impl fmt::Display for State {
 pub(crate) fn fetch(install: Install) -> anyhow::Result<State> {
     let folder = process::target().join("peers");
     let (root, stamp) = (folder.join("root"), folder.join("stamp"));
-    let wanted = PACKAGES.join(" ");
+    let wanted = [&PACKAGES[..], &NPM_PACKAGES[..]].concat().join(" ");
     if std::fs::read_to_string(&stamp).is_ok_and(|had| had == wanted) {
         return Ok(State::Ready(root));
     }
@@ -83,6 +95,7 @@ pub(crate) fn fetch(install: Install) -> anyhow::Result<State> {
     std::fs::create_dir_all(&folder)?;
     match unpack(&folder, &root) {
         Ok(()) => {
+            npm(&folder)?;
             std::fs::write(&stamp, wanted)?;
             Ok(State::Ready(root))
         }
@@ -126,6 +139,21 @@ fn unpack(folder: &Path, root: &Path) -> anyhow::Result<()> {
         }
     }
     merge(root)
+}
+
+/// Where there is no npm, the tests that need it are skipped by name. No script of a package is run.
+fn npm(folder: &Path) -> anyhow::Result<()> {
+    let (node, place) = (Path::new("/usr/bin/node"), folder.join("npm"));
+    if !process::answers("npm", &["--version"]) || !node.exists() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(&place)?;
+    let mut npm = Command::new("npm");
+    npm.args(["install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--omit=optional", "--prefix"]);
+    process::run(npm.arg(&place).args(NPM_PACKAGES))?;
+    // The world lays Debian's over it.
+    std::fs::copy(node, place.join("node"))?;
+    Ok(())
 }
 
 /// Debian's `/lib` is `/usr/lib`, but packages still name both.

@@ -67,6 +67,7 @@ pub use posthouse_mail::mime::{Answer, Calendar, CalendarError, Event};
 pub use posthouse_mailauth::dkim;
 pub use posthouse_runtime::tls::{CertificateFiles, ClientTls, Roots};
 pub use posthouse_runtime::{block_on, stream};
+pub use posthouse_sasl::Method as LoginMethod;
 pub use posthouse_smtp::client::{
     Capabilities, Credentials, Limits, Line, Protocol, RecipientResult, SessionError, Stage, Timeouts,
 };

@@ -20,7 +20,7 @@ pub enum Mechanism {
 
 /// A name that is none of the mechanisms known here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("not a known SASL mechanism: PLAIN, LOGIN, SCRAM-SHA-256 and SCRAM-SHA-256-PLUS are")]
+#[error("not a known SASL mechanism such as PLAIN or SCRAM-SHA-256")]
 pub struct UnknownMechanism;
 
 /// What the connection gives a -PLUS mechanism to bind to.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use posthouse_dns::Resolver;
 use posthouse_mail::Domain;
 use posthouse_runtime::tls::{CertificateFiles, ClientTls, Roots, TlsError};
+use posthouse_sasl::Method as LoginMethod;
 use posthouse_smtp::client::{Credentials, Line, Timeouts};
 use thiserror::Error;
 
@@ -25,6 +26,7 @@ pub struct MailerBuilder {
     credentials: Option<(String, String)>,
     password: Option<String>,
     token: Option<Token>,
+    methods: Vec<LoginMethod>,
     certificate: Option<CertificateFiles>,
     roots: Roots,
     any_certificate: bool,
@@ -100,6 +102,20 @@ impl MailerBuilder {
         self
     }
 
+    /// Logs in by one of these methods only, for a server that offers what it cannot do; the best that is offered if not said.
+    ///
+    /// ```
+    /// use posthouse_client::Mailer;
+    ///
+    /// let mailer = Mailer::builder("smtps://alice@mail.example.org")?.password("secret").login_methods(&["PLAIN".parse()?]).build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn login_methods(mut self, methods: &[LoginMethod]) -> Self {
+        self.methods = methods.to_vec();
+        self
+    }
+
     /// A certificate of our own, with its key, both in PEM form: shown to servers that ask for one; without a password it is the login too (EXTERNAL).
     #[must_use]
     pub fn certificate(mut self, files: CertificateFiles) -> Self {
@@ -130,6 +146,7 @@ impl MailerBuilder {
             credentials: None,
             password: None,
             token: None,
+            methods: Vec::new(),
             certificate: None,
             roots: Roots::Platform,
             any_certificate: false,
@@ -302,7 +319,7 @@ impl MailerBuilder {
             avoid_until: Mutex::new(None),
         });
         let first = self.urls.first().cloned().ok_or(UrlError::Scheme)?;
-        let servers = Servers { first, all: all.collect(), resolver: self.resolver, token };
+        let servers = Servers { first, all: all.collect(), resolver: self.resolver, token, methods: self.methods.clone() };
         Ok(Mailer { pool: Arc::new(Pool::new(servers, self.bounds, Pace::new(self.rate))) })
     }
 
@@ -317,7 +334,7 @@ impl MailerBuilder {
             (None, None, Some(_)) => return Err(MailerError::NoUser),
             (None, None, None) => return Ok(None),
         };
-        credentials.map(Some).map_err(MailerError::Credentials)
+        credentials.map(|who| Some(who.only_by(&self.methods))).map_err(MailerError::Credentials)
     }
 
     /// What TLS needs, if any of the servers does.

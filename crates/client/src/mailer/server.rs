@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use posthouse_dns::Resolver;
 use posthouse_mail::Domain;
 use posthouse_runtime::{clock, task};
+use posthouse_sasl::Method;
 use posthouse_smtp::client::Credentials;
 
 use super::Token;
@@ -33,6 +34,8 @@ pub(super) struct Servers {
     pub(super) resolver: Option<Resolver>,
     /// Who logs in with a token that is asked for before each login.
     pub(super) token: Option<(String, Token)>,
+    /// By which methods, if not by any.
+    pub(super) methods: Vec<Method>,
 }
 
 impl Servers {
@@ -71,7 +74,8 @@ impl Servers {
         target.addresses = self.addresses(&host, port, &target).await?;
         if let Some((user, token)) = &self.token {
             let token = (token.0)().await.map_err(ClientError::Token)?;
-            target.credentials = Some(Credentials::bearer(user, &token).map_err(|error| ClientError::Token(error.to_string()))?);
+            let credentials = Credentials::bearer(user, &token).map_err(|error| ClientError::Token(error.to_string()))?;
+            target.credentials = Some(credentials.only_by(&self.methods));
         }
         Connection::open(&target).await
     }

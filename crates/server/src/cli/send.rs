@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use posthouse_client::{
-    ClientError, Line, Mailer, MailerBuilder, MailerError, Message, ServerUrl, SessionError, Stage, UrlError,
+    ClientError, Line, LoginMethod, Mailer, MailerBuilder, MailerError, Message, ServerUrl, SessionError, Stage, UrlError,
 };
 use posthouse_config::Secret;
 use posthouse_runtime::log::one_line;
@@ -57,6 +57,9 @@ pub(crate) struct Args {
     /// Log in as this user, if the URL names none.
     #[arg(long, short, alias = "auth-user", value_name = "LOGIN")]
     user: Option<String>,
+    /// Log in by one of these methods, such as PLAIN [default: the best that the server offers].
+    #[arg(long, value_name = "METHOD", value_delimiter = ',')]
+    auth: Vec<LoginMethod>,
     #[command(flatten)]
     password: PasswordArgs,
     /// Trust the certificate authorities in this PEM file, and no others.
@@ -166,7 +169,7 @@ impl Args {
     fn mailer(&self, url: &ServerUrl, credentials: Option<(&str, &Secret)>) -> Result<MailerBuilder, MailerError> {
         let mut mailer = Mailer::builder(&url.to_string())?;
         if let Some((user, password)) = credentials {
-            mailer = mailer.credentials(user, password.expose());
+            mailer = mailer.credentials(user, password.expose()).login_methods(&self.auth);
         }
         if let Some(ca) = &self.ca {
             mailer = mailer.roots(Roots::PemFile(ca.clone()));

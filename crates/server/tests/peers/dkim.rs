@@ -90,11 +90,8 @@ fn with_input(command: &mut Command, letter: &[u8]) -> Vec<u8> {
     output.stdout
 }
 
-/// By Debian's Python, which has Debian's modules, whatever else the machine has.
 fn peer() -> Command {
-    let mut python = Command::new("/usr/bin/python3");
-    python.args(program("dkim_peer.py").get_args());
-    python
+    program("dkim_peer.py")
 }
 
 fn examined(zone: &Zone, letter: &[u8]) -> (Vec<Dkim>, ArcResult) {

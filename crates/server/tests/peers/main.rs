@@ -12,6 +12,7 @@
 
 mod dkim;
 mod hop;
+mod matrix;
 mod parsers;
 mod posthouse;
 mod read_back;

@@ -14,9 +14,9 @@ pub(crate) struct Server {
     pub(crate) address: &'static str,
     /// Whether it takes and offers SMTPUTF8.
     pub(crate) smtputf8: bool,
-    folder: PathBuf,
-    log: &'static str,
-    _process: Option<Guard>,
+    pub(crate) folder: PathBuf,
+    pub(crate) log: &'static str,
+    pub(crate) _process: Option<Guard>,
 }
 
 /// Postfix, with STARTTLS required on the way to Posthouse.

@@ -34,6 +34,21 @@ pub(crate) struct World {
     _names: Guard,
 }
 
+/// The same with the folder where the packages of npm are.
+pub(crate) fn run_with_npm(path: &str, body: impl FnOnce(&World, &Path)) {
+    let npm = peers().with_file_name("npm");
+    if npm.join("node").exists() {
+        return run(path, |world| body(world, &npm));
+    }
+    skip(path.split_once("::").map_or(path, |(_, name)| name), "there is no npm here");
+}
+
+/// Where the unpacked packages are.
+fn peers() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    std::env::var_os("POSTHOUSE_PEERS").map_or_else(|| root.join("target/peers/root"), PathBuf::from)
+}
+
 /// Runs the body inside a new world, under the name the test has for the runner.
 pub(crate) fn run(path: &str, body: impl FnOnce(&World)) {
     if let Some(scratch) = std::env::var_os(INSIDE) {
@@ -43,9 +58,8 @@ pub(crate) fn run(path: &str, body: impl FnOnce(&World)) {
     let scratch = tempfile::tempdir().unwrap();
     let enter = || {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap();
-        let peers = std::env::var_os("POSTHOUSE_PEERS").map_or_else(|| root.join("target/peers/root"), PathBuf::from);
         let mut command = Command::new(root.join("xtask/world.sh"));
-        command.arg(peers).arg(scratch.path());
+        command.arg(peers()).arg(scratch.path());
         command
     };
     let possible = enter().args(["sh", "-c", "command -v nsd"]).stdin(Stdio::null()).output().unwrap();
@@ -110,7 +124,7 @@ impl World {
     /// A key and a certificate by itself for this name: `key.pem` and `cert.pem`.
     pub(crate) fn certificate(&self, folder: &Path, name: &str) {
         let words = format!(
-            "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN={name} -addext subjectAltName=DNS:{name}"
+            "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN={name} -addext subjectAltName=DNS:{name} -addext basicConstraints=critical,CA:FALSE"
         );
         let mut openssl = Command::new("openssl");
         openssl.args(words.split(' ')).arg("-keyout").arg(folder.join("key.pem")).arg("-out").arg(folder.join("cert.pem"));
@@ -147,7 +161,8 @@ pub(crate) fn try_to_end(command: &mut Command) -> Output {
 
 /// A program of the folder `programs`, by its interpreter; the words follow.
 pub(crate) fn program(name: &str) -> Command {
-    let interpreter = if name.ends_with(".js") { "node" } else { "python3" };
+    // Debian's, which the packages are for.
+    let interpreter = if name.ends_with(".js") { "/usr/bin/node" } else { "/usr/bin/python3" };
     let mut command = Command::new(interpreter);
     // Debian keeps packages for node there.
     command.env("NODE_PATH", "/usr/share/nodejs");

@@ -68,7 +68,7 @@ pub enum SessionError {
     /// A login would have travelled in clear, or to a server whose certificate was not verified.
     #[error("the connection is not protected by verified TLS, so the password is not sent")]
     UnprotectedLogin,
-    /// The server offers no login that we know.
+    /// The server offers no login that we know, or that was wanted.
     #[error("the server offers no login that can be used (it offers: {offered})")]
     NoMechanism {
         /// Its words.

@@ -41,9 +41,15 @@ impl Login {
             Proof::Token(_) => Possession::Token,
             Proof::Certificate => Possession::Certificate,
         };
-        let Some(method) = choose(&offered.auth, possession, binding) else {
+        let wanted = |method: &Method| credentials.methods.is_empty() || credentials.methods.contains(method);
+        let usable: Vec<Method> = offered.auth.iter().copied().filter(wanted).collect();
+        let Some(method) = choose(&usable, possession, binding) else {
             return Err(SessionError::NoMechanism { offered: offered.auth_text.clone() });
         };
+        // RFC 5802 §6: that the server cannot bind is said only where it has not offered to. Elsewhere it would be taken for an attack on the offer.
+        let is_bound = |method: &Method| matches!(method, Method::Scram { bound: true, .. });
+        let declined = !is_bound(&method) && offered.auth.iter().any(is_bound);
+        let binding = if declined { ChannelBinding::None } else { binding };
         let mut exchange = start(method, credentials, settings, binding).map_err(SessionError::Login)?;
         // RFC 4954 §4: an empty initial response is written `=`, since nothing would be none.
         let written = |octets: &[u8]| if octets.is_empty() { "=".to_owned() } else { STANDARD.encode(octets) };

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use posthouse_mail::Domain;
-use posthouse_sasl::{ChannelBinding, Nonce, Password, PrepareError, prepare_login, prepare_password, prepare_token};
+use posthouse_sasl::{ChannelBinding, Method, Nonce, Password, PrepareError, prepare_login, prepare_password, prepare_token};
 
 /// What is spoken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -42,6 +42,8 @@ pub struct Secured {
 pub struct Credentials {
     pub(super) login: String,
     pub(super) proof: Proof,
+    /// By which methods; by any if none are named.
+    pub(super) methods: Vec<Method>,
 }
 
 /// What proves a login.
@@ -97,7 +99,7 @@ impl Credentials {
     /// # Errors
     /// One of them is empty, too long, or has prohibited characters: the user's to mend.
     pub fn new(login: &str, password: &str) -> Result<Self, PrepareError> {
-        Ok(Self { login: prepare_login(login)?, proof: Proof::Password(prepare_password(password)?) })
+        Ok(Self { login: prepare_login(login)?, proof: Proof::Password(prepare_password(password)?), methods: Vec::new() })
     }
 
     /// A login with a token of its issuer (OAUTHBEARER, XOAUTH2).
@@ -105,7 +107,7 @@ impl Credentials {
     /// # Errors
     /// As [`Self::new`].
     pub fn bearer(login: &str, token: &str) -> Result<Self, PrepareError> {
-        Ok(Self { login: prepare_login(login)?, proof: Proof::Token(prepare_token(token)?) })
+        Ok(Self { login: prepare_login(login)?, proof: Proof::Token(prepare_token(token)?), methods: Vec::new() })
     }
 
     /// The client's certificate of the TLS connection (EXTERNAL), to act as `login`, or as whom it names itself if that is empty.
@@ -114,7 +116,14 @@ impl Credentials {
     /// As [`Self::new`].
     pub fn certificate(login: &str) -> Result<Self, PrepareError> {
         let login = if login.is_empty() { String::new() } else { prepare_login(login)? };
-        Ok(Self { login, proof: Proof::Certificate })
+        Ok(Self { login, proof: Proof::Certificate, methods: Vec::new() })
+    }
+
+    /// The same by one of these methods only: for servers that offer what they cannot do. None named is any of them.
+    #[must_use]
+    pub fn only_by(mut self, methods: &[Method]) -> Self {
+        self.methods = methods.to_vec();
+        self
     }
 
     /// The login.

@@ -30,6 +30,36 @@ fn the_hello_is_said_again_under_tls_and_the_first_answer_forgotten() {
 }
 
 #[test]
+fn a_method_that_was_asked_for_is_the_only_one() {
+    let by = |names: &[&str]| {
+        let methods: Vec<_> = names.iter().map(|name| name.parse().unwrap()).collect();
+        Play { credentials: Some(Credentials::new("user", "pencil").unwrap().only_by(&methods)), secured: Some(TLS), ..play() }
+    };
+    let offer = format!("{HELLO}S: 250-x\nS: 250 AUTH SCRAM-SHA-256 LOGIN PLAIN");
+    let end = by(&["plain", "LOGIN"]).run(&format!("{offer}\nC: AUTH PLAIN AHVzZXIAcGVuY2ls\nS: 235 in\nC: QUIT\nS: 221 x"));
+    assert_eq!(end.closed, None);
+    let end = by(&["CRAM-MD5"]).run(&offer);
+    assert_eq!(end.closed, Some(SessionError::NoMechanism { offered: "SCRAM-SHA-256 LOGIN PLAIN".to_owned() }));
+}
+
+#[test]
+fn a_binding_that_is_not_wanted_is_not_said_to_be_impossible() {
+    let secured = Secured { binding: ChannelBinding::Exporter([1; 32]), verified: true };
+    let methods = ["SCRAM-SHA-256".parse().unwrap()];
+    let credentials = Credentials::new("user", "pencil").unwrap();
+    for (offer, first) in [
+        // `n,,n=user` and `y,,n=user`.
+        ("SCRAM-SHA-256 SCRAM-SHA-256-PLUS", "SCRAM-SHA-256 biwsbj11c2Vy"),
+        ("SCRAM-SHA-256", "SCRAM-SHA-256 eSwsbj11c2Vy"),
+    ] {
+        let play = Play { credentials: Some(credentials.clone().only_by(&methods)), secured: Some(secured), ..play() };
+        let end = play
+            .run(&format!("{HELLO}S: 250-x\nS: 250 AUTH {offer}\nC: AUTH {first}LHI9ck9wck5HZndFYmVSV2diTkVrcU8=\nS: 535 no"));
+        assert!(matches!(end.closed, Some(SessionError::Refused { stage: Stage::Login, .. })), "{offer}");
+    }
+}
+
+#[test]
 fn plaintext_behind_the_reply_to_starttls_is_an_attack() {
     for start_tls in [StartTls::Required, StartTls::IfOffered] {
         let play = Play { start_tls, ..play() };
