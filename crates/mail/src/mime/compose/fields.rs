@@ -122,7 +122,8 @@ fn quoted(text: &str) -> String {
 
 /// `key=value`, `key="value"`, `key*=utf-8''value`, or the last in pieces `key*0*=…` (RFC 2231 §3, §4).
 fn parameter(key: &str, value: &str) -> Vec<String> {
-    if value.is_ascii() && value.len() <= QUOTED_BYTES_MAX {
+    // Readers decode what looks like an encoded word even where none may stand (RFC 2047 §5).
+    if value.is_ascii() && value.len() <= QUOTED_BYTES_MAX && !value.contains("=?") {
         return vec![format!("{key}={}", if is_token(value) { value.to_owned() } else { quoted(value) })];
     }
     let mut pieces = vec!["utf-8''".to_owned()];

@@ -173,6 +173,7 @@ fn file_names_arrive_without_folders_and_whatever_is_in_them() {
         ("a\"b;c.pdf", "a\"b;c.pdf"),
         ("100%.pdf", "100%.pdf"),
         ("it's.pdf", "it's.pdf"),
+        ("=?utf-8?Q?word?=.pdf", "=?utf-8?Q?word?=.pdf"),
         ("../../etc/passwd", "passwd"),
         ("C:\\Users\\x.doc", "x.doc"),
         ("..", "attachment"),

@@ -25,8 +25,6 @@ print(json.dumps({
     "html": letter.get_body(("html",)).get_content(),
     "pictures": [[part["Content-ID"], part.get_content().hex()] for part in pictures],
     "method": calendar.get_param("method"),
-    "calendar": calendar.get_content(),
-    "files": [part.get_filename() for part in files],
-    "sizes": [len(part.get_content()) for part in files],
+    "files": [[part.get_filename(), part.get_content().hex()] for part in files],
     "defects": [str(defect) for part in parts for defect in part.defects],
 }))
