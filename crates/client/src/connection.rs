@@ -205,6 +205,12 @@ impl Connection {
         self.wire.stream.peer_addr()
     }
 
+    /// The address it comes from.
+    #[must_use]
+    pub fn local(&self) -> SocketAddr {
+        self.wire.stream.local_addr()
+    }
+
     /// What TLS agreed on; `None` in clear.
     #[must_use]
     pub fn tls(&self) -> Option<&TlsInfo> {

@@ -15,6 +15,7 @@ use posthouse_runtime::stream::ByteSource as _;
 
 use crate::context::Context;
 use crate::derive;
+use crate::tls_report;
 
 /// The origin of a report to the postmaster.
 const DOUBLE_BOUNCE: &str = "double-bounce";
@@ -83,8 +84,10 @@ async fn postmaster(context: &Context, lease: &Lease, told: &[Told], now: UnixMi
     if failed.is_empty() {
         return None;
     }
-    let is_report = lease.letter().origin.listener == DOUBLE_BOUNCE;
-    let (postmaster, why) = if is_report {
+    let origin = lease.letter().origin.listener.as_str();
+    let (postmaster, why) = if origin == tls_report::ORIGIN {
+        (None, "nobody waits for what becomes of a report on TLS")
+    } else if origin == DOUBLE_BOUNCE {
         (None, "it is a report to the postmaster itself")
     } else if !context.double_bounces.may_send(now) {
         (None, "the postmaster has had enough of these for now")

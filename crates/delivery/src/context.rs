@@ -7,6 +7,7 @@ use posthouse_dns::Resolver;
 use posthouse_journal::{Entry, Event, Journal};
 use posthouse_mail::{Domain, LetterId, UnixMillis};
 use posthouse_mailauth::mta_sts::Policies;
+use posthouse_mailauth::tls_rpt::Ledger;
 use posthouse_mailbox::Mailboxes;
 use posthouse_queue::Queue;
 use posthouse_runtime::clock;
@@ -33,6 +34,8 @@ pub struct Context {
     pub resolver: Resolver,
     /// Who knows what domains promise of their hosts.
     pub sts: Arc<dyn Policies>,
+    /// Where it is written down how the TLS of connections went.
+    pub ledger: Arc<dyn Ledger>,
     /// What the operator set.
     pub settings: Arc<Settings>,
     /// Keeps the postmaster from being flooded.

@@ -4,3 +4,4 @@ pub(crate) mod alias;
 pub(crate) mod local;
 pub(crate) mod pool;
 pub(crate) mod remote;
+mod session;

@@ -17,12 +17,15 @@ mod run;
 mod settings;
 mod settle;
 mod sort;
+mod tls_report;
 mod way;
 
 pub use bounce::DoubleBounces;
 pub use context::Context;
 pub use posthouse_mailauth::mta_sts::{NoPolicies, Policies};
+pub use posthouse_mailauth::tls_rpt::{Ledger, NoLedger};
 pub use remove::remove;
 pub use run::{run, run_at};
 pub use settings::{DestinationSettings, Settings, SettingsMistake, TlsDemand, TlsFloor};
+pub use tls_report::TlsReports;
 pub use way::{Way, WayError};

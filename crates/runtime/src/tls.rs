@@ -18,7 +18,7 @@ use rustls::crypto::CryptoProvider;
 pub use ca::Ca;
 pub use certificate::CertificateInfo;
 pub use client::{ClientTls, Roots};
-pub use error::TlsError;
+pub use error::{Doubt, TlsError};
 pub use info::TlsInfo;
 pub use server::{CertificateFiles, ServerTls};
 

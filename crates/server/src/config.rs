@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use posthouse_config::{ConfigError, Period, Source};
-use posthouse_mail::Domain;
+use posthouse_mail::{Address, Domain};
 use posthouse_runtime::log;
 use posthouse_runtime::tls::CertificateFiles;
 
@@ -54,6 +54,9 @@ pub(crate) struct Config {
     /// MTA-STS: the policies of other domains, and our own.
     #[serde(default)]
     pub(crate) mta_sts: posthouse_transit::Settings,
+    /// Reports on TLS to the domains that ask for them.
+    #[serde(default)]
+    pub(crate) tls_rpt: posthouse_transit::ReportSettings,
     /// Our questions to web servers.
     #[serde(default)]
     pub(crate) http: posthouse_http::Settings,
@@ -141,6 +144,9 @@ impl Config {
             return Err(source.mistake(&format!("delivery.{}", mistake.key), &mistake.what, hint));
         }
         self.check_policy(source)?;
+        if let Some(Err(error)) = self.tls_rpt.from.as_ref().map(|from| from.parse::<Address>()) {
+            return Err(source.mistake("tls-rpt.from", &error.to_string(), "an address, such as \"postmaster@example.org\""));
+        }
         let mut taken = HashSet::new();
         for (place, listener) in self.listener.iter().enumerate() {
             // Port 0 is a different one each time.

@@ -150,6 +150,7 @@ impl Server {
             journal,
             resolver: Arc::clone(&self.resolver),
             sts: Arc::new(posthouse_delivery::NoPolicies),
+            ledger: Arc::new(posthouse_delivery::NoLedger),
             settings: Arc::new(posthouse_delivery::Settings::default()),
             double_bounces: DoubleBounces::default(),
         };

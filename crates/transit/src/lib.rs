@@ -5,6 +5,8 @@
 //!
 //! [`check`] compares our own policy with what is served and published of it.
 //!
+//! [`Sessions`] counts what comes of the TLS of connections, day by day, for the reports that domains ask for (RFC 8460).
+//!
 //! What must outlive the process is in `transit.sqlite`. Trouble with that file never stops a letter: policies are then known until the end
 //! of the process.
 
@@ -12,10 +14,13 @@ pub mod check;
 mod error;
 mod fetch;
 mod policies;
+mod sessions;
 mod settings;
 mod store;
 
 pub use error::TransitError;
 pub use fetch::FetchError;
 pub use policies::{Known, Lookup, Policies};
-pub use settings::{Served, ServedMode, Settings};
+pub use sessions::Sessions;
+pub use settings::{ReportSettings, Served, ServedMode, Settings};
+pub use store::Store;

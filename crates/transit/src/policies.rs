@@ -4,7 +4,6 @@
 //! DNS and the host say, unless they say something newer. A fetch that failed is not repeated before a while has passed.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,6 +12,7 @@ use posthouse_dns::{DnsError, Resolver};
 use posthouse_http::Client;
 use posthouse_mail::{Domain, UnixMillis};
 use posthouse_mailauth::mta_sts::{self, Asked, Policy, RECORD_LABEL, Record};
+use posthouse_mailauth::tls_rpt::{AppliedPolicy, Failure, Ledger, PolicyType, ResultType, Session};
 use posthouse_runtime::shutdown::Shutdown;
 use posthouse_runtime::sync::AsyncMutex;
 use posthouse_runtime::{clock, random, select};
@@ -49,13 +49,14 @@ struct Inner {
     client: Client,
     settings: Settings,
     store: Store,
+    ledger: Arc<dyn Ledger>,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
     known: HashMap<Domain, Arc<Known>>,
-    failures: HashMap<Domain, Failure>,
+    failures: HashMap<Domain, Setback>,
     /// One fetch for each domain at a time; the others wait for its end.
     fetching: HashMap<Domain, Arc<AsyncMutex<()>>>,
 }
@@ -84,22 +85,28 @@ pub struct Lookup {
 
 /// A fetch that failed.
 #[derive(Debug, Clone)]
-struct Failure {
+struct Setback {
     error: FetchError,
     times: u32,
     until: UnixMillis,
 }
 
 impl Policies {
-    /// Opens the file and reads what it holds.
+    /// Reads what the file holds. Policies that cannot be had are noted in `ledger`.
     ///
     /// # Errors
     /// [`TransitError`].
-    pub fn open(path: &Path, resolver: Resolver, client: Client, settings: &Settings) -> Result<Self, TransitError> {
-        let store = Store::open(path)?;
+    pub fn open(
+        store: &Store,
+        resolver: Resolver,
+        client: Client,
+        settings: &Settings,
+        ledger: Arc<dyn Ledger>,
+    ) -> Result<Self, TransitError> {
+        let store = store.clone();
         let known = store.policies()?.into_iter().map(|(domain, known)| (domain, Arc::new(known))).collect();
         let state = Mutex::new(State { known, ..State::default() });
-        Ok(Self(Arc::new(Inner { resolver, client, settings: settings.clone(), store, state })))
+        Ok(Self(Arc::new(Inner { resolver, client, settings: settings.clone(), store, ledger, state })))
     }
 
     /// The policy for letters to recipients at `domain`. It never fails: a policy that cannot be had is none (§3.1, §3.3), and one that is known
@@ -256,7 +263,7 @@ impl State {
         }
         // Every domain of a flood fails anew, which costs a fetch and no memory.
         if self.failures.len() < FAILURES_MAX {
-            self.failures.insert(domain.clone(), Failure { error: error.clone(), times: times.saturating_add(1), until });
+            self.failures.insert(domain.clone(), Setback { error: error.clone(), times: times.saturating_add(1), until });
         }
     }
 
@@ -301,8 +308,34 @@ impl Known {
 /// For delivery: what holds, or nothing.
 impl mta_sts::Policies for Policies {
     fn policy<'a>(&'a self, domain: &'a Domain) -> Asked<'a> {
-        Box::pin(async move { self.lookup(domain).await.known.map(|known| Arc::clone(&known.policy)) })
+        Box::pin(async move {
+            let Lookup { known, trouble } = self.lookup(domain).await;
+            let policy = known.map(|known| Arc::clone(&known.policy));
+            if let Some(error) = trouble {
+                self.0.ledger.note(failed(domain, policy.as_deref(), &error));
+            }
+            policy
+        })
     }
+}
+
+/// What a report says of a policy that cannot be had (RFC 8460 §4.3.2.2).
+fn failed(domain: &Domain, policy: Option<&Policy>, error: &FetchError) -> Session {
+    let kind = match error {
+        FetchError::Certificate(_) => ResultType::StsWebpkiInvalid,
+        FetchError::Fetch(_) => ResultType::StsPolicyFetchError,
+        FetchError::Invalid(_) => ResultType::StsPolicyInvalid,
+    };
+    let unknown = AppliedPolicy { policy_type: PolicyType::Sts, ..AppliedPolicy::none(domain) };
+    let policy = policy.map_or(unknown, |policy| AppliedPolicy::sts(domain, policy));
+    let failure = Failure {
+        result_type: kind.to_string(),
+        sending_mta_ip: None,
+        receiving_mx_hostname: None,
+        receiving_ip: None,
+        failure_reason_code: Some(error.to_string()),
+    };
+    Session { policy, failure: Some(failure) }
 }
 
 fn domains(state: &State, wanted: impl Fn(&Known) -> bool) -> Vec<Domain> {

@@ -49,6 +49,23 @@ pub enum ServedMode {
     None,
 }
 
+/// Reports on TLS (RFC 8460).
+#[derive(Deserialize, JsonSchema, Debug, Clone, PartialEq, Eq)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ReportSettings {
+    /// Whether domains that ask for it are told once a day how many connections to their mail hosts had TLS as it should be, and what was
+    /// wrong with the others.
+    pub send: bool,
+    /// Who the reports come from. Not set: `postmaster` of the domain of ours that `hostname` belongs to.
+    pub from: Option<String>,
+}
+
+impl Default for ReportSettings {
+    fn default() -> Self {
+        Self { send: true, from: None }
+    }
+}
+
 fn max_age() -> Period {
     Period(Duration::from_hours(7 * 24))
 }

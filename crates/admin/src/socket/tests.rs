@@ -27,6 +27,7 @@ fn context(data: &Path) -> posthouse_delivery::Context {
         journal: Journal::open(&data.join("journal.sqlite")).unwrap(),
         resolver: Arc::new(posthouse_dns::Zone::new()),
         sts: Arc::new(posthouse_delivery::NoPolicies),
+        ledger: Arc::new(posthouse_delivery::NoLedger),
         settings: Arc::default(),
         double_bounces: posthouse_delivery::DoubleBounces::default(),
     }

@@ -9,16 +9,19 @@ use std::collections::HashMap;
 use posthouse_client::{ClientError, Connection, RecipientResult, Security, Target, Timeouts};
 use posthouse_journal::{Event, Outcome};
 use posthouse_mail::{Domain, Envelope, Reply};
-use posthouse_mailauth::transport::Decision;
+use posthouse_mailauth::tls_rpt::Session;
+use posthouse_mailauth::transport::{Decision, Reason, TlsPolicy};
 use posthouse_queue::{Feedback, Lease};
 use posthouse_runtime::tls::TlsInfo;
 
 use crate::bounce::address;
 use crate::context::Context;
 use crate::courier::pool::Kept;
+use crate::courier::session;
 use crate::outcome::{self, Attempt, AttemptResult, Hop, Verdict, unreachable};
 use crate::plan::{self, Plan};
 use crate::policy::{self, Promises};
+use crate::tls_report;
 use crate::way::{Destination, Manner, Way};
 
 /// Why a host took none of the recipients, so that the next may be tried.
@@ -58,6 +61,8 @@ struct Journey<'a> {
     way: &'a Way,
     manner: Manner,
     promises: Promises,
+    /// Whether the destination may be told how its TLS goes.
+    is_reported: bool,
     lease: &'a Lease,
     /// The recipients that have no result yet.
     open: Vec<usize>,
@@ -77,7 +82,8 @@ pub(crate) async fn deliver(
     let manner = way.manner(&destination, &context.settings);
     let (put_off, attempts) = (HashMap::new(), Vec::new());
     let promises = Promises { destination: destination.name().clone(), are_hosts_vouched: true, sts: None };
-    let mut journey = Journey { context, way, manner, promises, lease, open: indexes, put_off, attempts };
+    let (is_reported, open) = (false, indexes);
+    let mut journey = Journey { context, way, manner, promises, is_reported, lease, open, put_off, attempts };
     let hosts = match &destination {
         Destination::Smarthost(host) => vec![host.clone()],
         Destination::Host(hop) => vec![hop.host.clone()],
@@ -85,7 +91,11 @@ pub(crate) async fn deliver(
             match plan::hosts(domain, &context.hostname, context.settings.hosts_max, &context.resolver).await {
                 Plan::Hosts { names, are_vouched } => {
                     journey.promises.are_hosts_vouched = are_vouched;
-                    journey.promises.sts = context.sts.policy(domain).await;
+                    // RFC 8460 §3: what becomes of a report is in no report itself.
+                    if !journey.is_report() {
+                        journey.promises.sts = context.sts.policy(domain).await;
+                        journey.is_reported = true;
+                    }
                     names
                 }
                 // That a domain takes no mail is an answer; that nobody says whether it does is none.
@@ -186,10 +196,16 @@ impl Journey<'_> {
             return Ok(Ask { security: security.clone(), decision: None });
         }
         let transport = self.way.transport();
-        let decision = transport.decide(&self.promises, host, self.manner.port, &self.context.resolver).await;
+        let decision = if self.is_report() {
+            // RFC 8460 §3, RFC 8689 §5: a report on TLS arrives where TLS is what does not work.
+            Decision { policy: TlsPolicy::Opportunistic, reason: Reason::Nobody, is_trial: false }
+        } else {
+            transport.decide(&self.promises, host, self.manner.port, &self.context.resolver).await
+        };
         match transport.security(&decision, &self.promises, host) {
             Ok(security) => Ok(Ask { security, decision: Some(decision) }),
             Err(reply) => {
+                self.tell(session::refused(&self.promises, &decision, host));
                 let hop = Hop { policy: Some(policy::words(&decision, None)), ..named(host) };
                 Err(Box::new(Miss { reply, hop, in_letter: false }))
             }
@@ -211,11 +227,26 @@ impl Journey<'_> {
         target.timeouts = Timeouts { connect: self.context.settings.connect_timeout.0, ..Timeouts::default() };
         target.tls_name = ask.decision.as_ref().and_then(policy::tls_name);
         target.credentials.clone_from(credentials);
-        let connection = Connection::open(&target).await.map_err(|error| missed(host, ask, &error))?;
+        let opened = Connection::open(&target).await;
+        if let Some(decision) = &ask.decision {
+            self.tell(session::of(&self.promises, decision, host, &opened));
+        }
+        let connection = opened.map_err(|error| missed(host, ask, &error))?;
         if let Some(why) = connection.tls_fallback() {
             tracing::warn!(%host, why, "TLS was offered and did not work; the letter goes in clear");
         }
         Ok(connection)
+    }
+
+    /// Whether the letter is a report on TLS.
+    fn is_report(&self) -> bool {
+        self.lease.letter().origin.listener == tls_report::ORIGIN
+    }
+
+    fn tell(&self, session: Option<Session>) {
+        if let Some(session) = session.filter(|_| self.is_reported) {
+            self.context.ledger.note(session);
+        }
     }
 
     /// Sends until no recipient is left, or the host takes no more over this connection.

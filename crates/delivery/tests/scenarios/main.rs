@@ -9,5 +9,6 @@ mod plans;
 mod remote;
 mod reports;
 mod tls;
+mod tls_reports;
 mod turns;
 mod world;

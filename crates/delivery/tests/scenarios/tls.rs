@@ -31,12 +31,12 @@ impl Policies for Promise {
     }
 }
 
-fn promise(mode: Mode, host: &str) -> Arc<dyn Policies> {
+pub(crate) fn promise(mode: Mode, host: &str) -> Arc<dyn Policies> {
     Arc::new(Promise(Arc::new(Policy { mode, mx: vec![host.parse().unwrap()], max_age: Duration::from_secs(60) })))
 }
 
 /// The host of `far.test`, with a certificate of an authority that is trusted.
-struct Host {
+pub(crate) struct Host {
     folder: TempDir,
     tls: ServerTls,
     /// The key's hash.
@@ -44,20 +44,20 @@ struct Host {
 }
 
 impl Host {
-    fn named(name: &str) -> Self {
+    pub(crate) fn named(name: &str) -> Self {
         let folder = TempDir::new().unwrap();
         let (certificate, key) = Ca::load_or_create(folder.path()).unwrap().issue(&[name.to_owned()]).unwrap();
         let pin = pin_of(&certificate);
         Self { tls: ServerTls::from_pem(&certificate, &key).unwrap(), folder, pin }
     }
 
-    fn settings(&self, port: u16) -> Settings {
+    pub(crate) fn settings(&self, port: u16) -> Settings {
         let tls_ca = Some(self.folder.path().join("ca.pem"));
         Settings { port, tls_ca, idle_timeout: Period(Duration::ZERO), ..Settings::default() }
     }
 
     /// Offers TLS and takes one letter over it; gives how far it came.
-    async fn serve(&self, mut stream: Stream) -> &'static str {
+    pub(crate) async fn serve(&self, mut stream: Stream) -> &'static str {
         stream.write_all(b"220 mx\r\n").await.unwrap();
         answer(&mut stream, "EHLO", "250-mx\r\n250 STARTTLS\r\n").await;
         answer(&mut stream, "STARTTLS", "220 go on\r\n").await;

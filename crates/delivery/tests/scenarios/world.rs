@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use posthouse_config::Period;
-use posthouse_delivery::{Context, DoubleBounces, NoPolicies, Settings, Way, run_at};
+use posthouse_delivery::{Context, DoubleBounces, NoLedger, NoPolicies, Settings, Way, run_at};
 use posthouse_directory::Directory;
 use posthouse_dns::Zone;
 use posthouse_journal::{Event, Journal, Outcome, Query};
@@ -64,6 +64,7 @@ impl World {
             journal: Journal::open(&path.join("journal.sqlite")).unwrap(),
             resolver: Arc::new(Zone::of(&zone).unwrap()),
             sts: Arc::new(NoPolicies),
+            ledger: Arc::new(NoLedger),
             settings: Arc::new(settings),
             double_bounces: DoubleBounces::default(),
         };

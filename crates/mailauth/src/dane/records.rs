@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use posthouse_dns::{Name, Tlsa};
+use posthouse_dns::{Name, Record, Tlsa};
 use posthouse_mail::Domain;
 use x509_parser::prelude::{FromDer as _, SubjectPublicKeyInfo, X509Certificate};
 
@@ -40,6 +40,12 @@ pub enum UnusableTlsa {
 }
 
 impl Records {
+    /// The records as a master file writes them: what a report says of the policy (RFC 8460 §4.4).
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        self.usable.iter().map(|record| Record::Tlsa(record.clone()).to_string()).collect()
+    }
+
     /// The records that count; none where there is none.
     pub(super) fn new(base: Name, owner: Name, records: &[Tlsa]) -> Option<Self> {
         let usable = records.iter().filter(|record| unusable(record).is_none()).take(RECORDS_MAX).cloned();

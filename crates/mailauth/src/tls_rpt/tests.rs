@@ -54,3 +54,104 @@ fn our_own_record_is_read_again() {
     assert_eq!(ours.to_string(), "v=TLSRPTv1; rua=mailto:tls+reports@example.org");
     assert_eq!(Record::read(&[ours.to_string().into_bytes()]), Ok(Some(ours)));
 }
+
+/// The report of RFC 8460, appendix B, shortened.
+const SAMPLE: &str = r#"{
+  "organization-name": "Company-X",
+  "date-range": {"start-datetime": "2016-04-01T00:00:00Z", "end-datetime": "2016-04-01T23:59:59Z"},
+  "contact-info": "sts-reporting@company-x.example",
+  "report-id": "5065427c-23d3-47ca-b6e0-946ea0e8c4be",
+  "policies": [{
+    "policy": {"policy-type": "sts", "policy-string": ["version: STSv1", "mode: testing", "mx: *.mail.company-y.example", "max_age: 86400"],
+      "policy-domain": "company-y.example", "mx-host": "*.mail.company-y.example"},
+    "summary": {"total-successful-session-count": 5326, "total-failure-session-count": 303},
+    "failure-details": [
+      {"result-type": "certificate-expired", "sending-mta-ip": "2001:db8:abcd:0012::1", "receiving-mx-hostname": "mx1.mail.company-y.example",
+       "failed-session-count": 100},
+      {"result-type": "starttls-not-supported", "sending-mta-ip": "2001:db8:abcd:0013::1", "receiving-mx-hostname": "mx2.mail.company-y.example",
+       "receiving-ip": "203.0.113.56", "failed-session-count": 200, "additional-information": "https://reports.company-x.example/", "new": [1]}]
+  }]
+}"#;
+
+#[test]
+fn the_report_of_the_standard_is_read_packed_and_not() {
+    let report = Report::read(SAMPLE.as_bytes()).expect("a report");
+    assert_eq!(report.total(), Summary { total_successful_session_count: 5326, total_failure_session_count: 303 });
+    assert_eq!(report.policies[0].policy.mx_host, ["*.mail.company-y.example"]);
+    assert_eq!(report.policies[0].failure_details[1].failure.result_type, "starttls-not-supported");
+    assert_eq!(Report::read(&report.pack()), Ok(report));
+}
+
+#[test]
+fn what_is_no_report_says_why() {
+    let rows: &[(&[u8], &str)] = &[
+        (b"", "cannot be read"),
+        (b"{}", "missing field"),
+        (b"[1,2,3]", "cannot be read"),
+        (b"\x1f\x8b\x08\x00garbage", "cannot be unpacked"),
+        (b"<feedback/>", "cannot be read"),
+    ];
+    for (octets, why) in rows {
+        let said = Report::read(octets).expect_err("no report").to_string();
+        assert!(said.contains(why), "{said}");
+    }
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    assert!(Report::read(deep.as_bytes()).is_err());
+}
+
+#[test]
+fn a_report_that_is_a_bomb_is_left_packed() {
+    use std::io::Write as _;
+    let mut bomb = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    let piece = vec![b' '; 1024 * 1024];
+    (0..64).for_each(|_| bomb.write_all(&piece).expect("a vector"));
+    let bomb = bomb.finish().expect("a vector");
+    assert!(bomb.len() < 100_000);
+    assert_eq!(Report::read(&bomb), Err(ReportError::TooLarge));
+    assert_eq!(Report::read(&vec![b' '; 5 * 1024 * 1024]), Err(ReportError::TooLarge));
+    let policy = r#"{"policy":{"policy-type":"sts","policy-domain":"a"},"summary":{}},"#.repeat(1001);
+    let many = format!(
+        r#"{{"date-range":{{"start-datetime":"a","end-datetime":"b"}},"report-id":"c","policies":[{}]}}"#,
+        policy.trim_end_matches(',')
+    );
+    assert_eq!(Report::read(many.as_bytes()), Err(ReportError::TooMany("policies")));
+}
+
+#[test]
+fn a_strangers_texts_carry_no_controls() {
+    let evil = SAMPLE.replace("Company-X", r"\u001b[2JCompany\r\nX");
+    assert_eq!(Report::read(evil.as_bytes()).expect("a report").organization_name, "[2JCompanyX");
+}
+
+#[test]
+fn a_report_travels_in_a_letter_of_the_standards_form() {
+    let report = Report::read(SAMPLE.as_bytes()).expect("a report");
+    let day = posthouse_mail::UnixMillis(1_459_468_800_000);
+    let letter = ReportLetter {
+        from: &"postmaster@company-x.example".parse().expect("an address"),
+        to: &"reports@company-y.example".parse().expect("an address"),
+        submitter: &"mail.company-x.example".parse().expect("a domain"),
+        domain: &"company-y.example".parse().expect("a domain"),
+        id: posthouse_mail::LetterId::from_bytes([7; 16]),
+        at: day,
+        day,
+        report: &report,
+    };
+    let text = String::from_utf8(letter.to_message()).expect("ASCII");
+    for line in [
+        "Subject: Report Domain: company-y.example\r\n Submitter: mail.company-x.example\r\n Report-ID: <5065427c-23d3-47ca-b6e0-946ea0e8c4be>\r\n",
+        "TLS-Report-Domain: company-y.example\r\n",
+        "TLS-Report-Submitter: mail.company-x.example\r\n",
+        "TLS-Required: No\r\n",
+        "Content-Type: multipart/report; report-type=\"tlsrpt\";",
+        "Content-Type: application/tlsrpt+gzip\r\n",
+        "filename=\"mail.company-x.example!company-y.example!1459468800!1459555199.json.gz\"",
+    ] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+    assert!(text.lines().all(|line| line.len() <= 100) && !text.replace("\r\n", "").contains(['\r', '\n']));
+    use base64::Engine as _;
+    let packed: String =
+        text.split("json.gz\"\r\n\r\n").nth(1).and_then(|rest| rest.split("--").next()).expect("a part").replace("\r\n", "");
+    assert_eq!(Report::read(&base64::prelude::BASE64_STANDARD.decode(packed).expect("base64")), Ok(report));
+}

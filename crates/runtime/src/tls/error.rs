@@ -110,20 +110,53 @@ impl TlsError {
     }
 }
 
+/// What kind of thing is wrong with a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doubt {
+    /// It is for another name.
+    Name,
+    /// Its time is over, or has not come.
+    Time,
+    /// Its authority is not trusted here.
+    Authority,
+    /// Another.
+    Other,
+}
+
+const OTHER_NAME: &str = "it is for ";
+const NO_NAME: &str = "it names no host";
+const EXPIRED: &str = "it has expired";
+const NOT_YET: &str = "its time has not come yet";
+const UNKNOWN_AUTHORITY: &str = "it is not signed by an authority that is trusted here";
+
+impl Doubt {
+    /// The kind, of the words in [`TlsError::Untrusted`] and in [`TlsInfo::verdict`](super::TlsInfo::verdict).
+    #[must_use]
+    pub fn of(words: &str) -> Self {
+        match words {
+            EXPIRED | NOT_YET => Self::Time,
+            UNKNOWN_AUTHORITY => Self::Authority,
+            NO_NAME => Self::Name,
+            _ if words.starts_with(OTHER_NAME) => Self::Name,
+            _ => Self::Other,
+        }
+    }
+}
+
 /// What is wrong with a certificate, for people.
 pub(super) fn untrusted(error: &rustls::Error) -> String {
     let rustls::Error::InvalidCertificate(why) = error else { return one_line(&error.to_string()).into_owned() };
     #[allow(clippy::wildcard_enum_match_arm, reason = "the library's enum is open, and has words of its own for the rest")]
     match why {
-        CertificateError::UnknownIssuer => "it is not signed by an authority that is trusted here".to_owned(),
-        CertificateError::NotValidForName => "it is for another name".to_owned(),
-        CertificateError::NotValidForNameContext { presented, .. } if presented.is_empty() => "it names no host".to_owned(),
+        CertificateError::UnknownIssuer => UNKNOWN_AUTHORITY.to_owned(),
+        CertificateError::NotValidForName => format!("{OTHER_NAME}another name"),
+        CertificateError::NotValidForNameContext { presented, .. } if presented.is_empty() => NO_NAME.to_owned(),
         CertificateError::NotValidForNameContext { presented, .. } => {
             let names: Vec<_> = presented.iter().map(|name| bare(name)).collect();
-            format!("it is for {}", one_line(&names.join(", ")))
+            format!("{OTHER_NAME}{}", one_line(&names.join(", ")))
         }
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "it has expired".to_owned(),
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "its time has not come yet".to_owned(),
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => EXPIRED.to_owned(),
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => NOT_YET.to_owned(),
         other => one_line(&other.to_string()).into_owned(),
     }
 }

@@ -10,6 +10,7 @@ use posthouse_journal::Journal;
 use posthouse_mailbox::Mailboxes;
 use posthouse_queue::{Queue, QueueError};
 use posthouse_runtime::tls::{Ca, ServerTls, TlsError};
+use posthouse_transit::Store;
 
 use crate::cli::{Exit, Failure};
 use crate::config::Config;
@@ -22,6 +23,7 @@ pub(crate) struct Parts {
     pub(crate) queue: Queue,
     pub(crate) journal: Journal,
     pub(crate) resolver: Resolver,
+    pub(crate) transit: Store,
     pub(crate) tls: ServerTls,
 }
 
@@ -40,8 +42,9 @@ impl Parts {
         let mailboxes = Mailboxes::open(&config.data.join("accounts")).map_err(|error| io(error.into()))?;
         let journal =
             Journal::open_with(&config.data.join("journal.sqlite"), &config.journal).map_err(|error| io(error.into()))?;
+        let transit = Store::open(&config.data.join("transit.sqlite")).map_err(|error| io(error.into()))?;
         let queue = open_queue(config).await?;
-        Ok(Self { directory, mailboxes, queue, journal, resolver, tls })
+        Ok(Self { directory, mailboxes, queue, journal, resolver, transit, tls })
     }
 }
 

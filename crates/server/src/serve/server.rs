@@ -8,7 +8,7 @@ use tracing::{info, warn};
 use posthouse_access::Pop3;
 use posthouse_admin::queue::Desk;
 use posthouse_admin::socket::{self, Office};
-use posthouse_delivery::Way;
+use posthouse_delivery::{Ledger, TlsReports, Way};
 use posthouse_dns::Resolver;
 use posthouse_http::Client;
 use posthouse_intake::LocalDoor;
@@ -24,7 +24,7 @@ use posthouse_runtime::sync::{mpsc, watch};
 use posthouse_runtime::task::{self, Task};
 use posthouse_runtime::tls::{ServerTls, TlsError};
 use posthouse_runtime::workers::Workers;
-use posthouse_transit::Policies;
+use posthouse_transit::{Policies, Sessions};
 
 use super::listen::{self, Accepting, Contexts};
 use super::parts::{self, Parts};
@@ -43,6 +43,8 @@ pub(crate) struct Server {
     listening: Vec<(Kind, SocketAddr)>,
     workers: Workers,
     delivery: Task,
+    /// How the TLS of connections went.
+    sessions: Sessions,
     admin: Task,
     submit: Task,
     trigger: Trigger,
@@ -63,7 +65,8 @@ impl Server {
         let (contexts, current) = watch::channel(Arc::new(first));
         let count = if config.workers == 0 { task::processors() } else { config.workers };
         let workers = Workers::start(count).map_err(|error| Failure::new(Exit::Os, error))?;
-        let (delivery, desk) = start_delivery(&config, &parts, shutdown.clone())?;
+        let sessions = Sessions::start(&parts.transit).map_err(|error| Failure::new(Exit::Os, error))?;
+        let (delivery, desk) = start_delivery(&config, &parts, &sessions, shutdown.clone())?;
         let reporter = Reporter::new(&config, &parts, current.clone());
         let office = Office { desk, status: Arc::new(move || reporter.status()) };
         let admin = start_admin(&config, office, shutdown.clone())?;
@@ -79,7 +82,20 @@ impl Server {
         for (kind, address) in &listening {
             info!(%kind, %address, "listening");
         }
-        Ok(Self { config, parts, smtp_tls, contexts, listening, workers, delivery, admin, submit, trigger, connections })
+        Ok(Self {
+            config,
+            parts,
+            smtp_tls,
+            contexts,
+            listening,
+            workers,
+            delivery,
+            sessions,
+            admin,
+            submit,
+            trigger,
+            connections,
+        })
     }
 
     /// The addresses where it takes connections.
@@ -152,6 +168,7 @@ impl Server {
         }
         self.workers.stop();
         self.parts.journal.flush().await;
+        self.sessions.flush().await;
         info!("stopped");
     }
 }
@@ -204,8 +221,12 @@ fn contexts(
     Ok(Contexts { smtp, pop3, web: web.serving(policy(config)?.map(|policy| policy.to_string())) })
 }
 
-fn start_delivery(config: &Config, parts: &Parts, shutdown: Shutdown) -> Result<(Task, Desk), Failure> {
-    let policies = open_policies(config, parts)?;
+fn start_delivery(config: &Config, parts: &Parts, sessions: &Sessions, shutdown: Shutdown) -> Result<(Task, Desk), Failure> {
+    let ledger: Arc<dyn Ledger> = Arc::new(sessions.clone());
+    let client = Client::new(Arc::clone(&parts.resolver), &config.http).map_err(parts::tls_failure)?;
+    let opened =
+        Policies::open(&parts.transit, Arc::clone(&parts.resolver), client.clone(), &config.mta_sts, Arc::clone(&ledger));
+    let policies = opened.map_err(|error| Failure::new(Exit::Io, error))?;
     let context = posthouse_delivery::Context {
         hostname: hostname(config)?,
         directory: parts.directory.clone(),
@@ -215,20 +236,20 @@ fn start_delivery(config: &Config, parts: &Parts, shutdown: Shutdown) -> Result<
         journal: parts.journal.clone(),
         resolver: Arc::clone(&parts.resolver),
         sts: Arc::new(policies.clone()),
+        ledger,
         settings: Arc::new(config.delivery.clone()),
         double_bounces: posthouse_delivery::DoubleBounces::default(),
     };
     let way = Way::new(&context.settings).map_err(|error| Failure::new(Exit::Config, error))?;
     let desk = Desk::new(context.clone());
     task::spawn("TLS policies", policies.keep_fresh(shutdown.clone()));
+    if config.tls_rpt.send {
+        // That it is an address was seen when the configuration was read.
+        let from = config.tls_rpt.from.as_ref().and_then(|from| from.parse().ok());
+        let reports = TlsReports { context: context.clone(), sessions: sessions.clone(), client, from };
+        task::spawn("TLS reports", reports.run(shutdown.clone()));
+    }
     Ok((task::spawn("delivery", posthouse_delivery::run(context, way, shutdown)), desk))
-}
-
-/// What other domains promise of their hosts.
-fn open_policies(config: &Config, parts: &Parts) -> Result<Policies, Failure> {
-    let client = Client::new(Arc::clone(&parts.resolver), &config.http).map_err(parts::tls_failure)?;
-    let opened = Policies::open(&config.data.join("transit.sqlite"), Arc::clone(&parts.resolver), client, &config.mta_sts);
-    opened.map_err(|error| Failure::new(Exit::Io, error))
 }
 
 /// Opens the admin socket. The spool is locked by now, so no other server has it.
@@ -264,6 +285,7 @@ fn needing_restart(old: &Config, new: &Config) -> Vec<&'static str> {
             ("delivery", format!("{:?}", config.delivery)),
             ("dns", format!("{:?}", config.dns)),
             ("http", format!("{:?}", config.http)),
+            ("tls-rpt", format!("{:?}", config.tls_rpt)),
             ("mta-sts.obey", config.mta_sts.obey.to_string()),
             ("mta-sts.port", config.mta_sts.port.to_string()),
             ("journal", format!("{:?}", config.journal)),

@@ -148,6 +148,7 @@ fn config(data: &Path, offset: u16) -> Config {
         queue: posthouse_queue::Settings::default(),
         delivery: posthouse_delivery::Settings::default(),
         mta_sts: posthouse_transit::Settings::default(),
+        tls_rpt: posthouse_transit::ReportSettings::default(),
         http: posthouse_http::Settings::default(),
         dns: posthouse_dns::Settings::default(),
         journal: posthouse_journal::Settings::default(),

@@ -7,6 +7,7 @@ use tempfile::TempDir;
 use posthouse_config::Period;
 use posthouse_dns::Zone;
 use posthouse_mailauth::mta_sts::{Mode, PolicyError};
+use posthouse_mailauth::tls_rpt::NoLedger;
 use posthouse_runtime::net::Listener;
 use posthouse_runtime::task;
 use posthouse_runtime::tls::{Ca, ServerTls};
@@ -84,7 +85,8 @@ impl World {
         let resolver: Resolver = Arc::clone(&self.zone) as Resolver;
         let client = Client::new(Arc::clone(&resolver), &http).expect("a client");
         let settings = Settings { port: self.port, ..Settings::default() };
-        Policies::open(&self.file(), resolver, client, &settings).expect("a file")
+        Policies::open(&Store::open(&self.file()).expect("a file"), resolver, client, &settings, Arc::new(NoLedger))
+            .expect("policies")
     }
 
     fn file(&self) -> std::path::PathBuf {
