@@ -58,7 +58,9 @@ pub(crate) async fn send(context: &Context, lease: &Lease, told: &[Told], now: U
         at: now,
         letter: lease.id(),
         arrived: lease.letter().arrived,
-        envid: lease.letter().envelope.envid.clone(),
+        envid: letter.envelope.envid.clone(),
+        deliver_by: letter.envelope.deliver_by.map(|by| by.at),
+        release_at: letter.envelope.release_at,
         recipients: told.iter().filter_map(|one| reported(lease, one, now, until)).collect(),
         returned: returned(lease, told).await,
     };

@@ -52,6 +52,8 @@ pub(crate) struct Hop {
     pub(crate) policy: Option<String>,
     /// It takes DSN requests over (RFC 3461 §5.2.2); else we answer for it.
     pub(crate) takes_dsn: bool,
+    /// It takes deadlines over (RFC 2852).
+    pub(crate) takes_deliver_by: bool,
     /// The reply is its own; else the words are ours.
     pub(crate) speaks: bool,
     /// It asks for fewer letters: the site is slowed, and the letter is tried soon after.

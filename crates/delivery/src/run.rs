@@ -12,7 +12,6 @@ use posthouse_runtime::{clock, select, task};
 
 use crate::context::{Context, now};
 use crate::courier::{alias, local, remote};
-use crate::outcome::{Attempt, AttemptResult, Hop};
 use crate::place::{self, HERE_MAX};
 use crate::settle::Settlement;
 use crate::sort::{self, Sorted};
@@ -106,10 +105,7 @@ impl Turn {
 async fn round(context: &Context, way: &Way, mut lease: Lease, now: UnixMillis, mut turn: Option<Turn>) {
     let mut settlement = Settlement::new(context, now);
     if let Some(why) = lease.blocked().cloned() {
-        let waiting = sort::waiting(&lease, UnixMillis(u64::MAX));
-        let deferred = |(index, _)| Attempt { index, result: AttemptResult::Deferred(why.clone()), hop: Hop::default() };
-        let attempts = waiting.map(deferred).collect();
-        settlement.add(&lease, attempts);
+        settlement.add_blocked(&lease, &why);
         return settlement.finish(lease).await;
     }
     let Sorted { local, aliases, remote, over } = sort::sort(context, way, &lease, now).await;

@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use posthouse_journal::{Event, Outcome};
 use posthouse_mail::dsn::Action;
-use posthouse_mail::{ByMode, Reply, Status, UnixMillis};
-use posthouse_queue::schedule::{self, Next};
+use posthouse_mail::{ByMode, Notify, Reply, Status, UnixMillis};
+use posthouse_queue::schedule;
 use posthouse_queue::{Lease, RecipientEnd, RecipientState};
 use posthouse_runtime::random;
 
 use crate::bounce::{self, Told};
 use crate::context::Context;
 use crate::outcome::{Attempt, AttemptResult, Hop};
+use crate::sort;
 
 /// When a letter is tried again whose site asked for fewer.
 const AFTER_THROTTLE: Duration = Duration::from_secs(60);
@@ -75,6 +76,27 @@ impl<'a> Settlement<'a> {
         lines.into_iter().for_each(|line| self.context.note(lease.id(), line.event()));
     }
 
+    /// Takes what nobody tried to deliver, because nothing goes there now: its sender is told once that it is late, and what has waited too
+    /// long goes back. It counts as no attempt.
+    pub(crate) fn add_blocked(&mut self, lease: &Lease, why: &Reply) {
+        for (index, state) in sort::waiting(lease, UnixMillis(u64::MAX)) {
+            let (outcome, action, reply, end) = match self.over(lease, state.attempts, why, None) {
+                Some(end) => (Outcome::Failed, end.action, end.reply, end.end),
+                None => (Outcome::Deferred, Action::Delayed, why.clone(), RecipientEnd::Warned),
+            };
+            let (to, text) = (state.recipient.address.to_string(), reply.to_string());
+            let event = if outcome == Outcome::Failed {
+                Line { to, also: Vec::new(), hop: Hop::default(), reply: reply.clone(), outcome, next: None }.event()
+            } else {
+                Event::Waiting { to, why: text }
+            };
+            self.context.note(lease.id(), event);
+            let wanted = self.is_wanted(lease, state, (outcome, &end), &Hop::default());
+            let told = Told { index, action, reply, remote: None };
+            if wanted { self.held.push((told, end)) } else { self.free.push((index, end)) }
+        }
+    }
+
     /// Reports, stores the rest, and gives the letter back or ends it.
     pub(crate) async fn finish(mut self, lease: Lease) {
         // In the order of the letter, so that the same failures make the same report.
@@ -117,37 +139,51 @@ impl<'a> Settlement<'a> {
             outcome,
             next: retry_at(&end),
         });
-        let wanted = match outcome {
-            Outcome::Delivered => state.recipient.notify.is_some_and(|notify| notify.success) && !hop.takes_dsn,
-            Outcome::Failed => state.recipient.notify.is_none_or(|notify| notify.failure),
-            Outcome::Deferred => self.is_newly_late(lease, state, &end),
-        };
+        let wanted = self.is_wanted(lease, state, (outcome, &end), &hop);
         let remote = hop.host.filter(|_| is_theirs);
         (wanted.then_some(Told { index, action, reply, remote }), end, line)
     }
 
     fn deferred(&self, lease: &Lease, state: &RecipientState, reply: Reply, hop: &Hop) -> End {
         let attempts = state.attempts.saturating_add(1);
-        let begins = lease.letter().begins();
+        if let Some(end) = self.over(lease, attempts, &reply, hop.host.as_deref()) {
+            return end;
+        }
+        let (begins, by) = (lease.letter().begins(), lease.letter().envelope.deliver_by);
+        let at = schedule::next_attempt(&self.context.schedule, begins, attempts, self.now, random::u64());
+        // The site is slowed as a whole; the letter waits in its line and not for a time of its own.
+        let at = if hop.throttles { at.min(self.now.plus(random::jitter(AFTER_THROTTLE, 0.5))) } else { at };
+        // RFC 2852 §4.1.4: what follows the deadline follows at the deadline.
+        let at = by.filter(|by| by.at > self.now).map_or(at, |by| at.min(by.at));
+        let end = RecipientEnd::Retry { at, last: reply.clone(), warned: self.is_late(lease) };
+        End { end, outcome: Outcome::Deferred, action: Action::Delayed, reply, is_theirs: hop.speaks }
+    }
+
+    /// The end of a letter that has waited too long, or longer than its sender gave it; `last` is what was said last, and by whom.
+    fn over(&self, lease: &Lease, attempts: u32, last: &Reply, host: Option<&str>) -> Option<End> {
         let by = lease.letter().envelope.deliver_by;
         if by.is_some_and(|by| by.mode == ByMode::Return && by.at <= self.now) {
-            let text = format!("it could not be delivered in the time its sender set; the last answer was: {reply}");
-            return End::expired(&text);
+            let text = format!("it could not be delivered in the time its sender set; the last answer was: {last}");
+            return Some(End::expired(&text));
         }
-        match schedule::next_attempt(&self.context.schedule, begins, attempts, self.now, random::u64()) {
-            Next::Retry { at } => {
-                // The site is slowed as a whole; the letter waits in its line and not for a time of its own.
-                let at = if hop.throttles { at.min(self.now.plus(random::jitter(AFTER_THROTTLE, 0.5))) } else { at };
-                // RFC 2852 §4.1.4: what follows the deadline follows at the deadline.
-                let at = by.filter(|by| by.at > self.now).map_or(at, |by| at.min(by.at));
-                let end = RecipientEnd::Retry { at, last: reply.clone(), warned: self.is_late(lease) };
-                End { end, outcome: Outcome::Deferred, action: Action::Delayed, reply, is_theirs: hop.speaks }
+        let begins = lease.letter().begins();
+        if !schedule::is_over(&self.context.schedule, begins, self.now) {
+            return None;
+        }
+        let days = self.now.since(begins).as_secs() / 86_400;
+        let who = host.map(|host| format!(" of {host}")).unwrap_or_default();
+        Some(End::expired(&format!("it was tried {attempts} times in {days} days; the last answer{who} was: {last}")))
+    }
+
+    /// Whether the sender is to hear of it.
+    fn is_wanted(&self, lease: &Lease, state: &RecipientState, (outcome, end): (Outcome, &RecipientEnd), hop: &Hop) -> bool {
+        let notify = state.recipient.notify;
+        match outcome {
+            Outcome::Delivered => {
+                (notify.is_some_and(|notify| notify.success) && !hop.takes_dsn) || is_relay_told(lease, notify, hop)
             }
-            Next::Expired => {
-                let days = self.now.since(begins).as_secs() / 86_400;
-                let who = hop.host.as_deref().map(|host| format!(" of {host}")).unwrap_or_default();
-                End::expired(&format!("it was tried {attempts} times in {days} days; the last answer{who} was: {reply}"))
-            }
+            Outcome::Failed => notify.is_none_or(|notify| notify.failure),
+            Outcome::Deferred => self.is_newly_late(lease, state, end),
         }
     }
 
@@ -160,7 +196,7 @@ impl<'a> Settlement<'a> {
 
     /// Whether its sender is told now, once (RFC 3461 §4.1: unless NOTIFY leaves DELAY out).
     fn is_newly_late(&self, lease: &Lease, state: &RecipientState, end: &RecipientEnd) -> bool {
-        let is_late = matches!(end, RecipientEnd::Retry { warned: true, .. });
+        let is_late = matches!(end, RecipientEnd::Retry { warned: true, .. } | RecipientEnd::Warned);
         let is_wanted = state.recipient.notify.is_none_or(|notify| notify.delay);
         is_late && !state.warned && is_wanted && !lease.letter().envelope.reverse_path.is_null()
     }
@@ -177,6 +213,14 @@ impl Line {
     }
 }
 
+/// RFC 2852 §4.1.4: whoever asked for a trace, or gave a deadline to be told of (`N`) that the next hop knows nothing of, hears that the letter
+/// was relayed; unless he wants to hear nothing.
+fn is_relay_told(lease: &Lease, notify: Option<Notify>, hop: &Hop) -> bool {
+    let Some(by) = lease.letter().envelope.deliver_by.filter(|_| hop.address.is_some()) else { return false };
+    let ends_here = by.mode == ByMode::Notify && !hop.takes_deliver_by;
+    (by.trace || ends_here) && notify != Some(Notify::default())
+}
+
 impl End {
     /// RFC 3463 §3.5: X.4.7, delivery time expired. The last reply is what the sender needs to know.
     fn expired(text: &str) -> Self {
@@ -188,6 +232,6 @@ impl End {
 fn retry_at(end: &RecipientEnd) -> Option<UnixMillis> {
     match end {
         RecipientEnd::Retry { at, .. } => Some(*at),
-        RecipientEnd::Delivered | RecipientEnd::Failed | RecipientEnd::Removed => None,
+        RecipientEnd::Delivered | RecipientEnd::Failed | RecipientEnd::Removed | RecipientEnd::Warned => None,
     }
 }

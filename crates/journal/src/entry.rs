@@ -100,6 +100,13 @@ pub enum Event {
         #[serde(with = "millis::option", default, skip_serializing_if = "Option::is_none")]
         next: Option<UnixMillis>,
     },
+    /// A letter that nothing was tried for waits on: nothing goes there now.
+    Waiting {
+        /// The recipient.
+        to: String,
+        /// Why.
+        why: String,
+    },
     /// It was found out who sent a letter.
     Verified {
         /// Each verdict.
@@ -244,6 +251,7 @@ impl Event {
             | Self::Expanded { .. }
             | Self::Verified { .. }
             | Self::Attempt { .. }
+            | Self::Waiting { .. }
             | Self::Stored { .. }
             | Self::Bounced { .. }
             | Self::Discarded { .. }
@@ -263,7 +271,7 @@ impl Event {
             Self::Refused { from, to, .. } => [from, to].into_iter().flatten().map(String::as_str).collect(),
             Self::Stored { to, account, .. } => vec![to, account],
             Self::Attempt { to, also, .. } => also.iter().chain([to]).map(String::as_str).collect(),
-            Self::Bounced { to, .. } | Self::Discarded { to, .. } => vec![to],
+            Self::Waiting { to, .. } | Self::Bounced { to, .. } | Self::Discarded { to, .. } => vec![to],
             Self::Login { account, .. } | Self::Fetched { account, .. } => vec![account],
             Self::Operator { destination, .. } => destination.iter().map(String::as_str).collect(),
         }
@@ -277,6 +285,7 @@ impl Event {
             | Self::Verified { .. }
             | Self::Refused { .. }
             | Self::Attempt { .. }
+            | Self::Waiting { .. }
             | Self::Stored { .. }
             | Self::Bounced { .. }
             | Self::Discarded { .. }

@@ -49,6 +49,7 @@ impl Event {
                 write!(line, ": {reply}")
             }
             Self::Attempt { .. } => self.write_attempt(line),
+            Self::Waiting { to, why } => write!(line, "not tried for {to}, and waits on: {why}"),
             Self::Stored { to, account, uid } => write!(line, "stored for {to} as message {uid} of account {account}"),
             Self::Bounced { to, bounce } => write!(line, "gave up on {to}; letter {bounce} tells the sender"),
             Self::Discarded { to, why } => write!(line, "dropped for {to}: {why}"),

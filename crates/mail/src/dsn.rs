@@ -20,7 +20,7 @@ pub enum Action {
     Delayed,
     /// It is in the mailbox.
     Delivered,
-    /// It was given to a host that does not report.
+    /// It was given to the next host, and nothing more is heard from here.
     Relayed,
 }
 
@@ -60,6 +60,10 @@ pub struct Report {
     pub arrived: UnixMillis,
     /// The envelope's ENVID.
     pub envid: Option<String>,
+    /// When its sender wanted it delivered at the latest.
+    pub deliver_by: Option<UnixMillis>,
+    /// When its sender released it, if that was later than its arrival.
+    pub release_at: Option<UnixMillis>,
     /// The recipients this report speaks of.
     pub recipients: Vec<ReportedRecipient>,
     /// What is returned of the letter.
@@ -138,6 +142,8 @@ impl Report {
             "Delayed: your message has not been delivered yet"
         } else if self.recipients.iter().any(|one| one.action == Action::Failed) {
             "Undelivered: your message could not be delivered"
+        } else if all(Action::Relayed) {
+            "Relayed: your message was passed on"
         } else {
             "Delivered: your message has arrived"
         }
@@ -176,7 +182,7 @@ impl Report {
                 Action::Failed => "could not be delivered, and will not be tried again, to",
                 Action::Delayed => "could not be delivered yet, and is still being tried, to",
                 Action::Delivered => "was delivered to",
-                Action::Relayed => "was passed on, to a server that sends no further notice, for",
+                Action::Relayed => "was passed on to the next server, and no further notice is sent from here, for",
             };
             let _infallible = write!(out, "\r\n{what}\r\n    {}\r\n", one.address);
             match &one.remote {
@@ -207,6 +213,14 @@ impl Report {
             out.push_str(&format!("Original-Envelope-Id: {}\r\n", clean(envid)));
         }
         out.push_str(&format!("Reporting-MTA: dns; {}\r\nArrival-Date: {}\r\n", self.reporter, self.arrived.to_rfc5322()));
+        if let Some(by) = self.deliver_by {
+            // RFC 2852: a field of the message, beside those of RFC 3464 §2.2.
+            out.push_str(&format!("Deliver-By-Date: {}\r\n", by.to_rfc5322()));
+        }
+        if let Some(at) = self.release_at {
+            // RFC 4865: `for` with seconds or `until` with a time; of a HOLDFOR we keep the time that it meant.
+            out.push_str(&format!("Future-Release-Request: until; {}\r\n", at.to_rfc3339_seconds()));
+        }
         for one in &self.recipients {
             out.push_str("\r\n");
             self.write_recipient(out, one);

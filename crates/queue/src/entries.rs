@@ -28,6 +28,8 @@ pub(crate) struct Entry {
     pub(crate) begins: UnixMillis,
     /// The end of time when its sender set no deadline.
     pub(crate) deliver_by: UnixMillis,
+    /// Whether it goes back at that time; else its sender is told that it is late.
+    pub(crate) by_returns: bool,
     /// Whose letters take turns with whose: a hash of the sender.
     pub(crate) flow: u32,
     pub(crate) lane: Lane,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use posthouse_mail::{LetterId, Priority, UnixMillis};
+use posthouse_mail::{ByMode, LetterId, Priority, UnixMillis};
 use posthouse_runtime::sync::Notify;
 
 use crate::entries::{Entries, Entry, Part, Parts, Phase};
@@ -132,7 +132,8 @@ impl Index {
             parts: Parts::new(parts.collect()),
             arrived: facts.arrived,
             begins: facts.begins(),
-            deliver_by: facts.deliver_by.unwrap_or(UnixMillis(u64::MAX)),
+            deliver_by: facts.deliver_by.map_or(UnixMillis(u64::MAX), |by| by.at),
+            by_returns: facts.deliver_by.is_some_and(|by| by.mode == ByMode::Return),
             flow: facts.flow,
             lane: facts.lane,
             held: false,

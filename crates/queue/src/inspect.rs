@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use posthouse_mail::{LetterId, Priority};
+use posthouse_mail::{LetterId, Priority, Reply, UnixMillis};
+use posthouse_runtime::clock;
 
 use crate::body::{self, Fetched};
 use crate::entries::Entry;
@@ -12,8 +13,11 @@ use crate::index::{Index, Piece};
 use crate::layout;
 use crate::lease::{Told, told};
 use crate::letter::{Letter, LetterState, RecipientState};
+use crate::places::{self, Places};
 use crate::recover::{Damage, Recovered};
 use crate::schedule::destinations::NextHop;
+use crate::schedule::scheduler::suspended_reply;
+use crate::schedule::suspend::{Scope, Suspended, Suspension};
 use crate::storage::{File, Storage};
 use crate::survey::{self, Found, Survey};
 
@@ -27,6 +31,35 @@ pub struct Inspection {
     pub letters: Vec<Queued>,
     /// What recovery would say of it.
     pub found: Recovered,
+    /// What is suspended now.
+    pub suspensions: Vec<(Scope, Suspension)>,
+    /// Next hops by destination, as they were when the queue was last closed in order.
+    places: Places,
+}
+
+impl Inspection {
+    /// The next hop of a destination, as far as it is known.
+    #[must_use]
+    pub fn site_of<'a>(&'a self, destination: &'a str) -> &'a str {
+        self.places.get(destination).map_or(destination, String::as_str)
+    }
+
+    /// The suspension that keeps letters from a destination.
+    #[must_use]
+    pub fn suspension_of(&self, destination: &str) -> Option<&Suspension> {
+        let names = [destination, self.site_of(destination)];
+        let is_it = |scope: &Scope| match scope {
+            Scope::Everything => true,
+            Scope::Name(name) => names.iter().any(|own| own.eq_ignore_ascii_case(name)),
+        };
+        self.suspensions.iter().find(|(scope, _)| is_it(scope)).map(|(_, suspension)| suspension)
+    }
+
+    /// Why nothing will go to a destination when the server is started.
+    #[must_use]
+    pub fn blocked(&self, destination: &str) -> Option<Reply> {
+        self.suspension_of(destination).map(suspended_reply)
+    }
 }
 
 /// A queued letter without its body.
@@ -141,7 +174,11 @@ fn read(storage: &dyn Storage, files: &[(String, layout::LogKind, u32)]) -> Resu
     }
     let octets = letters.iter().map(|queued| queued.size).sum();
     let found = Recovered { letters: letters.len(), octets, torn, damages };
-    Ok((Inspection { letters, found }, whole))
+    let unread = |error| QueueError::io("cannot read the lists beside the spool", &error);
+    let mut suspended = Suspended::load(storage).map_err(unread)?;
+    suspended.expire(UnixMillis(clock::unix_millis()));
+    let (suspensions, places) = (suspended.list(), places::load(storage).map_err(unread)?);
+    Ok((Inspection { letters, found, suspensions, places }, whole))
 }
 
 fn fetch(segments: &Segments, id: LetterId, piece: Piece) -> Option<Fetched> {

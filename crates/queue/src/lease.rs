@@ -104,8 +104,8 @@ pub(crate) fn told(id: LetterId, fetched: &Fetched, progress: Option<&Fetched>) 
     Ok(Told { letter: body.letter, state, size: body.size, chunks: layout::usize_of(fetched.header.number) })
 }
 
-/// Stores an operator's change. Durable when it returns.
-pub(crate) async fn change(handle: &Arc<Handle>, id: LetterId, change: Change) -> Result<(), QueueError> {
+/// Stores an operator's change, made at `now`. Durable when it returns.
+pub(crate) async fn change(handle: &Arc<Handle>, id: LetterId, change: Change, now: UnixMillis) -> Result<(), QueueError> {
     handle.shared.check()?;
     let (key, active) = {
         let mut index = handle.shared.index();
@@ -114,7 +114,6 @@ pub(crate) async fn change(handle: &Arc<Handle>, id: LetterId, change: Change) -
     };
     let done = (|| {
         let live = active.live(&handle.shared, id, key)?;
-        let now = UnixMillis(clock::unix_millis());
         let mut place = active.lock();
         let mut state = place.as_ref().map_or(live.state, |live| live.state.clone());
         state.change(&change, now);

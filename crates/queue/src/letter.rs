@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use posthouse_mail::{Domain, Envelope, Priority, Recipient, Reply, UnixMillis};
+use posthouse_mail::{DeliverBy, Domain, Envelope, Priority, Recipient, Reply, UnixMillis};
 
 use crate::layout::{u32_of, usize_of};
 use crate::schedule::destinations::{Destination, NextHop};
@@ -92,6 +92,8 @@ pub enum RecipientEnd {
         /// Whether its sender has been told that it is late, now or before.
         warned: bool,
     },
+    /// It was not tried and waits as before; its sender has been told that it is late, or did not want to hear of it.
+    Warned,
 }
 
 /// What an operator may do to a queued letter.
@@ -123,7 +125,7 @@ pub(crate) struct LetterState {
 pub(crate) struct Facts {
     pub(crate) arrived: UnixMillis,
     pub(crate) release_at: Option<UnixMillis>,
-    pub(crate) deliver_by: Option<UnixMillis>,
+    pub(crate) deliver_by: Option<DeliverBy>,
     pub(crate) lane: Lane,
     pub(crate) flow: u32,
     /// The destinations of its parts.
@@ -141,7 +143,7 @@ impl Facts {
         Self {
             arrived: letter.arrived,
             release_at: envelope.release_at,
-            deliver_by: envelope.deliver_by.map(|by| by.at),
+            deliver_by: envelope.deliver_by,
             lane: Lane::of(envelope.priority.level(), envelope.recipients.len()),
             flow: crc32fast::hash(sender.unwrap_or(domain).as_bytes()) & !1,
             destinations: destinations.into_iter().cloned().map(Destination::Domain).collect(),
@@ -276,6 +278,7 @@ impl RecipientState {
                 self.state = DeliveryState::Pending { next: at };
                 self.last = Some(last);
             }
+            RecipientEnd::Warned => self.warned = true,
         }
     }
 

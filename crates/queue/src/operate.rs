@@ -202,7 +202,7 @@ impl Queue {
     /// # Errors
     /// [`QueueError::Gone`], [`QueueError::Damaged`], [`QueueError::Full`], [`QueueError::Failed`].
     pub async fn change(&self, id: LetterId, change: Change) -> Result<(), QueueError> {
-        lease::change(&self.handle, id, change).await
+        lease::change(&self.handle, id, change, UnixMillis(clock::unix_millis())).await
     }
 
     /// What is queued for each site, by name.

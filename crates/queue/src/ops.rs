@@ -14,6 +14,7 @@ use crate::index::{Key, Shared};
 use crate::layout::usize_of;
 use crate::letter::{Change, Facts};
 use crate::limits::Limits;
+use crate::places;
 use crate::schedule::destinations::Destination;
 use crate::storage::Storage;
 
@@ -170,6 +171,11 @@ impl Drop for Handle {
         if let Some(writer) = self.writer.take() {
             // A panic in it has been logged and has marked the log as failed.
             writer.join();
+        }
+        if self.shared.check().is_ok()
+            && let Err(error) = places::store(self.storage.as_ref(), &self.shared.index())
+        {
+            tracing::warn!(%error, "the next hops cannot be written down; the queue of the stopped server is shown by domain");
         }
     }
 }

@@ -95,7 +95,7 @@ impl Queue {
         let limits = Limits::new(&settings);
         recovery.index.scheduler.settings = settings;
         recovery.index.scheduler.suspended =
-            Suspended::load(storage.as_ref()).map_err(|error| QueueError::io("cannot read what is suspended", &error))?;
+            Suspended::open(storage.as_ref()).map_err(|error| QueueError::io("cannot read what is suspended", &error))?;
         let shared = Arc::new(Shared::new(recovery.index, sizes));
         let (sender, receiver) = actor::inbox();
         let writer = Writer::new(Arc::clone(&shared), Arc::clone(&storage), recovery.logs, receiver)?;

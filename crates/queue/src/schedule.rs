@@ -4,7 +4,7 @@
 //! its turn in the lanes of a [`site`]: the next hop that several destinations may share. Which site a destination belongs to is
 //! delivery's to say; how many units a site gets at a time, it learns from what the site answers.
 //!
-//! It waits for nothing and draws nothing. [`next_attempt`] answers what follows a failed attempt.
+//! It waits for nothing and draws nothing. [`is_over`] and [`next_attempt`] answer what follows a failed attempt.
 
 use std::time::Duration;
 
@@ -30,30 +30,19 @@ pub(crate) struct Unit {
     pub(crate) part: u32,
 }
 
-/// What follows an attempt that did not succeed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Next {
-    /// Try again.
-    Retry {
-        /// At this time.
-        at: UnixMillis,
-    },
-    /// It has been tried long enough: it goes back to its sender.
-    Expired,
+/// Whether a letter that came at `arrived` has been tried long enough, and goes back to its sender.
+#[must_use]
+pub fn is_over(settings: &Settings, arrived: UnixMillis, now: UnixMillis) -> bool {
+    now >= arrived.plus(settings.expire.duration())
 }
 
-/// What follows a failed attempt, the `attempts`-th (1 for the first), of a letter that came at `arrived`.
+/// When a letter that came at `arrived`, and is not over, is tried again after a failed attempt, the `attempts`-th (1 for the first).
 ///
 /// The wait is `retry_first`, doubled with each attempt up to `retry_max`, more or less 20 % by `random` (any 64 bits). The last
 /// attempt is made when the letter expires, so that no letter goes back untried for hours.
 #[must_use]
-pub fn next_attempt(settings: &Settings, arrived: UnixMillis, attempts: u32, now: UnixMillis, random: u64) -> Next {
-    let expires = arrived.plus(settings.expire.duration());
-    if now >= expires {
-        return Next::Expired;
-    }
-    let at = now.plus(back_off(settings, attempts, random));
-    Next::Retry { at: at.min(expires) }
+pub fn next_attempt(settings: &Settings, arrived: UnixMillis, attempts: u32, now: UnixMillis, random: u64) -> UnixMillis {
+    now.plus(back_off(settings, attempts, random)).min(arrived.plus(settings.expire.duration()))
 }
 
 /// The wait after the `attempts`-th failure in a row.

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 
 use posthouse_mail::UnixMillis;
-use posthouse_queue::{DeliveryState, Queue, Queued, Scope, SiteStatus, Suspension};
+use posthouse_queue::{DeliveryState, Inspection, Queue, Queued, RecipientState, Scope, SiteStatus, Suspension};
 
 use super::results::{DestinationInfo, Summary, SuspensionInfo, next};
 
@@ -32,7 +32,7 @@ impl DestinationInfo {
         let SiteStatus { name, mut destinations, active, ready, deferred, held, octets, oldest, next, window, closed, suspended } =
             site;
         destinations.truncate(NAMED_MAX);
-        let suspended = suspended.map(|suspension| suspension.reason.unwrap_or_else(|| format!("by {}", suspension.by)));
+        let suspended = suspended.as_ref().map(reason);
         Self {
             destination: name,
             domains: destinations,
@@ -89,9 +89,10 @@ fn sort(destinations: &mut [DestinationInfo]) {
     destinations.sort_by(|a, b| (Reverse(a.letters), &a.destination).cmp(&(Reverse(b.letters), &b.destination)));
 }
 
-/// The sums so far.
-#[derive(Debug, Default)]
-pub(crate) struct Tally {
+/// The sums so far over the letters of a stopped queue.
+#[derive(Debug)]
+pub(crate) struct Tally<'a> {
+    inspection: &'a Inspection,
     letters: usize,
     octets: u64,
     oldest: Option<UnixMillis>,
@@ -100,6 +101,7 @@ pub(crate) struct Tally {
 
 #[derive(Debug, Default)]
 struct Place {
+    domains: BTreeSet<String>,
     letters: usize,
     octets: u64,
     deferred: usize,
@@ -110,8 +112,12 @@ struct Place {
     reason: Option<(UnixMillis, String)>,
 }
 
-impl Tally {
-    /// Counts a letter at each domain that it still waits for.
+impl<'a> Tally<'a> {
+    pub(crate) fn new(inspection: &'a Inspection) -> Self {
+        Self { inspection, letters: 0, octets: 0, oldest: None, places: HashMap::new() }
+    }
+
+    /// Counts a letter at each next hop that it still waits for.
     pub(crate) fn add(&mut self, queued: &Queued) {
         let arrived = queued.letter.arrived;
         self.letters += 1;
@@ -119,14 +125,16 @@ impl Tally {
         self.oldest = earlier(self.oldest, arrived);
         let mut counted = BTreeSet::new();
         for recipient in queued.recipients.iter().filter(|recipient| recipient.is_pending()) {
-            let domain = recipient.recipient.address.domain().as_str().to_owned();
-            let place = self.places.entry(domain.clone()).or_default();
+            let destination = destination(queued, recipient);
+            let site = self.inspection.site_of(&destination).to_owned();
+            let place = self.places.entry(site.clone()).or_default();
+            place.domains.insert(destination);
             if let (DeliveryState::Pending { next }, Some(last)) = (recipient.state, &recipient.last)
                 && place.reason.as_ref().is_none_or(|(known, _)| next > *known)
             {
                 place.reason = Some((next, last.to_string()));
             }
-            if counted.insert(domain) {
+            if counted.insert(site) {
                 place.letters += 1;
                 place.octets += queued.size;
                 place.held += usize::from(queued.held);
@@ -138,18 +146,26 @@ impl Tally {
     }
 
     pub(crate) fn finish(self, now: UnixMillis) -> Summary {
-        let mut destinations: Vec<_> = self.places.into_iter().map(|(name, place)| place.finish(name, now)).collect();
+        let suspended = |name: &str| self.inspection.suspension_of(name);
+        let places = self.places.into_iter();
+        let mut destinations: Vec<_> = places.map(|(name, place)| place.finish(suspended(&name), name, now)).collect();
         sort(&mut destinations);
         let oldest = self.oldest.map(|oldest| oldest.to_string());
-        Summary { letters: self.letters, octets: self.octets, oldest, suspensions: Vec::new(), destinations }
+        let suspensions = self.inspection.suspensions.iter().cloned().map(SuspensionInfo::from).collect();
+        Summary { letters: self.letters, octets: self.octets, oldest, suspensions, destinations }
     }
 }
 
 impl Place {
-    fn finish(self, destination: String, now: UnixMillis) -> DestinationInfo {
-        let state = if self.deferred > 0 { "waiting" } else { "held" };
+    fn finish(self, suspension: Option<&Suspension>, destination: String, now: UnixMillis) -> DestinationInfo {
+        let state = match suspension {
+            Some(_) => "suspended",
+            None if self.deferred > 0 => "waiting",
+            None => "held",
+        };
+        let reason = suspension.map(reason).or(self.reason.map(|(_, reason)| reason));
         DestinationInfo {
-            domains: vec![destination.clone()],
+            domains: self.domains.into_iter().take(NAMED_MAX).collect(),
             destination,
             state: state.to_owned(),
             letters: self.letters,
@@ -162,9 +178,19 @@ impl Place {
             oldest: self.oldest.map(|oldest| oldest.to_string()),
             age: self.oldest.map(|oldest| now.since(oldest).as_secs()).unwrap_or_default(),
             next: self.next.map(|next| next.to_string()),
-            reason: self.reason.map(|(_, reason)| reason),
+            reason,
         }
     }
+}
+
+/// Where a recipient's letter goes: its domain, or the host that an operator chose.
+pub(crate) fn destination(queued: &Queued, recipient: &RecipientState) -> String {
+    let domain = || recipient.recipient.address.domain().to_string();
+    queued.via.as_ref().map_or_else(domain, ToString::to_string)
+}
+
+fn reason(suspension: &Suspension) -> String {
+    suspension.reason.clone().unwrap_or_else(|| format!("by {}", suspension.by))
 }
 
 fn earlier(known: Option<UnixMillis>, other: UnixMillis) -> Option<UnixMillis> {

@@ -75,21 +75,19 @@ impl View {
     /// # Errors
     /// [`AdminError::Queue`].
     pub async fn summary(&self) -> Result<Summary, AdminError> {
-        if let Self::Live(queue) = self {
-            let mut summary = summary::live(queue, now());
-            if summary.letters <= READ_MAX {
-                self.add_reasons(&mut summary).await?;
+        match self {
+            Self::Live(queue) => {
+                let mut summary = summary::live(queue, now());
+                if summary.letters <= READ_MAX {
+                    self.add_reasons(&mut summary).await?;
+                }
+                Ok(summary)
             }
-            return Ok(summary);
-        }
-        let mut listing = self.list(&Filter::default())?;
-        let mut tally = Tally::default();
-        loop {
-            let batch = listing.batch().await?;
-            if batch.is_empty() {
-                return Ok(tally.finish(now()));
+            Self::Still(inspection, _) => {
+                let mut tally = Tally::new(inspection);
+                inspection.letters.iter().for_each(|queued| tally.add(queued));
+                Ok(tally.finish(now()))
             }
-            batch.iter().for_each(|(queued, _)| tally.add(queued));
         }
     }
 
@@ -115,10 +113,14 @@ impl View {
     }
 
     /// Why the queue lets nothing of a letter go now, if that is so.
-    fn blocked(&self, id: LetterId) -> Option<String> {
-        let Self::Live(queue) = self else { return None };
-        let line = queue.line(id)?;
-        let blocked: Vec<_> = line.parts.into_iter().map(|part| part.blocked).collect();
+    fn blocked(&self, queued: &Queued) -> Option<String> {
+        let blocked: Vec<_> = match self {
+            Self::Live(queue) => queue.line(queued.id)?.parts.into_iter().map(|part| part.blocked).collect(),
+            Self::Still(inspection, _) => {
+                let waiting = queued.recipients.iter().filter(|recipient| recipient.is_pending());
+                waiting.map(|recipient| inspection.blocked(&summary::destination(queued, recipient))).collect()
+            }
+        };
         if blocked.iter().any(Option::is_none) {
             None
         } else {
@@ -138,7 +140,7 @@ impl View {
         let timeline = journal.query(Query::Letter(queued.id)).await?.into_iter().map(TraceEntry::from).collect();
         let origin = &queued.letter.origin;
         Ok(QueuedLetter {
-            why: why::sentence(&queued, info.state, self.blocked(queued.id).as_deref(), now()),
+            why: why::sentence(&queued, info.state, self.blocked(&queued).as_deref(), now()),
             info,
             listener: origin.listener.clone(),
             peer: origin.peer.map(|peer| peer.to_string()),

@@ -8,10 +8,10 @@ use std::collections::HashMap;
 
 use posthouse_client::{ClientError, Connection, RecipientResult, Security, Target, Timeouts};
 use posthouse_journal::{Event, Outcome};
-use posthouse_mail::{Domain, Envelope, Reply};
+use posthouse_mail::{ByMode, Domain, Envelope, Notify, Recipient, Reply};
 use posthouse_mailauth::tls_rpt::Session;
 use posthouse_mailauth::transport::{Decision, Reason, TlsPolicy};
-use posthouse_queue::{Feedback, Lease};
+use posthouse_queue::{Feedback, Lease, RecipientState};
 use posthouse_runtime::tls::TlsInfo;
 
 use crate::bounce::address;
@@ -256,7 +256,7 @@ impl Journey<'_> {
             if !connection.is_reusable() {
                 return Ok(Handed::Some);
             }
-            let results = connection.send(&self.envelope(), &mut self.lease.body()).await?;
+            let results = connection.send(&self.envelope(connection), &mut self.lease.body()).await?;
             let hop = hop(host, ask, connection);
             if let Some(reply) = self.put_off_all(&results, &hop) {
                 let hop = Hop { throttles: outcome::throttles(&reply), ..hop };
@@ -291,11 +291,23 @@ impl Journey<'_> {
         Some((*first).clone())
     }
 
-    fn envelope(&self) -> Envelope {
-        let states = self.lease.recipients();
-        let recipients = self.open.iter().filter_map(|&index| states.get(index)).map(|state| state.recipient.clone()).collect();
-        Envelope { recipients, ..self.lease.letter().envelope.clone() }
+    fn envelope(&self, connection: &Connection) -> Envelope {
+        let (states, envelope) = (self.lease.recipients(), &self.lease.letter().envelope);
+        let offered = connection.capabilities();
+        let is_deaf = envelope.deliver_by.is_some_and(|by| by.mode == ByMode::Notify) && !offered.deliver_by && offered.dsn;
+        let recipient = |state: &RecipientState| match &state.recipient {
+            recipient if is_deaf => Recipient { notify: with_delay(recipient.notify), ..recipient.clone() },
+            recipient => recipient.clone(),
+        };
+        let recipients = self.open.iter().filter_map(|&index| states.get(index)).map(recipient).collect();
+        Envelope { recipients, ..envelope.clone() }
     }
+}
+
+/// RFC 2852 §4.1.4.2: a host that knows nothing of the deadline, and reports, is asked to report a delay to who wants to hear anything.
+fn with_delay(notify: Option<Notify>) -> Option<Notify> {
+    let notify = notify.unwrap_or(Notify { failure: true, ..Notify::default() });
+    Some(Notify { delay: notify != Notify::default(), ..notify })
 }
 
 /// What a visit that came to its end says of the site: it answered, unless it asked for fewer letters and took none of this one.
@@ -347,6 +359,7 @@ fn hop(host: &Domain, ask: &Ask, connection: &Connection) -> Hop {
         tls: connection.tls().map(TlsInfo::to_string),
         policy: ask.decision.as_ref().map(|decision| policy::words(decision, Some(connection))),
         takes_dsn: connection.capabilities().dsn,
+        takes_deliver_by: connection.capabilities().deliver_by,
         speaks: true,
         throttles: false,
     }

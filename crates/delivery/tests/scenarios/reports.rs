@@ -2,7 +2,7 @@
 
 use posthouse_journal::{Event, Outcome};
 use posthouse_mail::header::{Header, end_of_header};
-use posthouse_mail::{Envelope, LetterId, Notify, Recipient, Ret};
+use posthouse_mail::{ByMode, DeliverBy, Envelope, LetterId, Notify, Recipient, Ret};
 use posthouse_testkit::peer::{Peer, Talk};
 
 use crate::world::{ARRIVED, World, address, farewell, greet, greet_with, hours, on, run, take};
@@ -251,4 +251,57 @@ fn after_a_crash_the_same_failures_make_the_same_report() {
         reports.push(again.context.queue.list()[0].id);
         assert!(reports[0] == reports[1] && reports[0] != letter, "{reports:?}");
     });
+}
+
+/// RFC 2852 §4.1.4: who gave a deadline hears where the letter went on without it, and who asked for a trace of each step.
+#[test]
+fn a_letter_with_a_deadline_is_reported_when_it_is_passed_on() {
+    // What the host offers, the deadline's mode and trace, NOTIFY: what it is asked to report, and whether we report that it was relayed.
+    let never = Some(Notify::default());
+    let success = Some(Notify { success: true, ..Notify::default() });
+    let cases = [
+        ("250 DELIVERBY", ByMode::Notify, false, None, "", false),
+        ("250 DELIVERBY", ByMode::Notify, true, None, "", true),
+        ("250 DELIVERBY", ByMode::Return, true, None, "", true),
+        ("250 DELIVERBY", ByMode::Return, true, never, "", false),
+        ("250 DSN", ByMode::Notify, false, None, " NOTIFY=FAILURE,DELAY", true),
+        ("250 DSN", ByMode::Notify, false, success, " NOTIFY=SUCCESS,DELAY", true),
+        ("250 DSN", ByMode::Notify, false, never, " NOTIFY=NEVER", false),
+        ("250 HELP", ByMode::Notify, false, None, "", true),
+    ];
+    for (offer, mode, trace, notify, asked, told) in cases {
+        let peer = Peer::listen(1, move |talk| {
+            greet_with(talk, &format!("250-mx.far.test\n{offer}"));
+            on(talk, "MAIL", "250 ok");
+            let rcpt = talk.hear().unwrap();
+            assert!(rcpt.ends_with(&format!(">{asked}")), "{rcpt}, {offer} {mode:?} {notify:?}");
+            talk.say("250 ok");
+            on(talk, "DATA", "354 go on");
+            talk.body();
+            talk.say("250 taken");
+            farewell(talk);
+        });
+        run(async {
+            let world = World::new(peer.address().port(), "").await;
+            world.account("alice@ours.test").await;
+            let recipient = Recipient { notify, ..Recipient::from(address("a@far.test")) };
+            // A client counts what is left by the real time, which is later than that of these letters.
+            let by = DeliverBy { at: posthouse_mail::UnixMillis(u64::MAX / 2), mode, trace };
+            let envelope =
+                Envelope { deliver_by: Some(by), ..Envelope::new("alice@ours.test".parse().unwrap(), vec![recipient]) };
+            world.submit_as(envelope, BODY).await;
+            world.deliver_at(ARRIVED).await;
+            world.deliver_at(ARRIVED).await;
+            let inbox = world.inbox("alice@ours.test").await;
+            assert_eq!(inbox.len(), usize::from(told), "{offer} {mode:?} {notify:?}: {inbox:?}");
+            if let Some(report) = inbox.first() {
+                let programs = parts(report)[2];
+                assert!(
+                    programs.contains("\r\nDeliver-By-Date: ") && programs.contains("\r\nAction: relayed\r\nStatus: 2."),
+                    "{programs}"
+                );
+            }
+        });
+        peer.finish();
+    }
 }

@@ -2,7 +2,7 @@
 
 use posthouse_journal::{Event, Outcome};
 use posthouse_mail::{ByMode, DeliverBy, Envelope, Notify, Recipient, UnixMillis};
-use posthouse_queue::{Change, DeliveryState, NextHop};
+use posthouse_queue::{Change, DeliveryState, NextHop, Scope, Suspension};
 use posthouse_runtime::block_on;
 use posthouse_testkit::peer::Peer;
 use posthouse_testkit::ports;
@@ -32,6 +32,38 @@ fn a_sender_is_told_once_that_a_letter_is_late() {
         assert_eq!(inbox.len(), 1, "{inbox:?}");
         assert!(inbox[0].contains("Action: delayed\r\n") && inbox[0].contains("\r\nWill-Retry-Until: "), "{}", inbox[0]);
         assert!(world.states(letter)[0].is_pending());
+    });
+}
+
+#[test]
+fn a_letter_that_cannot_go_is_reported_late_and_that_is_no_attempt() {
+    run(async {
+        let world = World::new(ports::free(), "").await;
+        world.account("alice@ours.test").await;
+        let suspension = Suspension { since: ARRIVED.0, until: None, by: "root".to_owned(), reason: None };
+        world.context.queue.suspend(Scope::Name("far.test".to_owned()), suspension).await.unwrap();
+        let letter = world.submit("alice@ours.test", &["a@far.test"], BODY).await;
+        let by = DeliverBy { at: hours(2), mode: ByMode::Notify, trace: false };
+        let urgent = Envelope { deliver_by: Some(by), ..envelope("alice@ours.test", "b@far.test") };
+        let urgent = world.submit_as(urgent, BODY).await;
+        let mut told = Vec::new();
+        for hour in [1, 3, 5, 10, 15] {
+            // The first handing out makes the report, the second delivers it.
+            world.deliver_at(hours(hour)).await;
+            world.deliver_at(hours(hour)).await;
+            told.push(world.inbox("alice@ours.test").await.len());
+        }
+        assert_eq!(told, [0, 1, 2, 2, 2]);
+        for id in [letter, urgent] {
+            let state = &world.states(id)[0];
+            assert_eq!((state.attempts, state.warned, state.last.as_ref()), (0, true, None));
+            let timeline = world.timeline(id).await;
+            let [Event::Waiting { why, .. }] = timeline.as_slice() else { panic!("{timeline:?}") };
+            assert!(why.contains("suspended by root"), "{why}");
+        }
+        world.deliver_at(hours(5 * 24)).await;
+        assert!(world.states(letter).is_empty() && world.states(urgent).is_empty());
+        assert!(world.attempts(letter).await[0].3.contains("it was tried 0 times in 5 days"));
     });
 }
 

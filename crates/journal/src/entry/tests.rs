@@ -67,6 +67,7 @@ pub(crate) fn every_event() -> Vec<Event> {
         attempt(Outcome::Delivered, None),
         attempt(Outcome::Deferred, Some(UnixMillis(1_795_490_229_120))),
         attempt(Outcome::Failed, None),
+        Event::Waiting { to: text("bob@example.test"), why: text("451 4.3.2 delivery is suspended by root") },
         Event::Stored { to: text("bob@example.test"), account: text("01ACCOUNT"), uid: 7 },
         Event::Bounced { to: text("bob@example.test"), bounce: id },
         Event::Discarded { to: text("bob@example.test"), why: text("removed by the operator") },

@@ -14,6 +14,8 @@ fn report(reply: Reply, returned: Returned) -> Report {
         letter: LetterId::new(at, 2),
         arrived: at,
         envid: Some("env-1".into()),
+        deliver_by: None,
+        release_at: None,
         recipients: vec![ReportedRecipient {
             address: address("bob@example.org"),
             original: Some(OriginalRecipient { kind: "rfc822".into(), address: "b@example.org".into() }),
@@ -109,4 +111,26 @@ fn the_words_of_a_stranger_do_not_keep_a_report_from_old_servers() {
     assert!(machine.is_ascii(), "{machine}");
     assert!(machine.contains("Original-Recipient: utf-8; \\x{438}\\x{432}\\x{430}\\x{43D}@x.test\r\n"), "{machine}");
     assert!(said.contains("    550 неизвестный адрес\r\n"), "people read it as it was said");
+}
+
+#[test]
+fn what_was_asked_of_time_stands_beside_the_arrival() {
+    let timed = Report {
+        deliver_by: Some(UnixMillis(1_790_000_120_000)),
+        release_at: Some(UnixMillis(1_790_000_060_000)),
+        ..report(Reply::new(250, Status::success(0, 0), "ok"), Returned::Header(Vec::new()))
+    };
+    let said = text(&timed);
+    let fields =
+        "\r\nDeliver-By-Date: Mon, 21 Sep 2026 14:15:20 +0000\r\nFuture-Release-Request: until; 2026-09-21T14:14:20Z\r\n\r\n";
+    assert!(said.contains(fields), "{said}");
+}
+
+#[test]
+fn what_was_passed_on_is_not_called_delivered() {
+    let mut relayed = report(Reply::new(250, Status::success(0, 0), "ok"), Returned::Header(Vec::new()));
+    relayed.recipients[0].action = Action::Relayed;
+    let said = text(&relayed);
+    assert!(said.contains("Subject: Relayed: ") && said.contains("\r\nAction: relayed\r\nStatus: 2.0.0\r\n"), "{said}");
+    assert!(!said.contains("elivered"), "{said}");
 }

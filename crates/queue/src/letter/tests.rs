@@ -36,6 +36,15 @@ fn an_operators_removal_is_no_attempt() {
 }
 
 #[test]
+fn a_warning_is_no_attempt_and_changes_nothing_else() {
+    let mut states = states(1);
+    apply(&mut states, vec![(0, retry(50)), (0, RecipientEnd::Warned)]);
+    let RecipientState { attempts, state, last, warned, .. } = &states[0];
+    assert_eq!((*attempts, *state, *warned), (1, DeliveryState::Pending { next: UnixMillis(50) }, true));
+    assert!(last.is_some());
+}
+
+#[test]
 fn a_letter_has_one_part_for_each_domain_in_the_order_they_come() {
     let to = |addresses: &[&str]| addresses.iter().map(|to| to.parse::<Address>().unwrap().into()).collect::<Vec<Recipient>>();
     let facts = |addresses: &[&str]| {

@@ -339,10 +339,11 @@ impl Scheduler {
     fn look_at(&mut self, entries: &Entries, slot: usize, now: UnixMillis) {
         let Some(entry) = entries.slot(u32_of(slot)).filter(|entry| !entry.held) else { return };
         let expires = entry.begins.plus(self.settings.expire.duration());
-        let end = entry.deliver_by.min(expires);
-        let warning = entry.begins.plus(self.settings.delay_warning.duration());
+        let end = if entry.by_returns { entry.deliver_by.min(expires) } else { expires };
+        let warning = self.settings.delay_warning.duration();
+        let is_late = entry.deliver_by <= now || (!warning.is_zero() && entry.begins.plus(warning) <= now);
         for (number, part) in entry.parts.iter().enumerate() {
-            let warns = !part.warned && !self.settings.delay_warning.duration().is_zero() && warning <= now;
+            let warns = !part.warned && is_late;
             // One that waits for its own time is not blocked; one whose time is over was put aside.
             let is_in_line = part.phase == Phase::Ready || (part.phase == Phase::Waiting && part.due <= now);
             if is_in_line
@@ -389,7 +390,7 @@ fn charge(senders: &mut HashMap<u32, Rate>, per_minute: Option<u32>, flow: u32, 
 }
 
 /// RFC 3463 §3.4: X.3.2, the system is not accepting messages.
-fn suspended_reply(suspension: &Suspension) -> Reply {
+pub(crate) fn suspended_reply(suspension: &Suspension) -> Reply {
     let reason = suspension.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
     Reply::new(451, Status::temporary(3, 2), &format!("delivery is suspended by {}{reason}", suspension.by))
 }

@@ -1,19 +1,15 @@
-//! What an operator has suspended: everything, or what goes to one destination or site.
-//!
-//! Kept in small files of the spool's directory, `suspended-N`, of which the one with the highest number that can be read counts: a
-//! new one is durable before the older is removed.
+//! What an operator has suspended: everything, or what goes to one destination or site. Kept in `suspended-N` ([`crate::notes`]).
 
 use std::collections::BTreeMap;
-use std::io::{self, IoSlice};
+use std::io;
 
 use posthouse_mail::UnixMillis;
 use serde::{Deserialize, Serialize};
 
-use crate::storage::{self, Storage};
+use crate::notes;
+use crate::storage::Storage;
 
 const PREFIX: &str = "suspended-";
-/// More is no list that an operator made.
-const BYTES_MAX: u64 = 4 << 20;
 
 /// What is suspended.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -93,59 +89,26 @@ impl Suspended {
         self.everything.iter().chain(self.names.values()).filter_map(|suspension| suspension.until).min().map(UnixMillis)
     }
 
-    /// Reads what an earlier run left. What cannot be read counts as nothing, for an older one may stand beside it.
+    /// Reads what an earlier run left.
     pub(crate) fn load(storage: &dyn Storage) -> io::Result<Self> {
-        for (_, name) in files(storage)?.into_iter().rev() {
-            let file = storage.open(&name)?;
-            let mut octets = vec![0; usize::try_from(file.len()?.min(BYTES_MAX)).unwrap_or_default()];
-            let read = storage::read_up_to(file.as_ref(), &mut octets, 0)?;
-            octets.truncate(read);
-            if let Some(list) = decode(&octets) {
-                let mut suspended = Self::default();
-                for (scope, suspension) in list {
-                    suspended.set(scope, suspension);
-                }
-                return Ok(suspended);
-            }
+        let mut suspended = Self::default();
+        for (scope, suspension) in notes::load::<Vec<(Scope, Suspension)>>(storage, PREFIX)?.unwrap_or_default() {
+            suspended.set(scope, suspension);
         }
-        Ok(Self::default())
+        Ok(suspended)
+    }
+
+    /// The same, for one who serves by it: what it gives is durable.
+    pub(crate) fn open(storage: &dyn Storage) -> io::Result<Self> {
+        let suspended = Self::load(storage)?;
+        notes::keep(storage, PREFIX, &suspended.list())?;
+        Ok(suspended)
     }
 
     /// Makes it durable.
     pub(crate) fn store(&self, storage: &dyn Storage) -> io::Result<()> {
-        let before = files(storage)?;
-        let number = before.last().map_or(0, |(number, _)| number + 1);
-        let octets = encode(&self.list());
-        let file = storage.create(&format!("{PREFIX}{number}"))?;
-        storage::write_all(file.as_ref(), &mut [IoSlice::new(&octets)], 0)?;
-        file.sync_data()?;
-        storage.sync_dir()?;
-        for (_, name) in before {
-            storage.remove(&name)?;
-        }
-        storage.sync_dir()
+        notes::store(storage, PREFIX, &self.list())
     }
-}
-
-fn files(storage: &dyn Storage) -> io::Result<Vec<(u64, String)>> {
-    let number = |name: String| name.strip_prefix(PREFIX)?.parse().ok().map(|number| (number, name));
-    let mut files: Vec<_> = storage.list()?.into_iter().filter_map(number).collect();
-    files.sort_unstable();
-    Ok(files)
-}
-
-/// `crc SP json LF`: a file cut short or rotten is known by its checksum.
-fn encode(list: &[(Scope, Suspension)]) -> Vec<u8> {
-    let json = serde_json::to_string(list).unwrap_or_default();
-    format!("{:08x} {json}\n", crc32fast::hash(json.as_bytes())).into_bytes()
-}
-
-fn decode(octets: &[u8]) -> Option<Vec<(Scope, Suspension)>> {
-    let (crc, json) = std::str::from_utf8(octets).ok()?.strip_suffix('\n')?.split_once(' ')?;
-    if u32::from_str_radix(crc, 16).ok()? != crc32fast::hash(json.as_bytes()) {
-        return None;
-    }
-    serde_json::from_str(json).ok()
 }
 
 #[cfg(test)]

@@ -1,31 +1,32 @@
 //! The process is killed at random instants while everything happens at once: letters come in, small and in chunks and given up
-//! half-way; others are delivered recipient by recipient, put off, tried again, ended; the ring turns, the cold log is compacted.
+//! half-way; others are delivered recipient by recipient, put off, tried again, ended; an operator holds them, releases them, sends them
+//! elsewhere, gives them priorities, suspends destinations; the ring turns, the cold log is compacted.
 //!
 //! The victim is this test binary again. It says on a pipe what it is about to do and what it was told is done; what it said stays in
 //! the pipe when it is killed, and is held against what the spool then shows. The page cache lives on; for a power cut see `cut.rs`.
 #![allow(clippy::disallowed_methods, reason = "a process that is killed needs real time and real threads")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
-use posthouse_mail::LetterId;
+use posthouse_mail::{LetterId, Priority, UnixMillis};
 use posthouse_runtime::stream::collect;
 use posthouse_runtime::{block_on, random};
 
 use crate::storage::Disk;
 use crate::storage::fault::World;
-use crate::{Lease, Queue, QueueError, RecipientEnd, Settings};
+use crate::{Change, Lease, Queue, QueueError, RecipientEnd, Scope, Settings, Suspension, lease};
 
-use super::story::{Dice, FAR, Stories, TINY, contents, lease_some, letter, retry};
+use super::story::{Dice, FAR, Stories, TINY, contents, lease_some, letter, retry, some_change};
 
 /// How often the process is killed, unless `POSTHOUSE_KILLS` says more.
 const KILLS: u64 = 1000;
@@ -66,6 +67,7 @@ fn killed_at_a_thousand_random_instants_it_loses_and_doubles_nothing() {
     // Otherwise it proved little.
     let enough = usize::try_from(kills / 10).unwrap();
     assert!(seen.committed > enough && seen.ended > enough && seen.deferred > enough && seen.cold > enough, "{seen:?}");
+    assert!(seen.changed > enough && seen.suspended > enough / 4, "{seen:?}");
     assert!(seen.killed_before_open > 0, "{seen:?}");
 }
 
@@ -76,6 +78,8 @@ struct Seen {
     refused: usize,
     deferred: usize,
     ended: usize,
+    changed: usize,
+    suspended: usize,
     cold: usize,
     killed_before_open: usize,
 }
@@ -137,6 +141,19 @@ fn hear(line: &str, stories: &mut Stories, storing: &mut Storing, seen: &mut See
             seen.ended += usize::from(place.is_none());
             seen.deferred += usize::from(place.is_some());
         }
+        "changes" => {
+            let place = stories.changes(id(), &parse_change(words[3]), UnixMillis(number(4)));
+            storing.insert(number(2), Some(place));
+        }
+        "changed" => {
+            seen.changed += 1;
+            stories.stored(id(), storing[&number(2)]);
+        }
+        "suspends" => stories.suspends(serde_json::from_str(words[1]).unwrap()),
+        "suspended" => {
+            seen.suspended += 1;
+            stories.suspended();
+        }
         _ => panic!("life {life}: {line}"),
     }
 }
@@ -163,7 +180,7 @@ fn show_end((index, end): &(usize, RecipientEnd)) -> String {
     match end {
         RecipientEnd::Delivered => format!("{index}=delivered"),
         RecipientEnd::Retry { at, .. } => format!("{index}={}", at.0),
-        RecipientEnd::Failed | RecipientEnd::Removed => unreachable!(),
+        RecipientEnd::Failed | RecipientEnd::Removed | RecipientEnd::Warned => unreachable!(),
     }
 }
 
@@ -171,6 +188,27 @@ fn parse_end(word: &str) -> (usize, RecipientEnd) {
     let (index, end) = word.split_once('=').unwrap();
     let end = if end == "delivered" { RecipientEnd::Delivered } else { retry(end.parse().unwrap()) };
     (index.parse().unwrap(), end)
+}
+
+fn show_change(change: &Change) -> String {
+    match change {
+        Change::Hold => "hold".to_owned(),
+        Change::Release => "release".to_owned(),
+        Change::RetryNow => "retry".to_owned(),
+        Change::Priority(priority) => format!("priority={priority}"),
+        Change::Redirect(via) => format!("redirect={}", via.as_ref().map(ToString::to_string).unwrap_or_default()),
+    }
+}
+
+fn parse_change(word: &str) -> Change {
+    match word.split_once('=').unwrap_or((word, "")) {
+        ("hold", _) => Change::Hold,
+        ("release", _) => Change::Release,
+        ("retry", _) => Change::RetryNow,
+        ("priority", level) => Change::Priority(Priority::new(level.parse().unwrap()).unwrap()),
+        ("redirect", via) => Change::Redirect((!via.is_empty()).then(|| via.parse().unwrap())),
+        _ => panic!("{word}"),
+    }
 }
 
 /// Says a line, in one piece.
@@ -191,15 +229,18 @@ fn victim(dir: &Path, life: u64) {
     let (queue, recovered) = Queue::open_on(Arc::new(disk), TINY, Settings::default()).unwrap();
     assert!(recovered.damages.is_empty(), "{recovered:?}");
     say("open");
-    let hands = (0..PRODUCERS + CONSUMERS).map(|n| {
-        let queue = queue.clone();
+    let busy = Busy::default();
+    let hands = (0..=PRODUCERS + CONSUMERS).map(|n| {
+        let (queue, busy) = (queue.clone(), busy.clone());
         thread::spawn(move || {
             let dice = Dice((life * 16 + n + 1).wrapping_mul(0x2545_f491_4f6c_dd1d));
             block_on(async {
                 if n < PRODUCERS {
                     produce(&queue, dice, life * 1_000_000 + n * 100_000).await
+                } else if n < PRODUCERS + CONSUMERS {
+                    consume(&queue, dice, &busy).await
                 } else {
-                    consume(&queue, dice).await
+                    operate(&queue, dice, &busy).await
                 }
             })
             .unwrap()
@@ -208,6 +249,25 @@ fn victim(dir: &Path, life: u64) {
     // Nobody comes back: this process is killed.
     for hand in hands.collect::<Vec<_>>() {
         hand.join().unwrap();
+    }
+}
+
+/// The letters in somebody's hands: what is said of one is said in the order in which it is done.
+#[derive(Clone, Default)]
+struct Busy(Arc<Mutex<BTreeSet<LetterId>>>);
+
+/// One of them.
+struct Hand(Busy, LetterId);
+
+impl Busy {
+    fn take(&self, id: LetterId) -> Option<Hand> {
+        self.0.lock().unwrap().insert(id).then(|| Hand(self.clone(), id))
+    }
+}
+
+impl Drop for Hand {
+    fn drop(&mut self) {
+        self.0.0.lock().unwrap().remove(&self.1);
     }
 }
 
@@ -248,19 +308,70 @@ async fn bring(queue: &Queue, dice: &mut Dice, mark: u64, recipients: usize, siz
     Ok(())
 }
 
-async fn consume(queue: &Queue, mut dice: Dice) {
+async fn consume(queue: &Queue, mut dice: Dice, busy: &Busy) {
     loop {
         let leases = lease_some(queue, FAR, 4);
         if leases.is_empty() {
             thread::yield_now();
         }
         for lease in leases {
-            attempt(lease, &mut dice).await;
+            if let Some(_hand) = busy.take(lease.id()) {
+                attempt(queue, lease, &mut dice).await;
+            }
         }
     }
 }
 
-async fn attempt(mut lease: Lease, dice: &mut Dice) {
+/// What an operator does to letters that nobody carries, and to destinations. Those that are held are let go by and by.
+async fn operate(queue: &Queue, mut dice: Dice, busy: &Busy) {
+    loop {
+        let letters = queue.list();
+        if !letters.is_empty() {
+            let listed = &letters[dice.roll(letters.len())];
+            if let Some(_hand) = busy.take(listed.id) {
+                // As it is now that nobody else changes it.
+                let line = queue.line(listed.id).filter(|line| !line.parts.is_empty());
+                if let Some(line) = line {
+                    let held = line.held || dice.roll(2) == 0;
+                    change(queue, line.id, some_change(&mut dice, held)).await;
+                }
+            }
+        }
+        if dice.roll(4) == 0 {
+            suspend(queue, &mut dice).await;
+        }
+        thread::yield_now();
+    }
+}
+
+async fn change(queue: &Queue, id: LetterId, change: Change) {
+    let (number, now) = (next_number(), UnixMillis(1 + id.time().0 % 1_000_000));
+    say(&format!("changes {id} {number} {} {}", show_change(&change), now.0));
+    match lease::change(&queue.handle, id, change, now).await {
+        Ok(()) => say(&format!("changed {id} {number}")),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Letters go elsewhere, so that the load goes on.
+async fn suspend(queue: &Queue, dice: &mut Dice) {
+    let scope = Scope::Name(format!("s{}.test", dice.roll(3)));
+    let mut list = queue.suspensions();
+    let before = list.len();
+    list.retain(|(known, _)| *known != scope);
+    let was = list.len() < before;
+    let suspension = Suspension { since: 1, until: None, by: "root".to_owned(), reason: None };
+    if !was {
+        list.push((scope.clone(), suspension.clone()));
+        list.sort_by(|(one, _), (other, _)| one.cmp(other));
+    }
+    say(&format!("suspends {}", serde_json::to_string(&list).unwrap()));
+    let stored = if was { queue.resume(&scope).await.map(drop) } else { queue.suspend(scope, suspension).await };
+    stored.unwrap();
+    say("suspended");
+}
+
+async fn attempt(queue: &Queue, mut lease: Lease, dice: &mut Dice) {
     let id = lease.id();
     let mark = lease.letter().arrived.0 - letter(1, 0).arrived.0;
     let octets = collect(&mut lease.body(), 1 << 20).await.unwrap();
@@ -270,8 +381,10 @@ async fn attempt(mut lease: Lease, dice: &mut Dice) {
     };
     match dice.roll(8) {
         0 => return,
+        // While it is carried.
+        1 => change(queue, id, some_change(dice, true)).await,
         // One recipient, and then perhaps the rest.
-        1..3 => {
+        2..4 => {
             let ends = vec![(pending(&lease)[0], RecipientEnd::Delivered)];
             let number = announce(id, &ends);
             lease.record(ends).await.unwrap();
@@ -291,10 +404,14 @@ async fn attempt(mut lease: Lease, dice: &mut Dice) {
     say(&format!("stored {id} {number}"));
 }
 
+fn next_number() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
 /// Says what is about to be stored, with a number.
 fn announce(id: LetterId, ends: &[(usize, RecipientEnd)]) -> u64 {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let number = next_number();
     let delivered = ends.iter().filter(|(_, end)| *end == RecipientEnd::Delivered);
     let delivered: Vec<String> = delivered.map(|(index, _)| index.to_string()).collect();
     if !delivered.is_empty() {

@@ -1,23 +1,27 @@
 //! A script that uses the queue, and remembers what it was promised at which step.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use posthouse_mail::{Envelope, LetterId, Recipient, Reply, ReversePath, Status, UnixMillis};
+use posthouse_mail::{Envelope, LetterId, Priority, Recipient, Reply, ReversePath, Status, UnixMillis};
 use posthouse_runtime::block_on;
 
 use crate::body::fetch;
 use crate::index::{Shared, Sizes, Which};
 use crate::layout::{self, Kind, LogKind, SegmentHeader};
-use crate::lease::{Told, tell};
+use crate::lease::{self, Told, tell};
+use crate::letter::LetterState;
 use crate::recover::recover;
 use crate::scan::{Find, Scan};
+use crate::schedule::suspend::Suspended;
 use crate::storage::Storage;
 use crate::storage::fault::World;
 use crate::{
-    Destination, Draft, Lease, Letter, Origin, Queue, QueueError, RecipientEnd, RecipientState, Settings, SiteLimits, Work,
+    Change, Destination, Draft, Lease, Letter, NextHop, Origin, Queue, QueueError, RecipientEnd, RecipientState, Scope, Settings,
+    SiteLimits, Suspension, Work,
 };
 
 /// Later than any letter is due.
@@ -115,13 +119,19 @@ pub(super) struct Story {
     letter: Letter,
     body: Vec<u8>,
     commit: Span,
-    states: Vec<(Span, Vec<RecipientState>)>,
+    states: Vec<(Span, LetterState)>,
     done: Option<Span>,
 }
 
-/// All letters of a run.
+/// What an operator has suspended.
+type Suspensions = Vec<(Scope, Suspension)>;
+
+/// All letters of a run, and what was suspended, the latest last.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Stories(pub(super) BTreeMap<LetterId, Story>);
+pub(super) struct Stories {
+    letters: BTreeMap<LetterId, Story>,
+    suspended: Vec<(Span, Suspensions)>,
+}
 
 /// A queue in use.
 pub(super) struct Run {
@@ -152,7 +162,7 @@ impl Run {
     pub(super) fn try_act(&mut self, acts: usize) -> Result<(), QueueError> {
         for _ in 0..acts {
             // A queue that only grows would be full in the end.
-            let act = if self.queue.len() > 30 { 15 } else { self.dice.roll(16) };
+            let act = if self.queue.len() > 30 { 15 } else { self.dice.roll(20) };
             let done = block_on(async {
                 match act {
                     0..4 => self.take_in(150).await,
@@ -164,7 +174,9 @@ impl Run {
                         Ok(())
                     }
                     9..11 => self.defer().await,
-                    _ => self.finish().await,
+                    11..16 => self.finish().await,
+                    16..19 => self.change().await,
+                    _ => self.suspend().await,
                 }
             });
             match done.unwrap() {
@@ -215,12 +227,12 @@ impl Run {
     async fn commit(&mut self, draft: Draft, letter: Letter, body: Vec<u8>) -> Result<(), QueueError> {
         let (id, begun) = (draft.id(), Some(self.world.steps()));
         let commit = Span { begun, acked: None };
-        self.stories.0.insert(id, Story { letter: letter.clone(), body, commit, states: Vec::new(), done: None });
+        self.stories.letters.insert(id, Story { letter: letter.clone(), body, commit, states: Vec::new(), done: None });
         let committed = draft.commit(letter).await;
         let acked = Some(self.world.steps());
         match committed {
             Ok(_) => self.story(id).commit.acked = acked,
-            Err(QueueError::Full(_)) => drop(self.stories.0.remove(&id)),
+            Err(QueueError::Full(_)) => drop(self.stories.letters.remove(&id)),
             Err(error) => return Err(error),
         }
         Ok(())
@@ -241,14 +253,25 @@ impl Run {
         let ends: Vec<_> = (0..lease.recipients().len())
             .map(|index| (index, if index == 0 { retry(at) } else { RecipientEnd::Delivered }))
             .collect();
-        let mut states = lease.recipients().to_vec();
-        crate::letter::apply(&mut states, ends.clone());
-        let begun = Some(self.world.steps());
-        self.story(id).states.push((Span { begun, acked: None }, states));
+        let mut state = self.story(id).latest();
+        assert_eq!(lease.recipients(), state.recipients, "the recipients of {id}");
+        crate::letter::apply(&mut state.recipients, ends.clone());
+        self.begin(id, state);
         let finished = lease.finish(ends).await;
+        self.end(id, finished)
+    }
+
+    /// A state of a letter is on its way.
+    fn begin(&mut self, id: LetterId, state: LetterState) {
+        let begun = Some(self.world.steps());
+        self.story(id).states.push((Span { begun, acked: None }, state));
+    }
+
+    /// It has been stored, or not.
+    fn end(&mut self, id: LetterId, stored: Result<(), QueueError>) -> Result<(), QueueError> {
         let acked = Some(self.world.steps());
         let states = &mut self.story(id).states;
-        match finished {
+        match stored {
             Ok(()) => states.last_mut().unwrap().0.acked = acked,
             Err(QueueError::Full(_)) => drop(states.pop()),
             Err(error) => return Err(error),
@@ -256,8 +279,52 @@ impl Run {
         Ok(())
     }
 
+    /// An operator changes some letter.
+    async fn change(&mut self) -> Result<(), QueueError> {
+        let held: Vec<_> = self.queue.list().into_iter().map(|listed| (listed.id, listed.held)).collect();
+        if held.is_empty() {
+            return Ok(());
+        }
+        let (id, held) = held[self.dice.roll(held.len())];
+        let change = some_change(&mut self.dice, held);
+        self.change_to(id, change).await
+    }
+
+    async fn change_to(&mut self, id: LetterId, change: Change) -> Result<(), QueueError> {
+        let now = UnixMillis(1_800_000_000_000 + self.mark);
+        let mut state = self.story(id).latest();
+        state.change(&change, now);
+        self.begin(id, state);
+        let changed = lease::change(&self.queue.handle, id, change, now).await;
+        self.end(id, changed)
+    }
+
+    /// An operator suspends a destination, or takes that back.
+    async fn suspend(&mut self) -> Result<(), QueueError> {
+        // Letters go elsewhere, so that the run goes on.
+        let scope = Scope::Name(format!("s{}.test", self.dice.roll(3)));
+        let was = self.queue.suspensions().iter().any(|(known, _)| *known == scope);
+        let suspension = Suspension { since: self.mark, until: None, by: "root".to_owned(), reason: None };
+        let mut suspended = Suspended::default();
+        self.queue.suspensions().into_iter().for_each(|(scope, suspension)| suspended.set(scope, suspension));
+        if was {
+            suspended.clear(&scope);
+        } else {
+            suspended.set(scope.clone(), suspension.clone());
+        }
+        let begun = Some(self.world.steps());
+        self.stories.suspended.push((Span { begun, acked: None }, suspended.list()));
+        let stored = if was { self.queue.resume(&scope).await.map(drop) } else { self.queue.suspend(scope, suspension).await };
+        match stored {
+            Ok(()) => self.stories.suspended.last_mut().unwrap().0.acked = Some(self.world.steps()),
+            // It holds not, and may be found all the same; the log of letters is another matter.
+            Err(error) => assert!(matches!(error, QueueError::Io { .. }), "{error}"),
+        }
+        Ok(())
+    }
+
     async fn finish(&mut self) -> Result<(), QueueError> {
-        let Some(lease) = self.some_lease() else { return Ok(()) };
+        let Some(lease) = self.some_lease() else { return self.release().await };
         let id = lease.id();
         let ends = (0..lease.recipients().len()).map(|index| (index, RecipientEnd::Delivered)).collect();
         let begun = Some(self.world.steps());
@@ -272,13 +339,49 @@ impl Run {
         Ok(())
     }
 
+    /// Where all are held, one is let go.
+    async fn release(&mut self) -> Result<(), QueueError> {
+        let held = self.queue.list().into_iter().find(|listed| listed.held).map(|listed| listed.id);
+        match held {
+            Some(id) => self.change_to(id, Change::Release).await,
+            None => Ok(()),
+        }
+    }
+
     fn story(&mut self, id: LetterId) -> &mut Story {
-        self.stories.0.get_mut(&id).unwrap()
+        self.stories.letters.get_mut(&id).unwrap()
     }
 }
 
-/// What a spool holds after recovery: letters with their bodies.
-pub(crate) fn contents(world: &World) -> HashMap<LetterId, (Told, Vec<u8>)> {
+/// What an operator may do to a letter that is `held`, or is not.
+pub(super) fn some_change(dice: &mut Dice, held: bool) -> Change {
+    match dice.roll(4) {
+        0 | 1 if held => Change::Release,
+        0 | 1 => Change::Hold,
+        2 => Change::Priority(Priority::new(i8::try_from(dice.roll(19)).unwrap() - 9).unwrap()),
+        _ => Change::Redirect(match dice.roll(3) {
+            0 => None,
+            port => Some(NextHop { host: "relay.test".parse().unwrap(), port: (port == 2).then_some(2525) }),
+        }),
+    }
+}
+
+/// What a spool holds after recovery: letters with their bodies, and what is suspended.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) letters: HashMap<LetterId, (Told, Vec<u8>)>,
+    suspended: Suspensions,
+}
+
+impl Deref for Held {
+    type Target = HashMap<LetterId, (Told, Vec<u8>)>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.letters
+    }
+}
+
+pub(crate) fn contents(world: &World) -> Held {
     check_dones(world);
     let recovery = recover(world, TINY).unwrap();
     let ids: Vec<_> = recovery.index.entries.iter().map(|entry| entry.id).collect();
@@ -294,7 +397,8 @@ pub(crate) fn contents(world: &World) -> HashMap<LetterId, (Told, Vec<u8>)> {
         body.extend_from_slice(&layout::decode_letter(&record.body).unwrap().tail);
         (told, body)
     };
-    ids.into_iter().map(|id| (id, read(id))).collect()
+    let suspended = Suspended::load(world).unwrap().list();
+    Held { letters: ids.into_iter().map(|id| (id, read(id))).collect(), suspended }
 }
 
 /// Invariant I1 on the disk: where there is a copy of a letter in the cold log, the Done that ended it is in the cold log.
@@ -321,8 +425,9 @@ pub(super) fn check_dones(world: &World) {
 
 impl Stories {
     /// Compares what a spool holds with what was promised when the power went after `cut` steps.
-    pub(super) fn check(&self, held: &HashMap<LetterId, (Told, Vec<u8>)>, cut: usize, when: &str) {
-        for (id, story) in &self.0 {
+    pub(super) fn check(&self, held: &Held, cut: usize, when: &str) {
+        check_latest(&Vec::new(), &self.suspended, &held.suspended, cut, &format!("{when}: what is suspended"));
+        for (id, story) in &self.letters {
             let ended = story.done.is_some_and(|done| done.is_acked(cut));
             let ending = story.done.is_some_and(|done| done.is_begun(cut));
             match held.get(id) {
@@ -334,19 +439,20 @@ impl Stories {
                     assert!(!ended, "{when}: letter {id} was done and is back: {story:?}");
                     assert_eq!(*body, story.body, "{when}: the body of {id}");
                     assert_eq!(told.letter, story.letter, "{when}: the envelope of {id}");
-                    story.check_states(&told.state.recipients, cut, &format!("{when}: {id}"));
+                    let first = LetterState::new(&story.letter);
+                    check_latest(&first, &story.states, &told.state, cut, &format!("{when}: {id}"));
                 }
             }
         }
         for id in held.keys() {
-            assert!(self.0.contains_key(id), "{when}: letter {id} was never committed");
+            assert!(self.letters.contains_key(id), "{when}: letter {id} was never committed");
         }
     }
 
     /// A letter's record is on its way.
     pub(super) fn commits(&mut self, id: LetterId, letter: Letter, body: Vec<u8>) {
         let story = Story { letter, body, commit: BEGUN, states: Vec::new(), done: None };
-        assert!(self.0.insert(id, story).is_none(), "{id} twice");
+        assert!(self.letters.insert(id, story).is_none(), "{id} twice");
     }
 
     pub(super) fn committed(&mut self, id: LetterId) {
@@ -355,28 +461,46 @@ impl Stories {
 
     /// For want of room; nothing was stored.
     pub(super) fn refused(&mut self, id: LetterId) {
-        self.0.remove(&id);
+        self.letters.remove(&id);
     }
 
     /// These recipients are being delivered to.
     pub(super) fn delivers(&mut self, id: LetterId, recipients: &[usize]) {
         let story = self.story(id);
         assert!(story.done.is_none(), "{id} is delivered, though it had ended");
-        let states = story.latest();
-        let twice: Vec<_> = recipients.iter().filter(|&&index| !states[index].is_pending()).collect();
+        let state = story.latest();
+        let twice: Vec<_> = recipients.iter().filter(|&&index| !state.recipients[index].is_pending()).collect();
         assert!(twice.is_empty(), "{id} is delivered to {twice:?} again, though that was stored");
+    }
+
+    /// An operator's change is on its way. Gives the place of the new state.
+    pub(super) fn changes(&mut self, id: LetterId, change: &Change, now: UnixMillis) -> usize {
+        let story = self.story(id);
+        let mut state = story.latest();
+        state.change(change, now);
+        story.states.push((BEGUN, state));
+        story.states.len() - 1
+    }
+
+    /// A suspension, or its end, is on its way.
+    pub(super) fn suspends(&mut self, suspended: Suspensions) {
+        self.suspended.push((BEGUN, suspended));
+    }
+
+    pub(super) fn suspended(&mut self) {
+        self.suspended.last_mut().unwrap().0 = DONE;
     }
 
     /// The ends of attempts are on their way. Gives the place of the new state among the letter's; `None`: its end.
     pub(super) fn stores(&mut self, id: LetterId, ends: Vec<(usize, RecipientEnd)>) -> Option<usize> {
         let story = self.story(id);
-        let mut states = story.latest();
-        crate::letter::apply(&mut states, ends);
-        if !states.iter().any(RecipientState::is_pending) {
+        let mut state = story.latest();
+        crate::letter::apply(&mut state.recipients, ends);
+        if !state.recipients.iter().any(RecipientState::is_pending) {
             story.done = Some(BEGUN);
             return None;
         }
-        story.states.push((BEGUN, states));
+        story.states.push((BEGUN, state));
         Some(story.states.len() - 1)
     }
 
@@ -390,30 +514,32 @@ impl Stories {
     }
 
     fn story(&mut self, id: LetterId) -> &mut Story {
-        self.0.get_mut(&id).unwrap()
+        self.letters.get_mut(&id).unwrap()
     }
 
     /// The stories as far as they had come after `cut` steps.
     pub(super) fn until(&self, cut: usize) -> Self {
         let until = |span: Span| span.is_begun(cut).then(|| Span { acked: span.acked.filter(|acked| *acked <= cut), ..span });
-        let told = self.0.iter().filter_map(|(id, story)| {
-            let states = story.states.iter().filter_map(|(span, states)| Some((until(*span)?, states.clone()))).collect();
+        let told = self.letters.iter().filter_map(|(id, story)| {
+            let states = story.states.iter().filter_map(|(span, state)| Some((until(*span)?, state.clone()))).collect();
             Some((*id, Story { commit: until(story.commit)?, states, done: story.done.and_then(until), ..story.clone() }))
         });
-        Self(told.collect())
+        let suspended = self.suspended.iter().filter_map(|(span, suspended)| Some((until(*span)?, suspended.clone())));
+        Self { letters: told.collect(), suspended: suspended.collect() }
     }
 
     /// What a second life found when it opened the spool after `opened` steps holds from then on, also against a power cut: it was
     /// served. Before, it may have been there already.
-    pub(super) fn found(&self, held: &HashMap<LetterId, (Told, Vec<u8>)>, opened: usize) -> Self {
+    pub(super) fn found(&self, held: &Held, opened: usize) -> Self {
         let mut after = self.clone();
-        for (id, story) in &mut after.0 {
-            let now = Span { begun: None, acked: Some(opened) };
+        let now = Span { begun: None, acked: Some(opened) };
+        after.suspended.push((now, held.suspended.clone()));
+        for (id, story) in &mut after.letters {
             match held.get(id) {
                 Some((told, _)) => {
                     story.commit.acked = story.commit.acked.or(Some(opened));
                     story.done = None;
-                    story.states.push((now, told.state.recipients.clone()));
+                    story.states.push((now, told.state.clone()));
                 }
                 None => {
                     let begun = story.done.map_or(Some(opened), |done| done.begun);
@@ -425,11 +551,11 @@ impl Stories {
     }
 
     /// The stories as the world after the cut tells them: what was open is settled, and the steps count anew.
-    pub(super) fn after(&self, held: &HashMap<LetterId, (Told, Vec<u8>)>) -> Self {
+    pub(super) fn after(&self, held: &Held) -> Self {
         let past = Span { begun: None, acked: Some(0) };
-        let after = self.0.iter().map(|(id, story)| {
+        let after = self.letters.iter().map(|(id, story)| {
             let mut story = Story { commit: past, ..story.clone() };
-            story.states = held.get(id).map(|(told, _)| (past, told.state.recipients.clone())).into_iter().collect();
+            story.states = held.get(id).map(|(told, _)| (past, told.state.clone())).into_iter().collect();
             story.done = (!held.contains_key(id)).then_some(past);
             if story.done.is_some() {
                 // It may not come back at all, whatever it says.
@@ -437,7 +563,7 @@ impl Stories {
             }
             (*id, story)
         });
-        Self(after.collect())
+        Self { letters: after.collect(), suspended: vec![(past, held.suspended.clone())] }
     }
 }
 
@@ -446,26 +572,18 @@ const BEGUN: Span = Span { begun: Some(0), acked: None };
 const DONE: Span = Span { begun: Some(0), acked: Some(0) };
 
 impl Story {
-    fn first(&self) -> Vec<RecipientState> {
-        let fresh = self.letter.envelope.recipients.iter().cloned();
-        fresh.map(|recipient| RecipientState::new(recipient, self.letter.arrived)).collect()
+    fn latest(&self) -> LetterState {
+        self.states.last().map_or_else(|| LetterState::new(&self.letter), |(_, state)| state.clone())
     }
+}
 
-    fn latest(&self) -> Vec<RecipientState> {
-        self.states.last().map_or_else(|| self.first(), |(_, states)| states.clone())
-    }
-
-    fn check_states(&self, found: &[RecipientState], cut: usize, when: &str) {
-        let first = self.first();
-        let acked = self.states.iter().rposition(|(span, _)| span.is_acked(cut));
-        let mut allowed: Vec<&[RecipientState]> = match acked {
-            None => vec![&first],
-            Some(index) => vec![&self.states[index].1],
-        };
-        let later = self.states.iter().skip(acked.map_or(0, |index| index + 1));
-        allowed.extend(later.filter(|(span, _)| span.is_begun(cut)).map(|(_, states)| states.as_slice()));
-        assert!(allowed.contains(&found), "{when}: states {found:?}, not one of {allowed:?}");
-    }
+/// What is found is what was acknowledged last, or something that was begun behind it.
+fn check_latest<T: PartialEq + std::fmt::Debug>(first: &T, states: &[(Span, T)], found: &T, cut: usize, when: &str) {
+    let acked = states.iter().rposition(|(span, _)| span.is_acked(cut));
+    let mut allowed = vec![acked.map_or(first, |index| &states[index].1)];
+    let later = states.iter().skip(acked.map_or(0, |index| index + 1));
+    allowed.extend(later.filter(|(span, _)| span.is_begun(cut)).map(|(_, state)| state));
+    assert!(allowed.contains(&found), "{when}: {found:?}, not one of {allowed:?}");
 }
 
 /// A pause that ends by itself: for what other threads must do, without a guess how long it takes.

@@ -1,6 +1,8 @@
+use std::time::Duration;
+
 use bytes::Bytes;
 use posthouse_mail::{Envelope, Recipient, Reply, ReversePath, Status};
-use posthouse_queue::{Letter, Origin, RecipientEnd, Settings};
+use posthouse_queue::{Letter, Origin, RecipientEnd, Scope, Settings, SiteLimits, Suspension, Work};
 use posthouse_runtime::block_on;
 
 use super::super::results::QueuedState;
@@ -23,7 +25,7 @@ async fn fill(queue: &Queue) -> (LetterId, LetterId) {
     let first = accept(queue, &["bob@example.net", "carol@example.org"]).await;
     let second = accept(queue, &["dave@example.net"]).await;
     let last = Reply::new(451, Status::temporary(4, 1), "no answer");
-    let later = now().plus(std::time::Duration::from_secs(7_250));
+    let later = now().plus(Duration::from_secs(7_250));
     let retry = |index| (index, RecipientEnd::Retry { at: later, last: last.clone(), warned: false });
     queue.lease_letter(first).unwrap().finish(vec![retry(0), retry(1)]).await.unwrap();
     (first, second)
@@ -87,6 +89,45 @@ fn a_letter_under_way_says_so_and_an_empty_spool_is_no_error() {
         assert_eq!(lines[0].state, QueuedState::Delivering);
         assert_eq!(view.summary().await.unwrap().destinations[0].state, "moving");
         drop(lease);
+    })
+    .unwrap();
+}
+
+/// Of a stopped server too it is seen which host holds the letters up, and what is suspended.
+#[test]
+fn a_stopped_queue_is_shown_by_next_hop_and_with_its_suspensions() {
+    let data = tempfile::tempdir().unwrap();
+    let reader = Reader::new(&data.path().join("journal.sqlite"));
+    drop(posthouse_journal::Journal::open(&data.path().join("journal.sqlite")).unwrap());
+    block_on(async {
+        let (queue, _) = Queue::open(&Settings::default(), &data.path().join("queue")).unwrap();
+        let limits = SiteLimits { window_first: 1, window_max: 1, letters_per_minute: None, together: false };
+        let ids = [accept(&queue, &["bob@example.net"]).await, accept(&queue, &["carol@example.org"]).await];
+        while let Some(work) = queue.work_at(now()) {
+            match work {
+                Work::Place(destination) => {
+                    queue.place(&destination, "mx.example.com", limits, now().plus(Duration::from_hours(1)))
+                }
+                Work::Carry(lease) => drop(lease),
+            }
+        }
+        let suspension = |until| Suspension { since: 1, until, by: "root".to_owned(), reason: Some("they move".to_owned()) };
+        queue.suspend(Scope::Name("mx.example.com".to_owned()), suspension(None)).await.unwrap();
+        queue.suspend(Scope::Name("gone.test".to_owned()), suspension(Some(2))).await.unwrap();
+        let live = View::Live(queue).summary().await.unwrap();
+        let still = View::open(data.path()).await.unwrap();
+        let summary = still.summary().await.unwrap();
+        let [place] = &summary.destinations[..] else { panic!("{summary:?}") };
+        assert_eq!((place.destination.as_str(), place.letters, place.state.as_str()), ("mx.example.com", 2, "suspended"));
+        assert_eq!((&place.domains, place.reason.as_deref()), (&live.destinations[0].domains, Some("they move")));
+        let suspended: Vec<_> = summary.suspensions.iter().map(|one| one.destination.as_deref()).collect();
+        assert_eq!(suspended, [Some("mx.example.com")], "one that is over is none");
+        let shown = still.show(&ids[0].to_string(), &reader).await.unwrap();
+        assert!(
+            shown.why.contains("nothing goes there now: 451 4.3.2 delivery is suspended by root: they move"),
+            "{}",
+            shown.why
+        );
     })
     .unwrap();
 }
