@@ -45,6 +45,8 @@ pub struct ConnectionsStatus {
     pub max: usize,
     /// At most from one address.
     pub per_address_max: usize,
+    /// Turned away since the server was started, or since these limits were changed.
+    pub turned_away: u64,
 }
 
 /// Undelivered mail.

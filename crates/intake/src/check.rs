@@ -14,6 +14,7 @@ mod senders;
 use posthouse_directory::DirectoryError;
 use posthouse_mail::{Reply, Status};
 use posthouse_queue::QueueError;
+use posthouse_runtime::log::Seldom;
 use posthouse_smtp::server::{Reason, Verdict};
 
 pub(crate) use auth::auth;
@@ -36,7 +37,11 @@ pub(crate) fn no_directory(error: &DirectoryError) -> Verdict {
 
 /// The queue cannot take the letter. With 421 the connection ends as well (RFC 5321 §3.8).
 pub(crate) fn no_queue(error: &QueueError) -> Verdict {
-    tracing::error!(%error, "the queue cannot take a letter");
+    // Every client meets it, as often as it tries; each refusal is in the journal.
+    static REFUSALS: Seldom = Seldom::every_millis(10_000);
+    if let Some(not_logged) = REFUSALS.pass() {
+        tracing::error!(%error, not_logged, "the queue cannot take a letter");
+    }
     verdict(&error.reply())
 }
 

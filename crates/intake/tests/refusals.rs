@@ -13,6 +13,7 @@
 use posthouse_config::{ByteSize, Period};
 use posthouse_intake::{ListenerKind, Settings};
 use posthouse_journal::Event;
+use posthouse_queue::sim::Disk;
 
 mod world;
 
@@ -272,6 +273,31 @@ fn a_full_queue_is_said_before_the_letter_and_takes_no_promise_back() {
         assert_eq!(world.context.queue.len(), accepted);
         world.assert_serves(address).await;
     });
+}
+
+/// The write fails, or the sync behind it: the letter is not stored, its sender hears so, and so does everybody after.
+#[test]
+fn a_disk_that_fails_under_a_letter_is_said_with_421_and_nothing_more_is_taken() {
+    const FAILED: &str = "421 4.3.0 letters cannot be stored now, try again later";
+    for changes in [0, 1] {
+        run(async {
+            let disk = Disk::new();
+            let world = World::on_disk(&disk).await;
+            let address = world.listen(ListenerKind::Mx);
+            let mut client = Client::greeted(address).await;
+            client.expect("MAIL FROM:<sender@example.net>", "250 ").await;
+            client.expect("RCPT TO:<alice@example.org>", "250 ").await;
+            client.expect("DATA", "354 ").await;
+            disk.cut_after(changes, || {});
+            assert_eq!(client.ask("Subject: lost\r\n\r\nwith the disk\r\n.").await, FAILED, "change {changes}");
+            assert!(client.is_closed().await);
+            let mut next = Client::connect(address).await;
+            assert_eq!(next.line().await.as_deref(), Some(FAILED));
+            assert!(next.is_closed().await);
+            let refused = world.refused().await;
+            assert_eq!(refused, [("body".to_owned(), FAILED.to_owned()), ("connect".to_owned(), FAILED.to_owned())]);
+        });
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Counts connections against two limits. Clones share the count.
@@ -16,6 +17,7 @@ struct Inner {
     open_max: usize,
     open_per_address_max: usize,
     open: Mutex<Open>,
+    turned_away: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -44,7 +46,8 @@ impl Gate {
     /// A gate for so many connections in all, and so many from one address.
     #[must_use]
     pub fn new(open_max: usize, open_per_address_max: usize) -> Self {
-        Self(Arc::new(Inner { open_max, open_per_address_max, open: Mutex::default() }))
+        let (open, turned_away) = (Mutex::default(), AtomicU64::new(0));
+        Self(Arc::new(Inner { open_max, open_per_address_max, open, turned_away }))
     }
 
     /// Takes a place.
@@ -52,6 +55,14 @@ impl Gate {
     /// # Errors
     /// The limit that is reached.
     pub fn enter(&self, address: IpAddr) -> Result<Pass, Full> {
+        let taken = self.take(address);
+        if taken.is_err() {
+            self.0.turned_away.fetch_add(1, Ordering::Relaxed);
+        }
+        taken
+    }
+
+    fn take(&self, address: IpAddr) -> Result<Pass, Full> {
         let address = network(address);
         let mut open = self.0.open.lock().unwrap_or_else(PoisonError::into_inner);
         if open.all >= self.0.open_max {
@@ -70,6 +81,12 @@ impl Gate {
     #[must_use]
     pub fn limits(&self) -> (usize, usize) {
         (self.0.open_max, self.0.open_per_address_max)
+    }
+
+    /// How many were turned away so far.
+    #[must_use]
+    pub fn turned_away(&self) -> u64 {
+        self.0.turned_away.load(Ordering::Relaxed)
     }
 
     /// How many places are taken.

@@ -16,6 +16,10 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Registry, reload};
 
+mod seldom;
+
+pub use seldom::Seldom;
+
 /// `[log]`: what is written to standard error.
 #[derive(Deserialize, JsonSchema, Debug, Clone, Default, PartialEq, Eq)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]

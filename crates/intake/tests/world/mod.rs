@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test uses its part")]
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use posthouse_dns::Zone;
 use posthouse_intake::{Context, ListenerKind, Settings, serve_smtp};
 use posthouse_journal::{Entry, Event, Journal, Query};
 use posthouse_mail::Address;
+use posthouse_queue::sim::Disk;
 use posthouse_queue::{Letter, Queue};
 use posthouse_runtime::gate::Gate;
 use posthouse_runtime::net::{Listener, Moved, Stream};
@@ -63,6 +65,15 @@ impl World {
     }
 
     pub(crate) async fn with_queue(settings: Settings, queue: posthouse_queue::Settings) -> Self {
+        Self::with(settings, |path| Queue::open(&queue, &path.join("spool")).unwrap().0).await
+    }
+
+    /// A server whose queue lies on a disk of the test's own.
+    pub(crate) async fn on_disk(disk: &Disk) -> Self {
+        Self::with(Settings::default(), |_| disk.open().unwrap().0).await
+    }
+
+    async fn with(settings: Settings, queue: impl FnOnce(&Path) -> Queue) -> Self {
         let folder = TempDir::new().unwrap();
         let path = folder.path();
         let directory = Directory::open(&path.join("directory.sqlite")).unwrap();
@@ -76,7 +87,7 @@ impl World {
         let context = Context {
             hostname: "mx.example.org".parse().unwrap(),
             directory,
-            queue: Queue::open(&queue, &path.join("spool")).unwrap().0,
+            queue: queue(path),
             journal: Journal::open(&path.join("journal.sqlite")).unwrap(),
             resolver: Arc::new(Zone::new()),
             tls: Some(ServerTls::from_ca(&ca, &["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap()),

@@ -40,7 +40,11 @@ fn lines(status: &Status, printer: &Printer) -> Vec<String> {
     let mut lines = vec![format!("{hostname}: {mail}")];
     lines.push(format!("  posthouse {version}, process {pid}, up {}", text::age(status.uptime)));
     for of in &status.connections {
-        lines.push(format!("  {} connections: {} of {}, {} for one address", of.protocol, of.open, of.max, of.per_address_max));
+        let turned_away = if of.turned_away > 0 { format!("; {} turned away", of.turned_away) } else { String::new() };
+        lines.push(format!(
+            "  {} connections: {} of {}, {} for one address{turned_away}",
+            of.protocol, of.open, of.max, of.per_address_max
+        ));
     }
     let (queue, disk) = (&status.queue, &status.disk);
     let letters_max = if queue.letters_max == 0 { "any".to_owned() } else { queue.letters_max.to_string() };

@@ -74,5 +74,6 @@ fn dropped(folder: &Path) -> MaildropStatus {
 
 fn connections(protocol: &str, gate: &Gate) -> ConnectionsStatus {
     let (max, per_address_max) = gate.limits();
-    ConnectionsStatus { protocol: protocol.to_owned(), open: gate.open(), max, per_address_max }
+    let (open, turned_away) = (gate.open(), gate.turned_away());
+    ConnectionsStatus { protocol: protocol.to_owned(), open, max, per_address_max, turned_away }
 }

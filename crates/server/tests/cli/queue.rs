@@ -81,7 +81,7 @@ fn nothing_is_changed_by_accident() {
     let server = site.start();
     send(&server, "alice@example.test", "bob@example.net");
     run(dir, &["queue", "remove"]).fails(64, "or say --all");
-    run(dir, &["queue", "remove", "--all"]).fails(64, "remove 1 letters? Say --yes");
+    run(dir, &["queue", "remove", "--all"]).fails(64, "remove 1 letter? Say --yes");
     run(dir, &["queue", "remove", "--domain", "example.net"]).fails(64, "Say --yes");
     run(dir, &["queue", "remove", "--domain", "example.net", "--all", "--yes"]).fails(64, "--all goes with neither");
     run(dir, &["queue", "remove", "--domain", "example.org", "--yes"]).fails(67, "no letter in the queue is meant");
@@ -106,6 +106,10 @@ fn a_status_says_how_near_the_limits_are_and_whether_mail_is_taken() {
         said.starts_with("mail.example.test: taking mail\n") && said.contains("smtp connections: 1 of 7, 3 for one address"),
         "{said}"
     );
+    let _more = [0, 1].map(|_| Smtp::open(server.address("mx")).unwrap());
+    let mut one_too_many = Smtp::connect(server.address("mx")).unwrap();
+    assert_eq!(one_too_many.reply().unwrap(), ["421 4.7.0 too many connections, try again later"]);
+    assert!(run(dir, &["status"]).ok().contains("smtp connections: 3 of 7, 3 for one address; 1 turned away\n"));
     // The limit changes by a reload, and the status shows it.
     site.configure(&["mx"], &limits.replace("= 7", "= 8").replace("[intake]", "[intake]\nmemory-max = \"1 MiB\""));
     server.signal(rustix::process::Signal::HUP);

@@ -142,6 +142,10 @@ impl Running {
         Self::of(posthouse().arg("serve").arg("--config").arg(config), config)
     }
 
+    pub fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
     /// Runs a command that serves with a configuration.
     pub fn of(command: &mut Command, config: &Path) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -239,13 +243,18 @@ pub struct Smtp {
 impl Smtp {
     /// Connects and says EHLO.
     pub fn open(address: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect(address)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_nodelay(true)?;
-        let mut smtp = Self { reader: BufReader::new(stream) };
+        let mut smtp = Self::connect(address)?;
         smtp.reply()?;
         smtp.command("EHLO client.example.test")?;
         Ok(smtp)
+    }
+
+    /// Connects, and has yet to hear the greeting.
+    pub fn connect(address: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_nodelay(true)?;
+        Ok(Self { reader: BufReader::new(stream) })
     }
 
     /// Sends a line; the reply's lines.
@@ -272,7 +281,13 @@ impl Smtp {
 
     /// Sends a letter in clear; its id when the server answered for it. `Err` when the connection broke before the reply.
     pub fn send(&mut self, from: &str, to: &str, letter: &str) -> io::Result<LetterId> {
-        for line in [format!("MAIL FROM:<{from}>"), format!("RCPT TO:<{to}>"), "DATA".to_owned()] {
+        self.send_to_all(from, &[to.to_owned()], letter)
+    }
+
+    /// The same for many.
+    pub fn send_to_all(&mut self, from: &str, to: &[String], letter: &str) -> io::Result<LetterId> {
+        let recipients = to.iter().map(|to| format!("RCPT TO:<{to}>"));
+        for line in std::iter::once(format!("MAIL FROM:<{from}>")).chain(recipients).chain(["DATA".to_owned()]) {
             let reply = self.command(&line)?;
             if !reply[0].starts_with(['2', '3']) {
                 return Err(io::Error::other(format!("{line}: {reply:?}")));
