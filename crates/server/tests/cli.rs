@@ -28,6 +28,8 @@ mod queue;
 mod send;
 #[path = "cli/sendmail.rs"]
 mod sendmail;
+#[path = "cli/terminal.rs"]
+mod terminal;
 #[path = "cli/verify.rs"]
 mod verify;
 

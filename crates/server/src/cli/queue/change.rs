@@ -52,7 +52,7 @@ pub(super) async fn run(data: &Path, which: WhichArgs, change: Change, printer: 
         if count == 0 {
             return Err(nothing());
         }
-        confirm(&format!("{} {count} letters?", change.action()))?;
+        confirm(&format!("{} {count} {}?", change.action(), letters(count)))?;
     }
     let done = change.done();
     client.ask(Order::QueueChange { filter, change }).await.map_err(failure)?;
@@ -73,8 +73,7 @@ pub(super) async fn run(data: &Path, which: WhichArgs, change: Change, printer: 
         }
     }
     if changed > 0 {
-        let letters = if changed == 1 { "letter" } else { "letters" };
-        printer.line(format_args!("{done} {changed} {letters}"))?;
+        printer.line(format_args!("{done} {changed} {}", letters(changed)))?;
     }
     match failed {
         Some(kind) => Err(Failure::silent(exit(kind))),
@@ -90,6 +89,10 @@ pub(in crate::cli) async fn connect(data: &Path) -> Result<Client, Failure> {
     }
     let client = Client::connect(data).await.map_err(failure)?;
     client.ok_or_else(|| failure(AdminError::NotRunning("only its queue can be changed".to_owned())))
+}
+
+fn letters(count: usize) -> &'static str {
+    if count == 1 { "letter" } else { "letters" }
 }
 
 fn nothing() -> Failure {

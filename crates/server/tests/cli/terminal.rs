@@ -1,0 +1,115 @@
+//! `posthouse queue` on a terminal: the live view, and what is asked before much is changed. script(1) gives the terminal.
+
+use std::io::{Read as _, Write as _};
+use std::process::{Child, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Instant;
+
+use super::*;
+use crate::common::{PATIENCE, Running, Site, Smtp, letter, wait};
+
+const HELD: &str = "[intake]\ntrusted-networks = [\"127.0.0.1/32\"]\n[delivery]\nconcurrency-max = 0\n";
+
+/// A program on a terminal of 24 lines and 110 columns.
+struct Terminal {
+    script: Child,
+    shown: Receiver<Vec<u8>>,
+    seen: String,
+}
+
+impl Terminal {
+    fn run(dir: &Path, arguments: &str) -> Self {
+        let program = format!("stty rows 24 cols 110; exec '{}' {arguments}", env!("CARGO_BIN_EXE_posthouse"));
+        let mut command = Command::new("script");
+        command.args(["-qefc", &program, "/dev/null"]).current_dir(dir).env_remove("POSTHOUSE_CONFIG").env("TERM", "xterm");
+        let mut script = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut screen = script.stdout.take().unwrap();
+        let (sender, shown) = channel();
+        thread::spawn(move || {
+            let mut some = [0; 4096];
+            while let Ok(count @ 1..) = screen.read(&mut some) {
+                if sender.send(some[..count].to_vec()).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { script, shown, seen: String::new() }
+    }
+
+    /// Reads on until this is seen; gives what was seen since the last time, up to there.
+    fn wait_for(&mut self, words: &str) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(at) = self.seen.find(words) {
+                return self.seen.drain(..at + words.len()).collect();
+            }
+            match self.shown.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(some) => self.seen.push_str(&String::from_utf8_lossy(&some)),
+                Err(_) => panic!("no `{words}` on the screen: {:?}", self.seen),
+            }
+        }
+    }
+
+    fn press(&mut self, keys: &str) {
+        let stdin = self.script.stdin.as_mut().unwrap();
+        stdin.write_all(keys.as_bytes()).unwrap();
+        stdin.flush().unwrap();
+    }
+
+    /// The exit code of the program.
+    fn ended(mut self) -> i32 {
+        wait(&mut self.script).code().unwrap()
+    }
+}
+
+fn send(server: &Running, to: &str) {
+    Smtp::open(server.address("mx")).unwrap().send("alice@example.test", to, &letter("queued", 2_000)).unwrap();
+}
+
+#[test]
+fn the_live_view_follows_the_queue_and_gives_the_terminal_back() {
+    let site = Site::new(&["mx"], HELD);
+    let server = site.start();
+    send(&server, "bob@example.net");
+    let mut top = Terminal::run(site.dir.path(), "queue top");
+    let first = top.wait_for("example.net");
+    assert!(first.contains("\x1b[?1049h\x1b[?25l"), "the other screen, and no cursor: {first:?}");
+    assert!(first.contains("mail.example.test") && first.contains("1 letters"), "{first:?}");
+    send(&server, "dave@example.org");
+    // It looks by itself, without a key.
+    let second = top.wait_for("example.org");
+    assert!(second.contains("2 letters"), "{second:?}");
+    assert!(second.split("\r\n").all(|line| line.chars().count() < 200), "a line is as wide as it likes: {second:?}");
+    top.press("q");
+    top.wait_for("\x1b[?25h\x1b[?1049l");
+    assert_eq!(top.ended(), 0);
+}
+
+#[test]
+fn the_live_view_of_a_server_that_stops_says_so_on_the_old_screen() {
+    let site = Site::new(&["mx"], HELD);
+    let server = site.start();
+    let mut top = Terminal::run(site.dir.path(), "queue top");
+    top.wait_for("0 letters");
+    assert_eq!(server.stop().code(), Some(0));
+    top.wait_for("\x1b[?1049l");
+    top.wait_for("the server is not running");
+    assert_eq!(top.ended(), 69);
+}
+
+#[test]
+fn who_is_asked_and_says_no_changes_nothing_and_who_says_yes_does() {
+    let site = Site::new(&["mx"], HELD);
+    let dir = site.dir.path();
+    let server = site.start();
+    send(&server, "bob@example.net");
+    let count = || run(dir, &["queue", "list", "--json"]).ok().lines().count();
+    for (answer, exit, left) in [("n\r", 64, 1), ("\r", 64, 1), ("\x04", 64, 1), ("yes\r", 0, 0)] {
+        let mut asked = Terminal::run(dir, "queue remove --all");
+        asked.wait_for("remove 1 letter? [y/N] ");
+        asked.press(answer);
+        asked.wait_for(if exit == 0 { "removed 1 letter\r\n" } else { "nothing was changed" });
+        assert_eq!((asked.ended(), count()), (exit, left), "{answer:?}");
+    }
+}
