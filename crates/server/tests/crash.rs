@@ -1,4 +1,7 @@
-//! Promise 1 and 2: what got its 250 survives the death of the process, at any moment.
+//! Promises 1 and 2: what got its 250 survives the death of the process, at any moment, and each of its recipients comes to one end.
+//!
+//! Everything happens at once: letters are accepted, delivered into mailboxes, relayed to hosts that put off, refuse, or take without
+//! answering; what waits is tried again, what cannot go is copied out of the way, and the cold log is compacted.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -8,75 +11,176 @@
 )]
 
 mod common;
+#[path = "crash/load.rs"]
+mod load;
+#[path = "crash/sink.rs"]
+mod sink;
 
-use std::collections::{HashMap, HashSet};
-use std::net::SocketAddr;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fs;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use common::{Site, Smtp, letter};
+use common::{PATIENCE, Site, letter};
+use load::{Accepted, send_until_it_dies};
 use posthouse_mail::LetterId;
 use posthouse_mailbox::Uid;
 use posthouse_queue::Queue;
-use posthouse_runtime::{block_on, random};
+use posthouse_runtime::random;
+use posthouse_testkit::name_server::NameServer;
+use sink::{Sink, Taken};
 
+/// How often the server is killed, unless `POSTHOUSE_KILLS` says more.
 const KILLS: usize = 200;
 const CLIENTS: usize = 4;
-/// The server dies between its first connection and this much later.
+/// The server dies between its first connection and this much later; one in five times while it starts.
 const LIFE_MAX_MICROS: usize = 60_000;
+const START_MAX_MICROS: usize = 60_000;
 
-/// Sends letters over one connection until it breaks; those that were accepted, with what says how long their text is.
-fn send_until_it_dies(address: SocketAddr, stop: &AtomicBool) -> Vec<(LetterId, usize)> {
-    let mut accepted = Vec::new();
-    let Ok(mut smtp) = Smtp::open(address) else { return accepted };
-    while !stop.load(Ordering::Relaxed) {
-        // Mostly small, now and then in several chunks.
-        let bytes = if random::below(20) == 0 { 200_000 } else { random::below(4_000) };
-        match smtp.send("sender@elsewhere.test", "bob@example.test", &letter("crash", bytes)) {
-            Ok(id) => accepted.push((id, bytes)),
-            Err(error) if error.kind() == std::io::ErrorKind::Other => panic!("refused: {error}"),
-            Err(_) => break,
-        }
-    }
-    accepted
-}
+const ZONE: &str =
+    "far.test MX 10 mx.far.test\nmx.far.test A 127.0.0.1\nother.test MX 10 mx.other.test\nmx.other.test A 127.0.0.1
+stuck.test SERVFAIL";
 
 #[test]
-fn no_letter_that_got_its_250_is_lost_by_kill_9_at_200_random_moments() {
-    let site = Site::new(&["mx"], "[queue]\nspool-size = \"64 MiB\"\n[log]\nlevel = \"error\"\n");
-    let mut accepted = Vec::new();
-    for _ in 0..KILLS {
-        let server = site.start();
-        let (address, stop) = (server.address("mx"), AtomicBool::new(false));
-        thread::scope(|scope| {
-            let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(|| send_until_it_dies(address, &stop))).collect();
-            thread::sleep(Duration::from_micros(u64::try_from(random::below(LIFE_MAX_MICROS)).unwrap()));
-            server.kill();
-            stop.store(true, Ordering::Relaxed);
-            accepted.extend(clients.into_iter().flat_map(|client| client.join().unwrap()));
-        });
+fn killed_at_random_moments_under_mixed_load_each_recipient_comes_to_one_end() {
+    let kills = std::env::var("POSTHOUSE_KILLS").map_or(KILLS, |text| text.parse().unwrap());
+    let (names, sink) = (NameServer::start(ZONE), Sink::start());
+    let site = Site::new(&["mx"], &settings(sink.address().port()));
+    let config = fs::read_to_string(site.config()).unwrap();
+    fs::write(site.config(), config.replace("127.0.0.1:1\"", &format!("{}\"", names.address()))).unwrap();
+    let (mut accepted, mut cold) = (Vec::new(), BTreeSet::new());
+    for _ in 0..kills {
+        live(&site, &mut accepted);
+        sink.next_life();
+        cold.extend(cold_segments(&site));
     }
-    assert!(accepted.len() > KILLS, "the load was too small to prove anything: {} letters", accepted.len());
-    // One more start and an orderly stop, then what is there is counted.
-    assert_eq!(site.start().stop().code(), Some(0));
+    drain(&site);
+    let (doubles, by_kills) = check(&site, &accepted, &sink);
+    // Otherwise it proved little.
+    let (relayed, put_off) = sink.read(|book| (book.taken.len(), book.put_off));
+    let compacted = cold.len() - cold_segments(&site).iter().filter(|name| cold.contains(*name)).count();
+    eprintln!(
+        "{kills} kills: {} letters accepted, {relayed} recipients relayed ({doubles} of them twice because {by_kills} kills took the answer), \
+         {put_off} put off, {} cold segments, {compacted} compacted away",
+        accepted.len(),
+        cold.len()
+    );
+    let enough = kills / 10;
+    assert!(accepted.len() > kills && relayed > kills && put_off > enough && cold.len() > enough && compacted > 0);
+}
+
+fn settings(port: u16) -> String {
+    format!(
+        "[queue]\nspool-size = \"64 MiB\"\nretry-first = \"1s\"\nretry-max = \"1s\"\ndelay-warning = \"0s\"
+[intake]\ntrusted-networks = [\"127.0.0.1/32\"]\n[delivery]\nport = {port}\n[log]\nlevel = \"error\"\n"
+    )
+}
+
+/// One life: the server works under the load until it is killed.
+fn live(site: &Site, accepted: &mut Vec<Accepted>) {
+    let after = |max| Duration::from_micros(u64::try_from(random::below(max)).unwrap());
+    if random::below(5) == 0 {
+        let mut server = quiet(site).spawn().unwrap();
+        thread::sleep(after(START_MAX_MICROS));
+        server.kill().unwrap();
+        server.wait().unwrap();
+        return;
+    }
+    let server = site.start();
+    let (address, stop) = (server.address("mx"), AtomicBool::new(false));
+    thread::scope(|scope| {
+        let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(|| send_until_it_dies(address, &stop))).collect();
+        thread::sleep(after(LIFE_MAX_MICROS));
+        server.kill();
+        stop.store(true, Ordering::Relaxed);
+        accepted.extend(clients.into_iter().flat_map(|client| client.join().unwrap()));
+    });
+}
+
+/// A server that nobody listens to.
+fn quiet(site: &Site) -> Command {
+    let mut command = common::posthouse();
+    command.arg("serve").arg("--config").arg(site.config()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+fn cold_segments(site: &Site) -> Vec<String> {
+    let names = fs::read_dir(site.data().join("queue")).unwrap();
+    names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).filter(|name| name.starts_with("cold-")).collect()
+}
+
+/// The recipients that still wait, by letter.
+fn waiting(site: &Site) -> HashMap<LetterId, Vec<String>> {
+    let letters = Queue::open_read_only(&site.data().join("queue")).unwrap().letters;
+    let pending = |letter: posthouse_queue::Queued| {
+        let pending = letter.recipients.iter().filter(|state| state.is_pending());
+        (letter.id, pending.map(|state| state.recipient.address.to_string()).collect())
+    };
+    letters.into_iter().map(pending).collect()
+}
+
+/// A last life that ends in order, when nobody waits any more but those that nobody can help.
+fn drain(site: &Site) {
+    let (server, began) = (site.start(), Instant::now());
+    loop {
+        let waiting = waiting(site);
+        if waiting.values().flatten().all(|to| to.ends_with("@stuck.test")) {
+            break;
+        }
+        assert!(began.elapsed() < 2 * PATIENCE, "they wait and wait: {waiting:?}");
+        thread::sleep(Duration::from_millis(200));
+    }
+    assert_eq!(server.stop().code(), Some(0));
+}
+
+fn check(site: &Site, accepted: &[Accepted], sink: &Sink) -> (usize, usize) {
+    let queued = waiting(site);
     let mut stored: HashMap<LetterId, Vec<Uid>> = HashMap::new();
     for message in site.inbox("bob") {
         stored.entry(message.letter).or_default().push(message.uid);
     }
-    let queued: HashSet<LetterId> = block_on(async {
-        let (queue, _) = Queue::open(&posthouse_queue::Settings::default(), &site.data().join("queue")).unwrap();
-        queue.list().into_iter().map(|letter| letter.id).collect()
-    })
-    .unwrap();
-    let lost: Vec<_> = accepted.iter().filter(|(id, _)| !stored.contains_key(id) && !queued.contains(id)).collect();
-    assert!(lost.is_empty(), "{} of {} letters are lost: {lost:?}", lost.len(), accepted.len());
     let twice: Vec<_> = stored.iter().filter(|(_, uids)| uids.len() > 1).collect();
     assert!(twice.is_empty(), "stored more than once: {twice:?}");
-    let whole = site.read_all("bob");
-    for (id, bytes) in &accepted {
-        let Some(uids) = stored.get(id) else { continue };
-        assert!(whole[&uids[0]].ends_with(letter("crash", *bytes).as_bytes()), "{id} is not what was sent");
+    let (whole, reports) = (site.read_all("bob"), site.read_all("alice"));
+    let reports: Vec<_> = reports.values().map(|octets| String::from_utf8_lossy(octets)).collect();
+    let taken = sink.read(|book| {
+        assert!(book.broken.is_empty(), "not what was sent: {:?}", book.broken);
+        book.taken.clone()
+    });
+    for Accepted { id, mark, bytes, to } in accepted {
+        for to in to {
+            let reported = reports.iter().filter(|report| report.contains(&format!("Final-Recipient: rfc822; {to}\r\n"))).count();
+            let ends = if to.ends_with("@stuck.test") {
+                usize::from(queued.get(id).is_some_and(|waiting| waiting.contains(to)))
+            } else if to.starts_with("no-") {
+                reported
+            } else if to == "bob@example.test" {
+                let uids = stored.get(id).map_or(&[][..], Vec::as_slice);
+                assert!(
+                    uids.iter().all(|uid| whole[uid].ends_with(letter(mark, *bytes).as_bytes())),
+                    "{id} is not what was sent"
+                );
+                uids.len()
+            } else {
+                usize::from(taken.contains_key(to))
+            };
+            assert_eq!(ends, 1, "letter {id} for {to} has {ends} ends");
+        }
     }
-    eprintln!("{} letters accepted, {} in the inbox, {} still queued", accepted.len(), stored.len(), queued.len());
+    check_doubles(&taken)
+}
+
+/// A letter comes again only where its answer was lost: never sent, or its reader killed. How many came so, and by how many kills.
+fn check_doubles(taken: &HashMap<String, Vec<Taken>>) -> (usize, usize) {
+    let mut doubles = (0, HashSet::new());
+    for (to, times) in taken {
+        for pair in times.windows(2) {
+            assert!(pair[0].lost || pair[0].life < pair[1].life, "{to} got it twice from one life: {times:?}");
+            doubles.0 += usize::from(!pair[0].lost);
+            doubles.1.insert(pair[0].life);
+        }
+    }
+    (doubles.0, doubles.1.len())
 }
