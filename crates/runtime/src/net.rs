@@ -7,7 +7,7 @@
 use std::future::{Future as _, poll_fn};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::pin::{Pin, pin};
 use std::sync::OnceLock;
 use std::task::{Context, Poll, ready};
@@ -110,6 +110,15 @@ impl Listener {
         }
         socket.set_nonblocking(true)?;
         Self::from_socket(socket)
+    }
+
+    /// The socket itself, to be handed over; `None` in a simulated world.
+    pub(crate) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        match &self.socket {
+            Socket::System { socket, .. } => Some(socket.as_fd()),
+            #[cfg(feature = "sim")]
+            Socket::Sim(_) => None,
+        }
     }
 
     fn from_socket(socket: std::net::TcpListener) -> io::Result<Self> {

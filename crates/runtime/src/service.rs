@@ -2,7 +2,7 @@
 //!
 //! [`handed_over`] takes the listening sockets of socket activation (sd_listen_fds(3)); they outlive us, so that a restart refuses nobody. [`Manager`]
 //! tells of our state over `NOTIFY_SOCKET` (sd_notify(3)) and knows how often the watchdog wants to hear of us. Without a manager both do
-//! nothing. What cannot be told is logged and changes nothing.
+//! nothing. What cannot be told is logged and changes nothing. [`Successor`] and [`predecessor`] are for a restart without any manager.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
@@ -16,6 +16,10 @@ use listenfd::ListenFd;
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::net::Listener;
+
+mod handover;
+
+pub use handover::{Predecessor, Prepared, Successor, predecessor};
 
 /// A listening socket that was handed over.
 #[derive(Debug)]
@@ -99,6 +103,11 @@ impl Manager {
     /// The end has begun.
     pub fn stopping(&self) {
         self.tell("STOPPING=1");
+    }
+
+    /// Another process takes over: from its own first word on it is the one that the manager looks after.
+    pub fn succeeded_by(&self, pid: u32) {
+        self.tell(&format!("MAINPID={pid}"));
     }
 
     /// We live; `status` is shown to whoever asks the manager.

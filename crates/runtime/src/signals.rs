@@ -11,6 +11,8 @@ pub enum Signal {
     Terminate,
     /// SIGHUP: read the configuration again.
     Hangup,
+    /// SIGUSR2: have another process take over.
+    Restart,
 }
 
 /// The signals of this process from the moment of [`Signals::listen`] on; several of one kind may arrive as one.
@@ -19,6 +21,7 @@ pub struct Signals {
     interrupt: Stream,
     terminate: Stream,
     hangup: Stream,
+    restart: Stream,
 }
 
 impl Signals {
@@ -34,6 +37,7 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             hangup: signal(SignalKind::hangup())?,
+            restart: signal(SignalKind::user_defined2())?,
         })
     }
 
@@ -43,6 +47,7 @@ impl Signals {
             _ = self.interrupt.recv() => Signal::Terminate,
             _ = self.terminate.recv() => Signal::Terminate,
             _ = self.hangup.recv() => Signal::Hangup,
+            _ = self.restart.recv() => Signal::Restart,
         }
     }
 }

@@ -12,22 +12,26 @@ mod reporter;
 mod server;
 mod web;
 
+use std::io;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use serde::Serialize;
 use tracing::{error, info};
 
-use posthouse_runtime::service::{self, Manager};
+use posthouse_runtime::service::{self, Manager, Prepared};
 use posthouse_runtime::signals::{Signal, Signals};
+use posthouse_runtime::sync::mpsc;
 use posthouse_runtime::{clock, log, select};
 
 use crate::cli::{Exit, Failure, Printer};
 use crate::config::{Config, Kind};
 
+use self::listen::Handed;
 use self::pulse::Pulse;
 
-pub(crate) use server::{Server, hostname, policy};
+pub(crate) use server::{Server, Start, hostname, policy};
 
 /// How often certificates are read again without being asked: renewals happen behind our back, and those of our own authority end.
 const RENEW_EVERY: Duration = Duration::from_hours(24);
@@ -39,15 +43,23 @@ struct Ready {
     address: String,
 }
 
-/// Runs the server until SIGTERM or SIGINT.
+/// Runs the server until SIGTERM or SIGINT, or until another process has taken over.
 pub(crate) fn run(path: &Path, printer: &Printer) -> Result<(), Failure> {
-    let handed = service::handed_over().map_err(|error| Failure::new(Exit::Os, error))?;
+    let os = |error| Failure::new(Exit::Os, error);
+    // By its name as it is now: after an update there is another program under that.
+    let program = std::env::current_exe().map_err(os)?;
+    let (handed, predecessor) = match service::predecessor().map_err(os)? {
+        Some((predecessor, sockets)) => (Handed::Inherited(sockets), Some(predecessor)),
+        None => (Handed::Activated(service::handed_over().map_err(os)?), None),
+    };
     let config = Config::load(path).map_err(|error| Failure::new(Exit::Config, error))?;
     let log = log::init(&config.log).map_err(|error| Failure::new(Exit::Software, error))?;
     let ran = posthouse_runtime::block_on(async {
         // Before anything else: from here on a hang-up no longer kills.
         let mut signals = Signals::listen().map_err(|error| Failure::new(Exit::Os, error))?;
-        let mut server = Server::start(config, None, handed).await?;
+        let (restarts, mut asked) = mpsc::channel(1);
+        let start = Start { resolver: None, handed, predecessor, restarts: Some(restarts) };
+        let mut server = Server::start(config, start).await?;
         for (kind, address) in server.listening() {
             printer.line(format_args!("ready {kind} {address}"))?;
             printer.json(&Ready { ready: *kind, address: address.to_string() })?;
@@ -56,16 +68,27 @@ pub(crate) fn run(path: &Path, printer: &Printer) -> Result<(), Failure> {
         manager.ready();
         let mut pulse = Pulse::new(&manager);
         let mut renew_at = clock::now() + RENEW_EVERY;
-        loop {
+        let successor = loop {
             select! {
                 signal = signals.next() => match signal {
-                    Signal::Terminate => break,
+                    Signal::Terminate => break None,
                     Signal::Hangup => {
                         manager.reloading();
                         reload(&mut server, path, &log);
                         manager.ready();
                     }
+                    Signal::Restart => if let Ok(successor) = replace(&server, &program, &manager).await {
+                        break Some(successor);
+                    },
                 },
+                Some(answer) = asked.recv() => {
+                    let replaced = replace(&server, &program, &manager).await;
+                    // Who asked may not wait for the answer.
+                    let _ = answer.send(replaced.as_ref().map(|successor| successor.pid).map_err(Clone::clone));
+                    if let Ok(successor) = replaced {
+                        break Some(successor);
+                    }
+                }
                 () = clock::sleep_until(renew_at) => {
                     renew_at = clock::now() + RENEW_EVERY;
                     if let Err(error) = server.renew() {
@@ -74,8 +97,10 @@ pub(crate) fn run(path: &Path, printer: &Printer) -> Result<(), Failure> {
                 }
                 () = pulse.due() => pulse.beat(&server).await,
             }
+        };
+        if successor.is_none() {
+            manager.stopping();
         }
-        manager.stopping();
         select! {
             () = server.stop() => Ok(()),
             () = terminated(&mut signals) => Err(Failure::say(Exit::TempFail, "stopped at once by a second signal")),
@@ -83,6 +108,29 @@ pub(crate) fn run(path: &Path, printer: &Printer) -> Result<(), Failure> {
         }
     });
     ran.map_err(|error| Failure::new(Exit::Os, error))?
+}
+
+/// Has a new process of this program, with the same arguments, take over; `Err` says why this one goes on.
+async fn replace(server: &Server, program: &Path, manager: &Manager) -> Result<Prepared, String> {
+    info!(program = %program.display(), "a new process is to take over");
+    let mut command = Command::new(program);
+    command.args(std::env::args_os().skip(1));
+    let handed = if std::process::id() == 1 {
+        Err(io::Error::other("this process is the first of its container, which ends with it; start the container again"))
+    } else {
+        server.hand_over(command).await
+    };
+    match handed {
+        Ok(successor) => {
+            manager.succeeded_by(successor.pid);
+            info!(%successor, "it waits for this one to end");
+            Ok(successor)
+        }
+        Err(why) => {
+            error!(%why, "no other process takes over; this one goes on");
+            Err(why.to_string())
+        }
+    }
 }
 
 /// Waits for another SIGTERM or SIGINT; what is accepted is stored, so there is no harm in not waiting for the deadline.

@@ -17,10 +17,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::{PATIENCE, Running, Site, Smtp, letter};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 
 const RESTARTS: usize = 12;
 const CLIENTS: usize = 6;
@@ -57,13 +57,10 @@ fn visit(address: SocketAddr) -> io::Result<Met> {
     }
 }
 
-#[test]
-fn a_restart_refuses_no_connection_of_a_stream() {
-    let site = Site::new(&["mx"], "[log]\nlevel = \"error\"\n");
-    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
-    let (address, stop) = (socket.local_addr().unwrap(), AtomicBool::new(false));
+/// Clients that come without a pause while `restart` is called again and again; each must be served, or told to come later.
+fn stream(address: SocketAddr, mut restart: impl FnMut(&dyn Fn())) -> String {
+    let stop = AtomicBool::new(false);
     let (served, later) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let start = || Running::of(&mut activated(&socket, "mx", &site.config()), &site.config());
     thread::scope(|scope| {
         let clients: Vec<_> = (0..CLIENTS)
             .map(|_| {
@@ -80,25 +77,111 @@ fn a_restart_refuses_no_connection_of_a_stream() {
             })
             .collect();
         for _ in 0..RESTARTS {
-            let server = start();
-            assert_eq!(server.address("mx"), address);
-            let before = served.load(Ordering::Relaxed);
-            while served.load(Ordering::Relaxed) < before + 20 && !clients.iter().any(thread::ScopedJoinHandle::is_finished) {
-                thread::sleep(Duration::from_millis(1));
-            }
-            assert_eq!(server.stop().code(), Some(0));
+            restart(&|| {
+                let before = served.load(Ordering::Relaxed);
+                while served.load(Ordering::Relaxed) < before + 20 && !clients.iter().any(thread::ScopedJoinHandle::is_finished) {
+                    thread::sleep(Duration::from_millis(1));
+                }
+            });
         }
-        // Who waits in the kernel now is served by the last one.
-        let last = start();
         stop.store(true, Ordering::Relaxed);
         for client in clients {
             client.join().unwrap().unwrap();
         }
-        assert_eq!(last.stop().code(), Some(0));
     });
     let (served, later) = (served.into_inner(), later.into_inner());
-    eprintln!("{served} letters over {RESTARTS} restarts, {later} connections told to come again, none refused");
     assert!(served >= RESTARTS * 20);
+    format!("{served} letters over {RESTARTS} restarts, {later} connections told to come again, none refused")
+}
+
+#[test]
+fn a_restart_refuses_no_connection_of_a_stream() {
+    let site = Site::new(&["mx"], "[log]\nlevel = \"error\"\n");
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    let start = || Running::of(&mut activated(&socket, "mx", &site.config()), &site.config());
+    let mut server = Some(start());
+    let told = stream(address, |enough| {
+        assert_eq!(server.as_ref().unwrap().address("mx"), address);
+        enough();
+        assert_eq!(server.take().unwrap().stop().code(), Some(0));
+        // Who waits in the kernel now is served by the next one.
+        server = Some(start());
+    });
+    assert_eq!(server.unwrap().stop().code(), Some(0));
+    eprintln!("{told}");
+}
+
+/// The process that answers on a site's admin socket, ended with the test.
+struct Answering<'a>(&'a Site);
+
+impl Answering<'_> {
+    fn pid(&self) -> Option<Pid> {
+        let status = common::posthouse().args(["status", "--json", "--config"]).arg(self.0.config()).output().unwrap();
+        let status: serde_json::Value = serde_json::from_slice(&status.stdout).ok()?;
+        Pid::from_raw(status["pid"].as_i64()?.try_into().ok()?)
+    }
+}
+
+impl Drop for Answering<'_> {
+    fn drop(&mut self) {
+        if let Some(pid) = self.pid() {
+            kill_process(pid, Signal::KILL).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_server_that_nobody_manages_replaces_itself_and_refuses_no_connection() {
+    let site = Site::new(&["mx"], "[log]\nlevel = \"error\"\n");
+    let first = site.start();
+    let address = first.address("mx");
+    let (mut first, mut pids) = (Some(first), std::collections::HashSet::new());
+    let now = Answering(&site);
+    let told = stream(address, |enough| {
+        assert!(pids.insert(now.pid().unwrap()), "it is the same process as before");
+        enough();
+        let restart = common::posthouse().args(["restart", "--config"]).arg(site.config()).output().unwrap();
+        assert!(restart.status.success(), "{}", String::from_utf8_lossy(&restart.stderr));
+        if let Some(first) = first.take() {
+            assert_eq!(first.ended().code(), Some(0));
+        }
+        // Every other time by the signal.
+        enough();
+        let before = now.pid().unwrap();
+        assert!(pids.insert(before), "it is the same process as before");
+        kill_process(before, Signal::USR2).unwrap();
+        let began = Instant::now();
+        while now.pid().is_none_or(|pid| pid == before) {
+            assert!(began.elapsed() < PATIENCE, "nobody has taken over from {before:?}");
+        }
+    });
+    eprintln!("{told}");
+    let inbox = site.inbox("bob").len();
+    assert!(inbox >= RESTARTS * 20, "{inbox}");
+}
+
+#[test]
+fn a_restart_that_would_fail_is_none() {
+    let site = Site::new(&["mx"], "");
+    let server = site.start();
+    let address = server.address("mx");
+    let good = std::fs::read_to_string(site.config()).unwrap();
+    std::fs::write(site.config(), format!("{good}\n[queue]\nno-such-key = 1\n")).unwrap();
+    let data = site.data();
+    let restart = || common::posthouse().args(["restart", "--data"]).arg(&data).output().unwrap();
+    let failed = restart();
+    let words = String::from_utf8(failed.stderr).unwrap();
+    assert_eq!(failed.status.code(), Some(78), "{words}");
+    assert!(words.contains("the new process ended before it was ready"), "{words}");
+    server.wait_for_log("this one goes on");
+    assert!(matches!(visit(address), Ok(Met::Served)));
+    // A listener that is gone, and one that has come.
+    std::fs::write(site.config(), good.replace("\"mx\"", "\"lmtp\"")).unwrap();
+    let _now = Answering(&site);
+    assert!(restart().status.success());
+    assert_eq!(server.ended().code(), Some(0));
+    assert_eq!(visit(address).err().map(|error| error.kind()), Some(ErrorKind::ConnectionRefused));
 }
 
 #[test]

@@ -220,6 +220,12 @@ impl Desk {
         Ok(())
     }
 
+    /// Writes down that another process takes over, and who wanted that.
+    pub(crate) async fn restarted(&self, pid: u32, who: &Who) {
+        self.note(None, "restart", None, Some(format!("process {pid} takes over")), who);
+        self.flush().await;
+    }
+
     async fn apply(&self, id: LetterId, change: &Change) -> Result<(), AdminError> {
         let queue = &self.delivery.queue;
         match change {

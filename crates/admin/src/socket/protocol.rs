@@ -29,6 +29,8 @@ pub(crate) struct Request {
 pub enum Order {
     /// How the server is: one [`crate::Status`].
     Status,
+    /// Another process takes over: its number, when it is ready to.
+    Restart,
     /// The letters that a filter means: [`crate::queue::QueuedInfo`], oldest first.
     QueueList {
         /// Which.

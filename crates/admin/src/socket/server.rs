@@ -10,7 +10,7 @@ use tracing::{debug, warn};
 
 use posthouse_runtime::local::{LocalListener, LocalStream, Peer};
 use posthouse_runtime::shutdown::Shutdown;
-use posthouse_runtime::sync::Semaphore;
+use posthouse_runtime::sync::{Semaphore, mpsc, oneshot};
 use posthouse_runtime::{clock, select, task};
 
 use super::protocol::{Line, Order, REQUEST_BYTES_MAX, Request, VERSION};
@@ -36,7 +36,12 @@ pub struct Office {
     pub desk: Desk,
     /// Says how the server is.
     pub status: Arc<dyn Fn() -> Status + Send + Sync>,
+    /// Where it is asked that another process takes over; `None`: that cannot be.
+    pub restarts: Option<Restarts>,
 }
+
+/// Takes the wish that another process takes over; answers with that process' number, or why there is none.
+pub type Restarts = mpsc::Sender<oneshot::Sender<Result<u32, String>>>;
 
 /// Takes connections and answers them until `shutdown`, then ends those that are open between two requests.
 pub async fn serve(listener: LocalListener, office: Office, shutdown: Shutdown) {
@@ -138,6 +143,10 @@ impl Connection {
                 let status = (self.office.status)();
                 self.item(&status).await
             }
+            Order::Restart => match self.restart().await {
+                Ok(pid) => self.item(&pid).await,
+                Err(error) => Ok(Err(error)),
+            },
             Order::QueueList { filter, limit } => self.list(&filter, limit.unwrap_or(usize::MAX)).await,
             Order::QueueCount { filter } => match self.count(&filter).await {
                 Ok(count) => self.item(&count).await,
@@ -155,6 +164,16 @@ impl Connection {
             Order::QueueSuspend(suspend) => Ok(self.noted(self.office.desk.suspend(suspend, &self.who).await).await),
             Order::QueueResume { destination } => Ok(self.noted(self.office.desk.resume(destination, &self.who).await).await),
         }
+    }
+
+    async fn restart(&self) -> Result<u32, AdminError> {
+        let failed = |text: String| AdminError::Answered { kind: Kind::Setup, text };
+        let (answer, done) = oneshot::channel();
+        let restarts = self.office.restarts.as_ref().ok_or_else(|| failed("this server cannot be replaced".to_owned()))?;
+        restarts.try_send(answer).map_err(|_| AdminError::Busy("a restart is under way".to_owned()))?;
+        let pid = done.await.map_err(|_| stopping())?.map_err(failed)?;
+        self.office.desk.restarted(pid, &self.who).await;
+        Ok(pid)
     }
 
     /// Waits until the journal has it.

@@ -71,7 +71,7 @@ impl World {
         let context = context(data.path());
         let (trigger, shutdown) = shutdown::channel();
         let listener = LocalListener::bind(&data.path().join(SOCKET)).unwrap();
-        let office = Office { desk: Desk::new(context.clone()), status: Arc::new(status) };
+        let office = Office { desk: Desk::new(context.clone()), status: Arc::new(status), restarts: None };
         let server = task::spawn("admin", serve(listener, office, shutdown));
         Self { data, context, trigger, server }
     }

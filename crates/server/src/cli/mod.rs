@@ -22,6 +22,7 @@ mod print;
 mod probe;
 mod queue;
 mod reference;
+mod restart;
 mod send;
 mod sendmail;
 mod serve;
@@ -65,6 +66,7 @@ enum Command {
     Alias(alias::Args),
     Logins(logins::Args),
     Mail(mail::Args),
+    Restart(restart::Args),
     Status(status::Args),
     Queue(queue::Args),
     Trace(trace::Args),
@@ -90,6 +92,7 @@ impl Command {
             Self::Alias(args) => alias::run(args, printer),
             Self::Logins(args) => logins::run(args, printer),
             Self::Mail(args) => mail::run(args, printer),
+            Self::Restart(args) => restart::run(args, printer),
             Self::Status(args) => status::run(args, printer),
             Self::Queue(args) => queue::run(args, printer),
             Self::Trace(args) => trace::run(args, printer),

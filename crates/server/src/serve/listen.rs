@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tracing::error;
+use tracing::{error, info};
 
 use posthouse_access::Pop3;
 use posthouse_intake::ListenerKind;
@@ -36,27 +36,71 @@ pub(super) struct Accepting {
     pub(super) open: mpsc::Sender<()>,
 }
 
+/// A listener with its sockets: one, or one for each queue of connections that the kernel keeps for its address.
+#[derive(Debug)]
+pub(super) struct Bound {
+    pub(super) kind: Kind,
+    pub(super) sockets: Vec<Listener>,
+}
+
+/// Sockets that are bound already.
+#[derive(Debug)]
+pub(crate) enum Handed {
+    /// By a service manager: its names are kinds of listeners, and each of them is wanted.
+    Activated(Vec<HandedOver>),
+    /// By the process that we take over from, which had them by its own configuration.
+    Inherited(Vec<HandedOver>),
+}
+
+impl Default for Handed {
+    fn default() -> Self {
+        Self::Activated(Vec::new())
+    }
+}
+
 /// Binds every address, or none. A socket that was handed over is used for the listener with its address, else for one whose kind is its name.
-pub(super) fn bind(listeners: &[config::Listener], handed: Vec<HandedOver>) -> Result<Vec<(Kind, Listener)>, Failure> {
-    let mut sockets = assign(listeners, handed)?;
+pub(super) fn bind(listeners: &[config::Listener], handed: Handed) -> Result<Vec<Bound>, Failure> {
+    let mut sockets = match handed {
+        Handed::Activated(handed) => assign(listeners, handed)?,
+        Handed::Inherited(handed) => inherit(listeners, handed),
+    };
     let bound = listeners.iter().enumerate().map(|(place, listener)| {
-        let socket = match sockets.remove(&place) {
-            Some(socket) => socket,
-            None => Listener::bind(listener.address).map_err(|error| refused(listener, &error))?,
+        let sockets = match sockets.remove(&place) {
+            Some(sockets) => sockets,
+            None => vec![Listener::bind(listener.address).map_err(|error| refused(listener, &error))?],
         };
-        Ok((listener.kind, socket))
+        Ok(Bound { kind: listener.kind, sockets })
     });
     bound.collect()
 }
 
+/// The sockets by the place of their listener. Those that the configuration has no listener for any more are closed.
+fn inherit(listeners: &[config::Listener], handed: Vec<HandedOver>) -> HashMap<usize, Vec<Listener>> {
+    let mut sockets: HashMap<usize, Vec<Listener>> = HashMap::new();
+    for HandedOver { name, listener: socket } in handed {
+        let address = socket.local_addr();
+        // With port 0 the system has chosen one, and it stays.
+        let place = listeners.iter().enumerate().position(|(place, listener)| {
+            let is_chosen = listener.address.port() == 0 && listener.address.ip() == address.ip();
+            let is_free = sockets.get(&place).is_none_or(|own| own.iter().all(|own| own.local_addr() == address));
+            listener.kind.to_string() == name && is_free && (listener.address == address || is_chosen)
+        });
+        match place {
+            Some(place) => sockets.entry(place).or_default().push(socket),
+            None => info!(%address, kind = name, "the configuration has no such listener any more"),
+        }
+    }
+    sockets
+}
+
 /// The sockets by the place of their listener. One that nobody wants is a mistake: its clients would wait for ever.
-fn assign(listeners: &[config::Listener], handed: Vec<HandedOver>) -> Result<HashMap<usize, Listener>, Failure> {
+fn assign(listeners: &[config::Listener], handed: Vec<HandedOver>) -> Result<HashMap<usize, Vec<Listener>>, Failure> {
     let mut sockets = HashMap::new();
     let mut named = Vec::new();
     for socket in handed {
         let address = socket.listener.local_addr();
         match listeners.iter().position(|listener| listener.address == address) {
-            Some(place) if !sockets.contains_key(&place) => drop(sockets.insert(place, socket.listener)),
+            Some(place) if !sockets.contains_key(&place) => drop(sockets.insert(place, vec![socket.listener])),
             Some(_) | None => named.push(socket),
         }
     }
@@ -71,7 +115,7 @@ fn assign(listeners: &[config::Listener], handed: Vec<HandedOver>) -> Result<Has
             );
             return Err(Failure::say(Exit::Config, words));
         };
-        sockets.insert(place, socket);
+        sockets.insert(place, vec![socket]);
     }
     Ok(sockets)
 }
@@ -94,13 +138,16 @@ fn refused(listener: &config::Listener, error: &io::Error) -> Failure {
     Failure::say(Exit::Os, format_args!("cannot listen on {address} ({kind}): {why}"))
 }
 
-/// Starts taking connections on every worker.
-pub(super) fn start(workers: &Workers, bound: &[(Kind, Listener)], accepting: &Accepting) -> Result<(), Failure> {
-    for worker in 0..workers.len() {
-        for (kind, listener) in bound {
-            // The first worker has the socket that was bound: each of the others has a queue of its own.
-            let listener = if worker == 0 { listener.try_clone() } else { listener.another() };
-            let listener = listener.map_err(|error| Failure::new(Exit::Os, error))?;
+/// Starts taking connections on every worker: each has a queue of its own, where the kernel gives one.
+pub(super) fn start(workers: &Workers, bound: &mut [Bound], accepting: &Accepting) -> Result<(), Failure> {
+    let failed = |error| Failure::new(Exit::Os, error);
+    for Bound { kind, sockets } in bound {
+        while sockets.len() < workers.len() {
+            let Some(first) = sockets.first() else { break };
+            sockets.push(first.another().map_err(failed)?);
+        }
+        for (worker, socket) in sockets.iter().enumerate() {
+            let listener = socket.try_clone().map_err(failed)?;
             let (kind, accepting) = (*kind, accepting.clone());
             workers.spawn_on(worker, move || accept(kind, listener, accepting));
         }
@@ -147,8 +194,8 @@ async fn serve(kind: Kind, stream: Stream, contexts: &Contexts, shutdown: Shutdo
 }
 
 /// The addresses as they are, with the ports that the system chose.
-pub(super) fn addresses(bound: &[(Kind, Listener)]) -> Vec<(Kind, SocketAddr)> {
-    bound.iter().map(|(kind, listener)| (*kind, listener.local_addr())).collect()
+pub(super) fn addresses(bound: &[Bound]) -> Vec<(Kind, SocketAddr)> {
+    bound.iter().filter_map(|bound| Some((bound.kind, bound.sockets.first()?.local_addr()))).collect()
 }
 
 #[cfg(test)]

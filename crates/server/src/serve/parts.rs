@@ -48,6 +48,14 @@ impl Parts {
     }
 }
 
+/// Whether what needs no data can be made: asked before a predecessor, who has the data, is told to go.
+pub(super) fn can_open(config: &Config) -> Result<(), Failure> {
+    open_tls(config).map_err(tls_failure)?;
+    posthouse_dns::real(&config.dns).map_err(|error| Failure::new(Exit::Config, error))?;
+    posthouse_delivery::Way::new(&config.delivery).map_err(|error| Failure::new(Exit::Config, error))?;
+    Ok(())
+}
+
 async fn open_queue(config: &Config) -> Result<Queue, Failure> {
     let dir = config.data.join("queue");
     let settings = config.queue.clone();

@@ -1,13 +1,15 @@
 //! The server as a whole: started, reloaded, stopped.
 
 use std::net::SocketAddr;
+use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tracing::{info, warn};
 
 use posthouse_access::Pop3;
 use posthouse_admin::queue::Desk;
-use posthouse_admin::socket::{self, Office};
+use posthouse_admin::socket::{self, Office, Restarts};
 use posthouse_delivery::{Ledger, TlsReports, Way};
 use posthouse_dns::Resolver;
 use posthouse_http::Client;
@@ -18,7 +20,7 @@ use posthouse_runtime::clock;
 use posthouse_runtime::gate::Gate;
 use posthouse_runtime::local::LocalListener;
 use posthouse_runtime::memory::Ceiling;
-use posthouse_runtime::service::HandedOver;
+use posthouse_runtime::service::{Predecessor, Prepared, Successor};
 use posthouse_runtime::shutdown::{self, Shutdown, Trigger};
 use posthouse_runtime::sync::{mpsc, watch};
 use posthouse_runtime::task::{self, Task};
@@ -26,13 +28,16 @@ use posthouse_runtime::tls::{ServerTls, TlsError};
 use posthouse_runtime::workers::Workers;
 use posthouse_transit::{Policies, Sessions};
 
-use super::listen::{self, Accepting, Contexts};
+use super::listen::{self, Accepting, Bound, Contexts, Handed};
 use super::parts::{self, Parts};
 use super::reporter::Reporter;
 use super::web::Web;
 use super::{local, maildrop};
 use crate::cli::{Exit, Failure};
 use crate::config::{Config, Kind};
+
+/// How much longer than its stop may take a predecessor is waited for.
+const GRACE: Duration = Duration::from_secs(15);
 
 /// A running server.
 pub(crate) struct Server {
@@ -41,6 +46,8 @@ pub(crate) struct Server {
     smtp_tls: ServerTls,
     contexts: watch::Sender<Arc<Contexts>>,
     listening: Vec<(Kind, SocketAddr)>,
+    /// What a successor is handed.
+    bound: Vec<Bound>,
     workers: Workers,
     delivery: Task,
     /// How the TLS of connections went.
@@ -52,11 +59,30 @@ pub(crate) struct Server {
     connections: mpsc::Receiver<()>,
 }
 
+/// What a server begins with.
+#[derive(Default)]
+pub(crate) struct Start {
+    /// Replaces the real one.
+    pub(crate) resolver: Option<Resolver>,
+    /// Sockets that are bound already.
+    pub(crate) handed: Handed,
+    /// Who has the data still.
+    pub(crate) predecessor: Option<Predecessor>,
+    /// Who is told that an operator wants another process in this one's place.
+    pub(crate) restarts: Option<Restarts>,
+}
+
 impl Server {
-    /// Binds the addresses, opens the parts, and starts to take connections and to deliver. `handed` are sockets that are bound already.
-    pub(crate) async fn start(config: Config, resolver: Option<Resolver>, handed: Vec<HandedOver>) -> Result<Self, Failure> {
+    /// Binds the addresses, opens the parts, and starts to take connections and to deliver.
+    pub(crate) async fn start(config: Config, start: Start) -> Result<Self, Failure> {
+        let Start { resolver, handed, predecessor, restarts } = start;
         // First what another process may hold: a second server on the same host ends here, before it touches any data.
-        let bound = listen::bind(&config.listener, handed)?;
+        let mut bound = listen::bind(&config.listener, handed)?;
+        if let Some(predecessor) = predecessor {
+            parts::can_open(&config)?;
+            predecessor.prepared().map_err(|error| Failure::new(Exit::Os, error))?;
+            predecessor.gone(config.stop_deadline.duration() + GRACE).await;
+        }
         let parts = Parts::open(&config, resolver).await?;
         // The names that clients use for SMTP in ALPN are not registered; these two are what others accept.
         let smtp_tls = parts.tls.for_service(&["smtp", "esmtp"]).map_err(parts::tls_failure)?;
@@ -68,11 +94,11 @@ impl Server {
         let sessions = Sessions::start(&parts.transit).map_err(|error| Failure::new(Exit::Os, error))?;
         let (delivery, desk) = start_delivery(&config, &parts, &sessions, shutdown.clone())?;
         let reporter = Reporter::new(&config, &parts, current.clone());
-        let office = Office { desk, status: Arc::new(move || reporter.status()) };
+        let office = Office { desk, status: Arc::new(move || reporter.status()), restarts };
         let admin = start_admin(&config, office, shutdown.clone())?;
         let (open, connections) = mpsc::channel(1);
         let accepting = Accepting { contexts: current, shutdown, open };
-        listen::start(&workers, &bound, &accepting)?;
+        listen::start(&workers, &mut bound, &accepting)?;
         let door = LocalDoor::new();
         let submit = local::start(&config, &door, accepting.clone())?;
         if let Some(folder) = maildrop::place(&config) {
@@ -88,6 +114,7 @@ impl Server {
             smtp_tls,
             contexts,
             listening,
+            bound,
             workers,
             delivery,
             sessions,
@@ -96,6 +123,12 @@ impl Server {
             trigger,
             connections,
         })
+    }
+
+    /// Starts the process that is to take over, and returns when it only waits for this one's end.
+    pub(crate) async fn hand_over(&self, program: Command) -> std::io::Result<Prepared> {
+        let sockets: Vec<_> = self.bound.iter().map(|bound| (bound.kind.to_string(), bound.sockets.iter().collect())).collect();
+        Successor::start(program, &sockets)?.prepared().await
     }
 
     /// The addresses where it takes connections.
@@ -153,6 +186,8 @@ impl Server {
     pub(crate) async fn stop(mut self) {
         info!("stopping");
         self.trigger.fire();
+        // A successor has its own hold of them.
+        self.bound.clear();
         let deadline = clock::now() + self.config.stop_deadline.duration();
         // Its hold on the open connections ends with it.
         self.submit.join().await;

@@ -15,7 +15,7 @@ use posthouse_runtime::{clock, net, random};
 use super::Options;
 use crate::cli::{Exit, Failure};
 use crate::config::{Config, Kind, Listener, Tls};
-use crate::serve::Server;
+use crate::serve::{Server, Start};
 
 /// The domain, reserved for tests (RFC 2606 §2).
 pub(super) const DOMAIN: &str = "example.test";
@@ -64,7 +64,9 @@ impl World {
         let ca = home.path().join("ca").join("ca.pem");
         // A zone without records: every other domain does not exist, so a letter to one comes back at once and nothing goes out.
         let nowhere = Arc::new(posthouse_dns::Zone::new());
-        let server = Server::start(config, Some(nowhere), Vec::new()).await.map_err(|failure| advise(failure, port_offset))?;
+        let server = Server::start(config, Start { resolver: Some(nowhere), ..Start::default() })
+            .await
+            .map_err(|failure| advise(failure, port_offset))?;
         let directory = &server.parts().directory;
         let (alice, bob) = people(directory, options.password).await?;
         Ok(Self { alice, bob, home, ca, started_in: since(began), port_offset, server })

@@ -32,7 +32,7 @@ fn one_address_that_cannot_be_had_leaves_none_bound() {
     drop(first);
     let taken = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let wanted = [free, taken.local_addr()].map(|address| config::Listener { kind: Kind::Mx, address });
-    bind(&wanted, Vec::new()).unwrap_err();
+    bind(&wanted, Handed::default()).unwrap_err();
     Listener::bind(free).unwrap();
 }
 
@@ -47,8 +47,7 @@ fn a_socket_goes_to_the_listener_with_its_address_before_one_with_its_name() {
     let anywhere = "127.0.0.1:0".parse().unwrap();
     let wanted = [(Kind::Mx, anywhere), (Kind::Mx, address), (Kind::Pop3, anywhere)];
     let wanted = wanted.map(|(kind, address)| config::Listener { kind, address });
-    let bound = bind(&wanted, vec![by_name, by_address]).unwrap();
-    let bound: Vec<_> = bound.iter().map(|(kind, listener)| (*kind, listener.local_addr())).collect();
+    let bound = addresses(&bind(&wanted, Handed::Activated(vec![by_name, by_address])).unwrap());
     assert_eq!(bound[..2], [(Kind::Mx, other), (Kind::Mx, address)]);
     assert!(bound[2].0 == Kind::Pop3 && bound[2].1 != other);
 }
@@ -57,8 +56,26 @@ fn a_socket_goes_to_the_listener_with_its_address_before_one_with_its_name() {
 fn a_socket_that_nobody_wants_is_refused_with_its_name() {
     let wanted = [config::Listener { kind: Kind::Mx, address: "127.0.0.1:0".parse().unwrap() }];
     for sockets in [vec![handed("smtp")], vec![handed("mx"), handed("mx")], vec![handed("")]] {
-        let failure = bind(&wanted, sockets).unwrap_err();
+        let failure = bind(&wanted, Handed::Activated(sockets)).unwrap_err();
         assert_eq!(failure.exit(), Exit::Config);
         assert!(failure.to_string().contains("handed over a socket on 127.0.0.1:"), "{failure}");
     }
+}
+
+#[test]
+fn what_is_inherited_goes_to_its_listener_with_all_its_queues_and_the_rest_is_closed() {
+    let (mx, pop3) = (handed("mx"), handed("pop3"));
+    let queue = HandedOver { name: "mx".to_owned(), listener: mx.listener.another().unwrap() };
+    let (address, gone) = (mx.listener.local_addr(), pop3.listener.local_addr());
+    for listener in [address, "127.0.0.1:0".parse().unwrap()] {
+        let sockets =
+            [&mx, &queue, &pop3].map(|one| HandedOver { name: one.name.clone(), listener: one.listener.try_clone().unwrap() });
+        let wanted = [config::Listener { kind: Kind::Mx, address: listener }];
+        let bound = bind(&wanted, Handed::Inherited(sockets.into())).unwrap();
+        assert_eq!(addresses(&bound), [(Kind::Mx, address)]);
+        assert_eq!(bound[0].sockets.len(), 2);
+    }
+    // The port of a listener that was changed is not kept.
+    let elsewhere = [config::Listener { kind: Kind::Pop3, address: "127.0.0.2:0".parse().unwrap() }];
+    assert_ne!(addresses(&bind(&elsewhere, Handed::Inherited(vec![pop3])).unwrap())[0].1, gone);
 }
