@@ -1,11 +1,13 @@
 //! `posthouse send`.
 
+mod later;
 mod letter;
 mod merge;
 mod profile;
 mod report;
 mod state;
 mod table;
+mod way;
 
 use std::fs::File;
 use std::io::Write as _;
@@ -16,6 +18,8 @@ use posthouse_client::{
     ClientError, Line, LoginMethod, Mailer, MailerBuilder, MailerError, Message, ServerUrl, SessionError, Stage, UrlError,
 };
 use posthouse_config::Secret;
+use posthouse_mail::UnixMillis;
+use posthouse_runtime::clock;
 use posthouse_runtime::log::one_line;
 use posthouse_runtime::tls::Roots;
 use serde::Serialize;
@@ -25,8 +29,9 @@ use super::{Exit, Failure, Printer};
 use letter::LetterArgs;
 use merge::MergeArgs;
 use profile::Profile;
-use report::Report;
 pub(super) use report::refused as refusal;
+use report::{Report, Sketch};
+use way::Way;
 
 /// Send a letter and see what becomes of it for each recipient.
 ///
@@ -41,6 +46,7 @@ Examples:
   df -h | posthouse send --from root@example.org --to admin@example.org --subject Disks
   posthouse send --to 'Bob <bob@example.net>' --cc carol@example.net --subject Report --text 'See the file.' --attach report.pdf
   posthouse send --eml letter.eml --transcript
+  posthouse send --queue --at 18:00 --from root@example.org --to bob@example.net --subject Tonight --text 'See you.'
   posthouse send --merge people.csv --to '{{ email }}' --subject 'Hello {{ name }}' --html-file page.html --state sent.txt
   posthouse send --server smtps://localhost:2465 --ca mail/ca/ca.pem --user alice@example.test --password-env PASSWORD \\
                  --to bob@example.test --text Hello --json
@@ -51,6 +57,14 @@ pub(crate) struct Args {
     /// The server, such as smtp+starttls://alice@mail.example.org:587 [default: that of the profile].
     #[arg(long, short, value_name = "URL", env = "POSTHOUSE_SERVER", hide_env_values = true)]
     server: Option<String>,
+    /// Hand the letter to the Posthouse of this machine, which delivers it; with its server down it is kept and goes out when it is up again. No password is
+    /// needed (POSTHOUSE_SUBMIT names its socket file).
+    #[arg(long, conflicts_with_all = ["server", "user", "ca", "danger_accept_any_certificate", "proxy", "helo"])]
+    queue: bool,
+    /// The server holds the letter until then: 18:00, '2026-12-24 18:00' (local time), a time with its zone (RFC 3339), +90m, +2h or +3d. It has to offer FUTURERELEASE;
+    /// with --queue ours does.
+    #[arg(long, value_name = "TIME")]
+    at: Option<String>,
     /// Use this profile [default: the one whose sender this is].
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
@@ -106,7 +120,7 @@ pub(crate) fn run(args: Args, printer: &Printer) -> Result<(), Failure> {
 impl Args {
     /// What is not given is the profile's.
     fn with(mut self, profile: Profile) -> Self {
-        self.server = self.server.or(profile.server);
+        self.server = self.server.or(profile.server.filter(|_| !self.queue));
         self.user = self.user.or(profile.user);
         self.ca = self.ca.or(profile.ca);
         self.helo = self.helo.or(profile.helo);
@@ -117,48 +131,68 @@ impl Args {
     }
 
     fn run(self, printer: &Printer) -> Result<(), Failure> {
-        // Before the password is asked for: a wrong URL should not cost one.
-        let url = match (&self.server, self.dry_run) {
+        // Before the password is asked for: a wrong URL or time should not cost one.
+        let at = self.at.as_deref().map(|text| later::read(text, UnixMillis(clock::unix_millis()))).transpose()?;
+        let url = match (&self.server, self.dry_run || self.queue) {
+            (_, true) if self.queue => None,
             (Some(server), _) => Some(server.parse::<ServerUrl>().map_err(|error: UrlError| unusable(error.into()))?),
             (None, true) => None,
-            (None, false) => return Err(Failure::say(Exit::Usage, "no server: give --server, or a profile that has one")),
+            (None, false) => {
+                return Err(Failure::say(Exit::Usage, "no server: give --server, or a profile that has one, or --queue"));
+            }
         };
         let user = self.user.clone().or(url.as_ref().and_then(ServerUrl::user).map(str::to_owned));
         if let Some(path) = &self.merge.merge {
-            return self.run_merge(path, url.as_ref(), user.as_deref(), printer);
+            return self.run_merge(path, url.as_ref(), user.as_deref(), at, printer);
         }
-        let letter = self.letter.clone().read(user.as_deref(), self.password.uses_stdin())?;
+        let mut letter = self.letter.clone().read(user.as_deref(), self.password.uses_stdin())?;
+        letter.envelope_mut().release_at = at;
         if let Some(path) = &self.save {
             save(&letter, path, printer)?;
         }
-        let Some(url) = url.filter(|_| !self.dry_run) else { return plan(&letter, printer) };
-        let mailer = self.connected(&url, user.as_deref())?;
+        if self.dry_run {
+            return plan(&letter, printer);
+        }
+        let way = self.way(url.as_ref(), user.as_deref())?;
         let sending = async {
-            let sent = mailer.send(&letter).await;
-            mailer.close().await;
+            let sent = way.send(&letter).await;
+            way.close().await;
             sent
         };
-        let sent = posthouse_runtime::block_on(sending).map_err(|error| Failure::new(Exit::Os, error))?;
-        let from = letter.envelope().reverse_path.to_string();
-        let report = Report::new(&mailer, &from, letter.size(), &sent.map_err(|error| failure(&error))?);
+        let end = posthouse_runtime::block_on(sending).map_err(|error| Failure::new(Exit::Os, error))??;
+        let report = Report::of(&way, &Sketch::of(&letter), &end.map_err(|error| failure(&error))?);
         report.print(printer)?;
         report.exit().map_or(Ok(()), |exit| Err(Failure::silent(exit)))
     }
 
-    fn run_merge(&self, path: &Path, url: Option<&ServerUrl>, user: Option<&str>, printer: &Printer) -> Result<(), Failure> {
+    fn run_merge(
+        &self,
+        path: &Path,
+        url: Option<&ServerUrl>,
+        user: Option<&str>,
+        at: Option<UnixMillis>,
+        printer: &Printer,
+    ) -> Result<(), Failure> {
         let mut letter = self.letter.clone();
         letter.take_files(self.password.uses_stdin())?;
         let letters = self.merge.letters(path, letter, user)?;
-        let Some(url) = url.filter(|_| !self.dry_run) else {
+        if self.dry_run {
             for letter in letters.each() {
                 plan(&letter?, printer)?;
             }
             return Ok(());
-        };
+        }
         let state = self.merge.state()?;
-        let mailer = self.connected(url, user)?;
-        posthouse_runtime::block_on(merge::send(&mailer, letters, state, printer))
+        let way = self.way(url, user)?;
+        posthouse_runtime::block_on(merge::send(&way, letters, at, state, printer))
             .map_err(|error| Failure::new(Exit::Os, error))?
+    }
+
+    fn way(&self, url: Option<&ServerUrl>, user: Option<&str>) -> Result<Way, Failure> {
+        match url {
+            Some(url) => self.connected(url, user).map(|mailer| Way::Server(Box::new(mailer))),
+            None => Ok(Way::queue(self.transcript)),
+        }
     }
 
     fn connected(&self, url: &ServerUrl, user: Option<&str>) -> Result<Mailer, Failure> {

@@ -218,3 +218,48 @@ fn our_own_server_takes_it_over_tls_and_the_story_is_told() {
         .arg("--danger-accept-any-certificate");
     done(command.args(["--to", "bob@example.test", "--text", "Hallo"])).fails(77, "password");
 }
+
+/// `send --queue` beside a server's site.
+fn queue(site: &crate::common::Site, arguments: &[&str]) -> Done {
+    let mut command = posthouse();
+    command.env("POSTHOUSE_SUBMIT", site.data().join("submit.sock")).env("POSTHOUSE_MAILDROP", site.dir.path().join("drop"));
+    done(
+        command
+            .arg("send")
+            .arg("--queue")
+            .args(["--from", "root@example.test", "--subject", "s", "--text", "hi"])
+            .args(arguments),
+    )
+}
+
+#[test]
+fn a_letter_for_the_queue_is_answered_for_held_until_its_time_and_kept_with_the_server_down() {
+    let site = crate::common::Site::new(&["mx"], "[intake.local]\nmaildrop = \"drop\"\n");
+    let running = site.start();
+    let told = queue(&site, &["--to", "bob@example.test", "--json"]).json();
+    assert_eq!(told["recipients"][0]["outcome"], "accepted", "{told}");
+    assert!(site.wait_for_any("bob").contains("\r\n\r\nhi\r\n"));
+    queue(&site, &["--to", "nosuch@example.test"]).fails(67, "");
+    queue(&site, &["--to", "alice@example.test", "--at", "+2h"]).ok();
+    let waiting = run(&site.data(), &["queue", "list", "--data", ".", "--json"]);
+    assert!(waiting.out.contains("alice@example.test") && site.inbox("alice").is_empty(), "{}", waiting.out);
+    queue(&site, &["--to", "alice@example.test", "--at", "2000-01-01T00:00:00Z"]).fails(65, "that time is over");
+    running.stop();
+    let kept = queue(&site, &["--to", "bob@example.test"]).ok();
+    assert!(kept.starts_with("kept  bob@example.test: the server is down"), "{kept}");
+    let before = site.inbox("bob").len();
+    let running = site.start();
+    let began = std::time::Instant::now();
+    while site.inbox("bob").len() == before {
+        assert!(began.elapsed() < crate::common::PATIENCE, "the kept letter does not come");
+    }
+    running.stop();
+}
+
+#[test]
+fn a_letter_for_later_is_not_given_to_a_server_that_would_send_it_at_once() {
+    let catcher = posthouse_client::Catcher::start().unwrap();
+    let arguments = ["send", "--server", &catcher.url(), "--from", "a@x.test", "--to", "b@x.test", "--text", "hi", "--at", "+1h"];
+    run(Path::new("/"), &arguments).fails(65, "");
+    assert!(catcher.letters().is_empty());
+}

@@ -6,13 +6,15 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};
-use posthouse_client::{ClientError, Mailer, Message, SendReport};
+use posthouse_client::{ClientError, Message};
+use posthouse_mail::UnixMillis;
 use posthouse_runtime::clock;
 
 use super::letter::{LetterArgs, Place};
-use super::report::Report;
+use super::report::{Report, Sketch};
 use super::state::{State, key};
 use super::table::{self, Row};
+use super::way::{End, Way};
 use crate::cli::{Exit, Failure, Printer};
 
 /// How letters are made of a table.
@@ -97,30 +99,41 @@ fn environment() -> Environment<'static> {
 }
 
 /// Sends all, prints each and remembers it; the exit code is that of the worst.
-pub(super) async fn send(mailer: &Mailer, letters: Letters, mut state: Option<State>, printer: &Printer) -> Result<(), Failure> {
+pub(super) async fn send(
+    way: &Way,
+    letters: Letters,
+    at: Option<UnixMillis>,
+    mut state: Option<State>,
+    printer: &Printer,
+) -> Result<(), Failure> {
     let mut progress = Progress::new(letters.len(), printer);
     let mut ready = Vec::new();
     let mut worst = None;
     for letter in letters.each() {
         match letter {
             Ok(letter) if state.as_ref().is_some_and(|state| state.knows(&letter)) => progress.skipped += 1,
-            Ok(letter) => ready.push(letter),
+            Ok(mut letter) => {
+                letter.envelope_mut().release_at = at;
+                ready.push(letter);
+            }
             Err(failure) => {
                 printer.failure(&failure);
                 worst = worst.or(Some(failure.exit()));
             }
         }
     }
-    let about: Vec<(String, String, u64)> =
-        ready.iter().map(|letter| (key(letter), letter.envelope().reverse_path.to_string(), letter.size())).collect();
+    let about: Vec<(String, Sketch)> = ready.iter().map(|letter| (key(letter), Sketch::of(letter))).collect();
     let mut broken = Ok(());
-    mailer
-        .send_each(ready, |number, result: Result<SendReport, ClientError>| {
-            let Some((who, from, size)) = about.get(number) else { return };
+    let sent = way
+        .send_each(ready, |number, result: Result<End, ClientError>| {
+            let Some((who, sketch)) = about.get(number) else { return };
             let told = match result {
-                Ok(report) => {
-                    let remembered = state.as_mut().map_or(Ok(()), |state| state.remember(who, &report));
-                    let report = Report::new(mailer, from, *size, &report);
+                Ok(end) => {
+                    let remembered = state.as_mut().map_or(Ok(()), |state| match &end {
+                        End::Answered(report) => state.remember(who, report),
+                        End::Kept => state.kept(who),
+                    });
+                    let report = Report::of(way, sketch, &end);
                     worst = super::report::worse(worst, report.exit());
                     remembered.and_then(|()| report.print(printer))
                 }
@@ -137,9 +150,9 @@ pub(super) async fn send(mailer: &Mailer, letters: Letters, mut state: Option<St
             progress.step();
         })
         .await;
-    mailer.close().await;
+    way.close().await;
     progress.end();
-    broken?;
+    sent.and(broken)?;
     worst.map_or(Ok(()), |exit| Err(Failure::silent(exit)))
 }
 

@@ -4,10 +4,11 @@ use std::io::{self, Write as _};
 
 use serde::Serialize;
 
-use posthouse_client::{Line, Mailer, RecipientResult, SendReport};
+use posthouse_client::{Line, Message, RecipientResult, SendReport};
 use posthouse_mail::{Address, Reply};
 use posthouse_runtime::log::one_line;
 
+use super::way::{End, Way};
 use crate::cli::{Exit, Failure, Printer};
 
 /// What is printed at the end. The names are an interface.
@@ -41,6 +42,8 @@ struct Row {
 #[serde(rename_all = "kebab-case")]
 enum Outcome {
     Accepted,
+    /// In the maildrop.
+    Kept,
     Refused,
     Deferred,
     Unsendable,
@@ -48,11 +51,53 @@ enum Outcome {
     NotTried,
 }
 
+/// What is told of a letter when it is gone.
+pub(super) struct Sketch {
+    pub(super) from: String,
+    pub(super) to: Vec<String>,
+    pub(super) message_id: Option<String>,
+    pub(super) size: u64,
+}
+
+impl Sketch {
+    pub(super) fn of(letter: &Message) -> Self {
+        let envelope = letter.envelope();
+        Self {
+            from: envelope.reverse_path.to_string(),
+            to: envelope.recipients.iter().map(|recipient| recipient.address.to_string()).collect(),
+            message_id: letter.message_id().map(str::to_owned),
+            size: letter.size(),
+        }
+    }
+}
+
 impl Report {
-    /// Of everything that was answered.
-    pub(super) fn new(mailer: &Mailer, from: &str, size: u64, sent: &SendReport) -> Self {
+    /// Of a letter's end.
+    pub(super) fn of(way: &Way, letter: &Sketch, end: &End) -> Self {
+        match end {
+            End::Answered(sent) => Self::new(way, &letter.from, letter.size, sent),
+            End::Kept => Self::kept(way, letter),
+        }
+    }
+
+    fn kept(way: &Way, letter: &Sketch) -> Self {
+        let text = "the server is down; the letter is in the maildrop and goes out when it is up again".to_owned();
+        let row = |to: &String| Row { address: to.clone(), outcome: Outcome::Kept, code: None, status: None, text: text.clone() };
+        Self {
+            server: way.name(),
+            peer: String::new(),
+            tls: None,
+            from: letter.from.clone(),
+            message_id: letter.message_id.clone(),
+            size: letter.size,
+            recipients: letter.to.iter().map(row).collect(),
+            exit: None,
+        }
+    }
+
+    fn new(way: &Way, from: &str, size: u64, sent: &SendReport) -> Self {
         let mut report = Self {
-            server: mailer.url().to_string(),
+            server: way.name(),
             peer: sent.peer.map_or_else(String::new, |peer| peer.to_string()),
             tls: sent.tls.clone(),
             from: from.to_owned(),
@@ -96,6 +141,7 @@ impl Report {
         for row in &self.recipients {
             let word = match row.outcome {
                 Outcome::Accepted => printer.green("accepted"),
+                Outcome::Kept => printer.green("kept"),
                 Outcome::Refused => printer.red("refused"),
                 Outcome::Deferred => printer.red("deferred"),
                 Outcome::Unsendable => printer.red("not sendable"),

@@ -49,6 +49,15 @@ impl State {
         } else {
             return Ok(());
         };
+        self.write(word, letter)
+    }
+
+    /// Remembers a letter that the maildrop has.
+    pub(super) fn kept(&mut self, letter: &str) -> Result<(), Failure> {
+        self.write("kept", letter)
+    }
+
+    fn write(&mut self, word: &str, letter: &str) -> Result<(), Failure> {
         let written = self.file.write_all(format!("{word}\t{letter}\n").as_bytes());
         written.map_err(|error| Failure::say(Exit::Io, format_args!("{}: {error}", self.path.display())))
     }
