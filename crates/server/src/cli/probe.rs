@@ -1,5 +1,7 @@
 //! `posthouse probe`.
 
+mod trial;
+
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,6 +12,7 @@ use posthouse_runtime::log::one_line;
 use posthouse_runtime::tls::CertificateInfo;
 use serde::Serialize;
 
+use self::trial::{Door, Tried};
 use super::{Exit, Failure, Printer};
 
 /// Where mail servers are met.
@@ -19,12 +22,13 @@ const IMPLICIT_TLS: u16 = 465;
 
 /// See what a mail server offers, before and after TLS, and with which certificate.
 ///
-/// Nothing is sent and nobody logs in. Without a port, 25, 587 and 465 are tried. The exit code is 0 if one of them answered as it should.
+/// Nothing is sent and nobody logs in, unless --try is given. Without a port, 25, 587 and 465 are tried. The exit code is 0 if one of them answered as it should.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
   posthouse probe mail.example.org
   posthouse probe mail.example.org:2525 --json
+  posthouse probe mail.example.org:25 --try
   posthouse probe localhost:2465 --implicit-tls --ca mail/ca/ca.pem")]
 pub(crate) struct Args {
     /// The server: a name or an address, with a port or without.
@@ -39,6 +43,10 @@ pub(crate) struct Args {
     /// Our name in EHLO: a host name or an address literal [default: our address].
     #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
     helo: String,
+    /// Try whether the extensions that are announced work: SIZE, 8BITMIME, BINARYMIME, SMTPUTF8, DSN, ENHANCEDSTATUSCODES, CHUNKING, PIPELINING. Sent are MAIL with the null sender
+    /// and RSET for each, NOOP, and `BDAT 0 LAST` with no letter begun; never a recipient, so that nothing can become a letter.
+    #[arg(long = "try")]
+    try_it: bool,
     /// How long to wait for each answer, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     timeout: u64,
@@ -55,6 +63,8 @@ struct Found {
     tls: Option<Tls>,
     /// What is offered inside TLS.
     protected: Option<Offer>,
+    /// What was tried, with --try.
+    tried: Vec<Tried>,
     /// What is wrong, in words.
     problems: Vec<String>,
 }
@@ -121,9 +131,10 @@ impl Probe<'_> {
             match self.open(&addresses, Security::Plain, &mut found).await {
                 Ok(connection) => {
                     found.clear = Some(Offer::of(connection.capabilities()));
-                    let offers_tls = connection.capabilities().start_tls;
+                    let offered = connection.capabilities().clone();
                     connection.quit().await;
-                    if !offers_tls {
+                    if !offered.start_tls {
+                        self.try_all(&mut found, &offered, None).await;
                         found.problems.push("STARTTLS is not offered".to_owned());
                         return found;
                     }
@@ -141,10 +152,36 @@ impl Probe<'_> {
             opened = self.open(&addresses, security(&self.any), &mut found).await;
         }
         match opened {
-            Ok(connection) => found.protected(connection).await,
+            Ok(connection) => {
+                let (offered, is_verified) = (connection.capabilities().clone(), connection.tls().is_some_and(|tls| tls.verified));
+                found.protected(connection).await;
+                let tls = if is_verified { &self.verified } else { &self.any };
+                self.try_all(&mut found, &offered, Some((tls, implicit))).await;
+            }
             Err(error) => found.problems.push(one_line(&error.to_string()).into_owned()),
         }
         found
+    }
+
+    /// Tries what is offered, where that is asked for.
+    async fn try_all(&self, found: &mut Found, offered: &Capabilities, tls: Option<(&ClientTls, bool)>) {
+        let Some(address) = found.address.filter(|_| self.args.try_it) else { return };
+        let door = Door {
+            address,
+            name: &self.host,
+            helo: &self.args.helo,
+            tls: tls.map(|(tls, _)| tls),
+            implicit: tls.is_some_and(|(_, implicit)| implicit),
+            patience: Duration::from_secs(self.args.timeout),
+        };
+        match trial::run(door, offered).await {
+            Ok(tried) => found.tried = tried,
+            Err(why) => found.problems.push(format!("nothing could be tried: {}", one_line(&why))),
+        }
+        for tried in found.tried.iter().filter(|tried| tried.works == Some(false)) {
+            let (sent, said) = (&tried.sent, one_line(&tried.said));
+            found.problems.push(format!("{} is announced and does not work: `{sent}` gets `{said}`", tried.extension));
+        }
     }
 
     async fn open(&self, addresses: &[SocketAddr], security: Security, found: &mut Found) -> Result<Connection, ClientError> {
@@ -219,6 +256,14 @@ impl Found {
         }
         if let Some(protected) = &self.protected {
             protected.print("inside TLS", printer)?;
+        }
+        for tried in &self.tried {
+            let word = match tried.works {
+                Some(true) => printer.green("works"),
+                Some(false) => printer.red("does not work"),
+                None => format!("not tried: {}", one_line(&tried.said)),
+            };
+            printer.line(format_args!("  tried       {} {word}", tried.extension))?;
         }
         for problem in &self.problems {
             printer.line(format_args!("  {}     {problem}", printer.red("problem")))?;

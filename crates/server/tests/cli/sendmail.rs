@@ -204,3 +204,45 @@ fn a_probe_says_what_our_server_offers() {
     assert_eq!(run(Path::new("/"), &["probe", "127.0.0.1:1"]).exit, 69);
     running.stop();
 }
+
+#[test]
+fn what_is_announced_is_tried_with_commands_that_leave_nothing_behind() {
+    let site = Site::new(&["mx", "submission"], "");
+    let running = site.start();
+    let ca = site.data().join("ca/ca.pem");
+    let try_it = |server: String| run(Path::new("/"), &["probe", &server, "--try", "--ca", ca.to_str().unwrap(), "--json"]).json();
+    let told = try_it(format!("localhost:{}", running.address("mx").port()));
+    let tried = told[0]["tried"].as_array().unwrap();
+    assert!(tried.len() >= 7 && tried.iter().all(|one| one["works"] == true), "{told}");
+    let told = try_it(format!("localhost:{}", running.address("submission").port()));
+    let untried = told[0]["tried"].as_array().unwrap().iter().find(|one| one["extension"] == "DSN").unwrap();
+    assert!(untried["works"].is_null() && untried["said"].as_str().unwrap().starts_with("530 "), "{told}");
+    assert_eq!(run(&site.data(), &["queue", "list", "--data", "."]).ok().matches("example.test").count(), 0);
+    running.stop();
+}
+
+#[test]
+fn an_extension_that_is_only_announced_is_told() {
+    let peer = posthouse_testkit::peer::Peer::listen(2, |talk| {
+        talk.say("220 peer.test");
+        while let Some(line) = talk.hear() {
+            match line.split(' ').next().unwrap_or_default() {
+                "EHLO" => {
+                    for word in ["250-peer.test", "250-CHUNKING", "250-SIZE 1000", "250-SMTPUTF8", "250 DSN"] {
+                        talk.say(word);
+                    }
+                }
+                "MAIL" if line.contains("SMTPUTF8") || line.contains("RET=") => talk.say("555 unknown parameter"),
+                "MAIL" | "RSET" | "NOOP" => talk.say("250 ok"),
+                "RCPT" | "DATA" => panic!("{line}"),
+                "QUIT" => return talk.say("221 bye"),
+                _ => talk.say("500 what?"),
+            }
+        }
+    });
+    let told = run(Path::new("/"), &["probe", &peer.address().to_string(), "--try", "--json"]).json();
+    let problems = told[0]["problems"].to_string();
+    for word in ["SMTPUTF8 is announced", "DSN is announced", "CHUNKING is announced", "SIZE is announced"] {
+        assert!(problems.contains(word), "no {word} in {problems}");
+    }
+}
