@@ -11,6 +11,7 @@ use crate::entry::Entry;
 use crate::error::JournalError;
 use crate::settings::Settings;
 use crate::store;
+use crate::tally::{Count, Tally};
 use crate::writer::Writer;
 
 /// The journal of a running server. A clone is another handle to the same; when the last is dropped the rest is written and the
@@ -21,6 +22,7 @@ pub struct Journal(Arc<Inner>);
 struct Inner {
     writer: Writer,
     reader: Reader,
+    tally: Tally,
 }
 
 /// Reads a journal that this or another process writes.
@@ -55,11 +57,12 @@ impl Journal {
     /// As [`Self::open`].
     pub fn open_with(path: &Path, settings: &Settings) -> Result<Self, JournalError> {
         let writer = Writer::start(path, settings.clone())?;
-        Ok(Self(Arc::new(Inner { writer, reader: Reader { path: path.to_owned() } })))
+        Ok(Self(Arc::new(Inner { writer, reader: Reader { path: path.to_owned() }, tally: Tally::new() })))
     }
 
     /// Writes an entry down, soon. Never waits; when more comes than can be written the entry is counted as lost.
     pub fn record(&self, entry: Entry) {
+        self.0.tally.count(&entry.event);
         self.0.writer.record(entry);
     }
 
@@ -72,6 +75,12 @@ impl Journal {
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.0.writer.lost()
+    }
+
+    /// How many events of each kind were recorded since the journal was opened, those that were lost included.
+    #[must_use]
+    pub fn counts(&self) -> Vec<Count> {
+        self.0.tally.counts()
     }
 
     /// A reader of the same file.

@@ -14,6 +14,7 @@ mod error;
 mod journal;
 mod settings;
 mod store;
+mod tally;
 mod text;
 mod writer;
 
@@ -22,3 +23,4 @@ pub use entry::{Entry, Event, Finding, Outcome};
 pub use error::JournalError;
 pub use journal::{Journal, Query, Reader};
 pub use settings::Settings;
+pub use tally::{Count, METERS, Meter};

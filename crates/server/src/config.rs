@@ -99,6 +99,8 @@ pub(crate) enum Kind {
     Pop3s,
     /// HTTPS for other servers, which read our MTA-STS policy there (port 443).
     Https,
+    /// The server's numbers for Prometheus, over HTTP without TLS or password: on an address within this host or network alone.
+    Metrics,
 }
 
 /// `[tls]`: what is shown to clients.
@@ -149,6 +151,12 @@ impl Config {
         }
         let mut taken = HashSet::new();
         for (place, listener) in self.listener.iter().enumerate() {
+            let ip = listener.address.ip();
+            if listener.kind == Kind::Metrics && (ip.is_unspecified() || posthouse_http::is_public(ip)) {
+                let message = format!("anybody could read the numbers of the server at {ip}");
+                let help = "a loopback address such as 127.0.0.1:9465, or one of a private network";
+                return Err(source.mistake(&format!("listener.{place}.address"), &message, help));
+            }
             // Port 0 is a different one each time.
             if listener.address.port() != 0 && !taken.insert(listener.address) {
                 let message = format!("two listeners have the address {}", listener.address);
@@ -199,6 +207,7 @@ impl fmt::Display for Kind {
             Self::Pop3 => "pop3",
             Self::Pop3s => "pop3s",
             Self::Https => "https",
+            Self::Metrics => "metrics",
         })
     }
 }

@@ -6,6 +6,7 @@
 mod listen;
 mod local;
 mod maildrop;
+pub(crate) mod metrics;
 mod parts;
 mod pulse;
 mod reporter;

@@ -8,6 +8,8 @@
 )]
 
 mod common;
+#[path = "serve/metrics.rs"]
+mod metrics;
 #[path = "serve/policy.rs"]
 mod policy;
 

@@ -153,7 +153,8 @@ impl Probe<'_> {
         }
         match opened {
             Ok(connection) => {
-                let (offered, is_verified) = (connection.capabilities().clone(), connection.tls().is_some_and(|tls| tls.verified));
+                let (offered, is_verified) =
+                    (connection.capabilities().clone(), connection.tls().is_some_and(|tls| tls.verified));
                 found.protected(connection).await;
                 let tls = if is_verified { &self.verified } else { &self.any };
                 self.try_all(&mut found, &offered, Some((tls, implicit))).await;

@@ -25,6 +25,8 @@ enum Part {
     Schema,
     /// The commands.
     Cli,
+    /// The numbers for Prometheus.
+    Metrics,
 }
 
 pub(crate) fn run(args: Args, printer: &Printer) -> Result<(), Failure> {
@@ -32,6 +34,7 @@ pub(crate) fn run(args: Args, printer: &Printer) -> Result<(), Failure> {
         Part::Config => config(),
         Part::Schema => posthouse_config::reference::json_schema::<Config>(),
         Part::Cli => commands(),
+        Part::Metrics => crate::serve::metrics::reference(),
     };
     printer.raw(text.as_bytes())
 }

@@ -17,6 +17,7 @@ use posthouse_runtime::sync::{mpsc, watch};
 use posthouse_runtime::task;
 use posthouse_runtime::workers::Workers;
 
+use super::metrics::{self, Metrics};
 use super::web::{self, Web};
 use crate::cli::{Exit, Failure};
 use crate::config::{self, Kind};
@@ -34,6 +35,7 @@ pub(super) struct Accepting {
     pub(super) contexts: watch::Receiver<Arc<Contexts>>,
     pub(super) shutdown: Shutdown,
     pub(super) open: mpsc::Sender<()>,
+    pub(super) metrics: Metrics,
 }
 
 /// A listener with its sockets: one, or one for each queue of connections that the kernel keeps for its address.
@@ -164,10 +166,9 @@ async fn accept(kind: Kind, listener: Listener, accepting: Accepting) {
         match accepted {
             Ok(stream) => {
                 let contexts = Arc::clone(&accepting.contexts.borrow());
-                let (shutdown, open) = (accepting.shutdown.clone(), accepting.open.clone());
+                let accepting = accepting.clone();
                 let _running = task::spawn("connection", async move {
-                    serve(kind, stream, &contexts, shutdown).await;
-                    drop(open);
+                    serve(kind, stream, &contexts, accepting).await;
                 });
             }
             Err(error) => {
@@ -178,7 +179,9 @@ async fn accept(kind: Kind, listener: Listener, accepting: Accepting) {
     }
 }
 
-async fn serve(kind: Kind, stream: Stream, contexts: &Contexts, shutdown: Shutdown) {
+/// `accepting` is held until the connection has ended.
+async fn serve(kind: Kind, stream: Stream, contexts: &Contexts, accepting: Accepting) {
+    let shutdown = accepting.shutdown.clone();
     // Each on the heap: a connection takes the room of its own protocol only, and a future that is handed on is not kept twice.
     let smtp = match kind {
         Kind::Mx => ListenerKind::Mx,
@@ -188,6 +191,7 @@ async fn serve(kind: Kind, stream: Stream, contexts: &Contexts, shutdown: Shutdo
         Kind::Pop3 | Kind::Pop3s => {
             return Box::pin(posthouse_access::serve_pop3(stream, &contexts.pop3, kind == Kind::Pop3s, &shutdown)).await;
         }
+        Kind::Metrics => return Box::pin(metrics::serve(stream, &accepting.metrics)).await,
         Kind::Https => return Box::pin(web::serve(stream, &contexts.web)).await,
     };
     Box::pin(posthouse_intake::serve_smtp(stream, &contexts.smtp, smtp, shutdown)).await;

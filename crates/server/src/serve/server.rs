@@ -8,6 +8,7 @@ use std::time::Duration;
 use tracing::{info, warn};
 
 use posthouse_access::Pop3;
+use posthouse_admin::Status;
 use posthouse_admin::queue::Desk;
 use posthouse_admin::socket::{self, Office, Restarts};
 use posthouse_delivery::{Ledger, TlsReports, Way};
@@ -29,6 +30,7 @@ use posthouse_runtime::workers::Workers;
 use posthouse_transit::{Policies, Sessions};
 
 use super::listen::{self, Accepting, Bound, Contexts, Handed};
+use super::metrics::Metrics;
 use super::parts::{self, Parts};
 use super::reporter::Reporter;
 use super::web::Web;
@@ -94,10 +96,12 @@ impl Server {
         let sessions = Sessions::start(&parts.transit).map_err(|error| Failure::new(Exit::Os, error))?;
         let (delivery, desk) = start_delivery(&config, &parts, &sessions, shutdown.clone())?;
         let reporter = Reporter::new(&config, &parts, current.clone());
-        let office = Office { desk, status: Arc::new(move || reporter.status()), restarts };
+        let status: Arc<dyn Fn() -> Status + Send + Sync> = Arc::new(move || reporter.status());
+        let metrics = Metrics::new(Arc::clone(&status), parts.journal.clone());
+        let office = Office { desk, status, restarts };
         let admin = start_admin(&config, office, shutdown.clone())?;
         let (open, connections) = mpsc::channel(1);
-        let accepting = Accepting { contexts: current, shutdown, open };
+        let accepting = Accepting { contexts: current, shutdown, open, metrics };
         listen::start(&workers, &mut bound, &accepting)?;
         let door = LocalDoor::new();
         let submit = local::start(&config, &door, accepting.clone())?;

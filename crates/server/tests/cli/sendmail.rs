@@ -210,7 +210,8 @@ fn what_is_announced_is_tried_with_commands_that_leave_nothing_behind() {
     let site = Site::new(&["mx", "submission"], "");
     let running = site.start();
     let ca = site.data().join("ca/ca.pem");
-    let try_it = |server: String| run(Path::new("/"), &["probe", &server, "--try", "--ca", ca.to_str().unwrap(), "--json"]).json();
+    let try_it =
+        |server: String| run(Path::new("/"), &["probe", &server, "--try", "--ca", ca.to_str().unwrap(), "--json"]).json();
     let told = try_it(format!("localhost:{}", running.address("mx").port()));
     let tried = told[0]["tried"].as_array().unwrap();
     assert!(tried.len() >= 7 && tried.iter().all(|one| one["works"] == true), "{told}");
