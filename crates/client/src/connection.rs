@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
-use posthouse_mail::{Domain, Envelope, UnixMillis};
+use posthouse_mail::{Domain, Envelope, Reply, UnixMillis};
 use posthouse_runtime::net::{Moved, Stream};
 use posthouse_runtime::stream::ByteSource;
 use posthouse_runtime::tls::{CertificateInfo, ClientTls, TlsError, TlsInfo};
@@ -251,6 +251,13 @@ impl Connection {
     #[must_use]
     pub fn is_reusable(&self) -> bool {
         !self.wire.session.is_closed() && !self.wire.session.is_exhausted()
+    }
+
+    /// Why a letter of this envelope may not go to this server because of TLS (`REQUIRETLS`, RFC 8689 §4.2.1): another may do. [`Self::send`] refuses it
+    /// too.
+    #[must_use]
+    pub fn lacks_tls(&self, envelope: &Envelope) -> Option<Reply> {
+        self.wire.session.lacks_tls(envelope)
     }
 
     /// Whether the last letter had 8-bit text that the server has not said it can take (it was sent as it is).

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use posthouse_journal::Event;
 use posthouse_mail::dsn::{Action, RETURNED_HEADER_BYTES_MAX, Report, ReportedRecipient, Returned};
 use posthouse_mail::header::end_of_header;
-use posthouse_mail::{Address, BodyKind, Envelope, Recipient, Reply, Ret, ReversePath, UnixMillis};
+use posthouse_mail::{Address, BodyKind, Envelope, Recipient, Reply, Ret, ReversePath, TlsWish, UnixMillis};
 use posthouse_queue::{Lease, Letter, Origin, QueueError};
 use posthouse_runtime::stream::ByteSource as _;
 
@@ -65,6 +65,8 @@ pub(crate) async fn send(context: &Context, lease: &Lease, told: &[Told], now: U
         returned: returned(lease, told).await,
     };
     let mut envelope = Envelope::new(ReversePath::NULL, vec![Recipient::from(to)]);
+    // RFC 8689 §5.
+    envelope.tls = if letter.envelope.tls == TlsWish::Required { TlsWish::Required } else { TlsWish::AsPromised };
     envelope.smtputf8 = report.needs_smtputf8();
     envelope.body = if report.is_eight_bit() { BodyKind::EightBitMime } else { BodyKind::SevenBit };
     let mut draft = context.queue.begin_as(id)?;
@@ -149,7 +151,9 @@ async fn returned(lease: &Lease, told: &[Told]) -> Returned {
     let envelope = &lease.letter().envelope;
     // A binary letter cannot stand inside one that has lines (RFC 3030 §3).
     let lines = envelope.body != BodyKind::BinaryMime;
-    let whole = failed && lines && lease.size() <= RETURNED_BYTES_MAX && envelope.ret != Some(Ret::Headers);
+    // RFC 8689 §5: what was to travel safely does not come back on a way that may not be safe, whatever `RET` says.
+    let only_header = envelope.ret == Some(Ret::Headers) || envelope.tls == TlsWish::Required;
+    let whole = failed && lines && lease.size() <= RETURNED_BYTES_MAX && !only_header;
     let mut body = lease.body();
     let mut bytes = Vec::new();
     loop {

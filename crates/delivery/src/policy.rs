@@ -7,8 +7,8 @@ use std::sync::{Arc, OnceLock};
 
 use posthouse_client::{Connection, Security};
 use posthouse_dns::Resolver;
-use posthouse_mail::{Domain, Reply, Status};
-use posthouse_mailauth::dane::{self, Dane, Nothing};
+use posthouse_mail::{Domain, Envelope, Reply, Status, TlsWish};
+use posthouse_mailauth::dane::{self, Dane, Found, Nothing};
 use posthouse_mailauth::mta_sts::{self, Pattern};
 use posthouse_mailauth::transport::{self, Decision, Demand, Known, Pin, Refusal, TlsPolicy};
 use posthouse_runtime::tls::{ClientTls, Roots, TlsError};
@@ -37,6 +37,8 @@ pub(crate) struct Promises {
     pub(crate) are_hosts_vouched: bool,
     /// Its MTA-STS policy.
     pub(crate) sts: Option<Arc<mta_sts::Policy>>,
+    /// What the letter's sender asks.
+    pub(crate) wish: TlsWish,
 }
 
 impl Transport {
@@ -67,15 +69,24 @@ impl Transport {
 
     /// Decides for one host.
     pub(crate) async fn decide(&self, promises: &Promises, host: &Domain, port: u16, resolver: &Resolver) -> Decision {
+        self.examine(promises, host, port, resolver).await.0
+    }
+
+    /// Decides for one host; with what the DNS said of it.
+    pub(crate) async fn examine(&self, promises: &Promises, host: &Domain, port: u16, resolver: &Resolver) -> (Decision, Found) {
         let of = |name: &Domain| self.demands.iter().find(|(own, _)| own.is_for(name.as_str())).map(|(_, demand)| demand);
         let demand = of(&promises.destination).or_else(|| of(host)).or(self.floor.as_ref());
-        let dane = match demand {
+        let wish = promises.wish;
+        let not_asked = || Found { dane: Dane::Nothing(Nothing::NotAsked), records: Vec::new() };
+        let found = match demand {
             // The operator's word is the only one.
-            Some(Demand::Clear | Demand::Opportunistic | Demand::Pin(_)) => Dane::Nothing(Nothing::NotAsked),
-            Some(Demand::Require | Demand::Verify(_)) | None => dane::find(resolver.as_ref(), host, port).await.dane,
+            Some(Demand::Pin(_)) => not_asked(),
+            Some(Demand::Clear | Demand::Opportunistic) if wish != TlsWish::Required => not_asked(),
+            Some(_) | None if wish == TlsWish::Optional => not_asked(),
+            Some(_) | None => dane::find(resolver.as_ref(), host, port).await,
         };
         let (is_vouched, sts) = (promises.are_hosts_vouched, promises.sts.as_deref());
-        transport::decide(&Known { host, is_vouched, demand, dane: &dane, sts })
+        (transport::decide(&Known { host, is_vouched, demand, dane: &found.dane, sts, wish }), found)
     }
 
     /// How to connect for it.
@@ -114,6 +125,10 @@ impl Transport {
             }
             // RFC 3463 §3.5: X.4.3, as for every answer that the DNS does not give.
             TlsPolicy::Refused(why @ Refusal::DaneTrouble(_)) => return Err(unreachable(3, &why.to_string())),
+            // RFC 8689 §4.2.1.
+            TlsPolicy::Refused(why @ Refusal::TlsRequired) => {
+                return Err(Reply::new(550, Status::permanent(7, 30), &why.to_string()));
+            }
             // RFC 8461 §5: treated as a delivery failure for now. RFC 3463 §3.8: X.7.5, cryptographic failure.
             TlsPolicy::Refused(why) => return Err(later(why.to_string())),
         })
@@ -164,6 +179,11 @@ pub(crate) fn demand(own: &DestinationSettings) -> Result<Option<Demand>, (&'sta
     })
 }
 
+/// What a letter's sender asks. A report has no sender, and is not lost for want of TLS on the way back (RFC 8689 §5).
+pub(crate) fn wish(envelope: &Envelope) -> TlsWish {
+    if envelope.tls == TlsWish::Required && envelope.reverse_path.is_null() { TlsWish::AsPromised } else { envelope.tls }
+}
+
 /// What the host is called in the handshake, where that is not its name (RFC 7672 §8.1).
 pub(crate) fn tls_name(decision: &Decision) -> Option<String> {
     if let TlsPolicy::Dane(records) = &decision.policy { Some(records.base().to_owned()) } else { None }
@@ -171,10 +191,14 @@ pub(crate) fn tls_name(decision: &Decision) -> Option<String> {
 
 /// The timeline's words for what was asked and what came of it.
 pub(crate) fn words(decision: &Decision, connection: Option<&Connection>) -> String {
-    let fallback = connection.and_then(Connection::tls_fallback).map(|why| format!("in clear because {why}"));
-    let verdict = connection.and_then(Connection::tls).and_then(|tls| tls.verdict.clone());
-    match fallback.or(verdict) {
+    match connection.and_then(outcome) {
         Some(more) => format!("{decision}; {more}"),
         None => decision.to_string(),
     }
+}
+
+/// What came of it: why the connection is in clear, or what was made of the certificate.
+pub(crate) fn outcome(connection: &Connection) -> Option<String> {
+    let fallback = connection.tls_fallback().map(|why| format!("in clear because {why}"));
+    fallback.or_else(|| connection.tls()?.verdict.clone())
 }

@@ -26,6 +26,7 @@ pub(crate) struct Incoming {
     header: Option<BytesMut>,
     header_lines: usize,
     message_id: Option<String>,
+    is_tls_optional: bool,
     is_ascii: bool,
     /// Whether it is to be found out who sent it.
     is_examined: bool,
@@ -37,6 +38,8 @@ pub(crate) struct Incoming {
 pub(crate) struct Parts {
     pub(crate) draft: Draft,
     pub(crate) message_id: Option<String>,
+    /// Whether its header says `TLS-Required: No`.
+    pub(crate) is_tls_optional: bool,
     /// Whether all of it is ASCII.
     pub(crate) is_ascii: bool,
     /// What is to be said of its sender.
@@ -48,7 +51,17 @@ pub(crate) struct Parts {
 impl Incoming {
     pub(crate) fn new(draft: Draft, is_examined: bool) -> Self {
         let header = Some(BytesMut::new());
-        Self { draft, header, header_lines: 0, message_id: None, is_ascii: true, is_examined, examination: None, signing: None }
+        Self {
+            draft,
+            header,
+            header_lines: 0,
+            message_id: None,
+            is_tls_optional: false,
+            is_ascii: true,
+            is_examined,
+            examination: None,
+            signing: None,
+        }
     }
 
     /// Takes a piece. After an error the letter is lost.
@@ -87,14 +100,15 @@ impl Incoming {
     }
 
     pub(crate) fn into_parts(self) -> Parts {
-        let Self { draft, message_id, is_ascii, examination, signing, .. } = self;
-        Parts { draft, message_id, is_ascii, examination, signing }
+        let Self { draft, message_id, is_tls_optional, is_ascii, examination, signing, .. } = self;
+        Parts { draft, message_id, is_ascii, is_tls_optional, examination, signing }
     }
 
     /// Checks the header, the first `fields` octets of `bytes`, and writes it with what is added.
     async fn begin(&mut self, visit: &Visit<'_>, bytes: &[u8], fields: usize) -> Result<(), Verdict> {
         let prepared = header::prepare(visit, self.draft.id(), bytes, fields, self.is_examined).await?;
         self.message_id = prepared.message_id;
+        self.is_tls_optional = prepared.is_tls_optional;
         (self.examination, self.signing) = (prepared.examination, prepared.signing);
         self.write(prepared.bytes.into()).await
     }

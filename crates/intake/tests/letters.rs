@@ -11,7 +11,7 @@
 use posthouse_client::{Mailer, Message, RecipientResult, Roots};
 use posthouse_intake::{ListenerKind, Settings};
 use posthouse_journal::{Event, Query};
-use posthouse_mail::{BodyKind, ByMode, DeliverBy, Notify, OriginalRecipient, Ret, UnixMillis};
+use posthouse_mail::{BodyKind, ByMode, DeliverBy, Notify, OriginalRecipient, Ret, TlsWish, UnixMillis};
 use posthouse_queue::Queue;
 use posthouse_runtime::clock;
 use posthouse_runtime::tls::Ca;
@@ -154,6 +154,35 @@ fn a_submitted_letter_is_completed_and_tells_of_no_bcc() {
         assert!(lines[0].starts_with("Date: ") && lines[0].ends_with(" +0000"), "{lines:?}");
         assert_eq!(lines[1..], [format!("Message-ID: <{id}@mx.example.org>"), "From: alice@example.org".to_owned()]);
         assert_eq!(letter.origin.account.as_deref(), Some("alice@example.org"));
+    });
+}
+
+#[test]
+fn what_the_sender_asks_of_tls_is_kept() {
+    run(async {
+        let world = World::new(Settings::default()).await;
+        let mut client = Client::logged_in(world.listen(ListenerKind::Submission)).await;
+        let no = "TLS-Required: no\r\n";
+        let cases = [
+            ("", "", TlsWish::AsPromised),
+            (" REQUIRETLS", "", TlsWish::Required),
+            ("", no, TlsWish::Optional),
+            (" REQUIRETLS", no, TlsWish::Required),
+            ("", "TLS-Required: No\r\nTLS-Required: No\r\n", TlsWish::AsPromised),
+            ("", "TLS-Required: yes\r\n", TlsWish::AsPromised),
+        ];
+        for (parameter, field, _) in &cases {
+            client.expect(&format!("MAIL FROM:<alice@example.org>{parameter}"), "250 ").await;
+            client.expect("RCPT TO:<friend@elsewhere.example>", "250 ").await;
+            client.expect("DATA", "354 ").await;
+            client.expect(&format!("{field}Subject: x\r\n\r\nx\r\n."), "250 ").await;
+        }
+        let mut letters = world.letters().await;
+        letters.sort_by_key(|(letter, _)| letter.arrived);
+        let kept: Vec<TlsWish> = letters.iter().map(|(letter, _)| letter.envelope.tls).collect();
+        assert_eq!(kept, cases.map(|case| case.2));
+        let text = String::from_utf8_lossy(&letters[2].1);
+        assert!(text.contains(no), "the field travels on: {text}");
     });
 }
 

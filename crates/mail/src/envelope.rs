@@ -31,6 +31,8 @@ pub struct Envelope {
     pub release_at: Option<UnixMillis>,
     /// `BY=` (RFC 2852).
     pub deliver_by: Option<DeliverBy>,
+    /// `REQUIRETLS`, or its opposite in the header (RFC 8689).
+    pub tls: TlsWish,
 }
 
 /// `MT-PRIORITY=` (RFC 6710 §4): from −9 to 9, 0 when nothing is said.
@@ -117,6 +119,18 @@ pub enum Ret {
     Headers,
 }
 
+/// What a letter's sender asks of the connections on its way (RFC 8689).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum TlsWish {
+    /// Nothing: what its destination promises is obeyed.
+    #[default]
+    AsPromised,
+    /// `REQUIRETLS`: it goes only to servers that are verified and ask the same of the next, or back.
+    Required,
+    /// `TLS-Required: No`: it matters more that it arrives; what its destination promises is not insisted on.
+    Optional,
+}
+
 /// `BODY=`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum BodyKind {
@@ -188,6 +202,7 @@ impl Envelope {
             priority: Priority::default(),
             release_at: None,
             deliver_by: None,
+            tls: TlsWish::default(),
         }
     }
 }

@@ -19,7 +19,9 @@ mod time;
 
 pub use address::{Address, AddressError, LocalPart};
 pub use domain::{Domain, DomainError};
-pub use envelope::{BodyKind, ByMode, DeliverBy, Envelope, Notify, OriginalRecipient, Priority, Recipient, Ret, ReversePath};
+pub use envelope::{
+    BodyKind, ByMode, DeliverBy, Envelope, Notify, OriginalRecipient, Priority, Recipient, Ret, ReversePath, TlsWish,
+};
 pub use id::{IdError, LetterId};
 pub use reply::Reply;
 pub use status::{Class, Status, StatusError};

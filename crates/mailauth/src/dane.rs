@@ -44,6 +44,14 @@ pub enum Nothing {
     Literal,
 }
 
+impl Dane {
+    /// Why it says nothing, where it does not.
+    #[must_use]
+    pub fn nothing(&self) -> Option<Nothing> {
+        if let Self::Nothing(why) = self { Some(*why) } else { None }
+    }
+}
+
 impl fmt::Display for Nothing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -7,7 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use posthouse_mail::Domain;
+use posthouse_mail::{Domain, TlsWish};
 use thiserror::Error;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
@@ -52,6 +52,8 @@ pub struct Known<'a> {
     pub dane: &'a Dane,
     /// What the destination promises by MTA-STS.
     pub sts: Option<&'a Policy>,
+    /// What the letter's sender asks.
+    pub wish: TlsWish,
 }
 
 /// What is asked of the connection to one host.
@@ -80,6 +82,8 @@ pub enum Refusal {
     NotNamed,
     /// Its TLSA records cannot be read now, or somebody tampers with them.
     DaneTrouble(String),
+    /// The letter requires TLS on its whole way (RFC 8689), and that the host is the right one cannot be verified. For good, if no other host does.
+    TlsRequired,
     /// The operator wants it verified, and nothing says that letters for the destination belong there.
     NotVouched,
 }
@@ -89,6 +93,8 @@ pub enum Refusal {
 pub enum Reason {
     /// Nobody: nothing is promised and nothing was set.
     Nobody,
+    /// The letter's sender.
+    Sender,
     /// The operator.
     Operator,
     /// The host, by DANE.
@@ -113,6 +119,35 @@ pub struct Decision {
 /// Decides. The table: `docs/design/tls-policy.md`.
 #[must_use]
 pub fn decide(known: &Known<'_>) -> Decision {
+    match (known.wish, known.demand) {
+        (TlsWish::AsPromised | TlsWish::Optional, _) => by_operator(known),
+        // What is set to make letters arrive is no reason to break this one's condition.
+        (TlsWish::Required, Some(Demand::Clear | Demand::Opportunistic)) => {
+            required(known, by_operator(&Known { demand: None, ..*known }))
+        }
+        (TlsWish::Required, _) => required(known, by_operator(known)),
+    }
+}
+
+/// RFC 8689 §4.2.1: a host that is beyond doubt the right one, and verified.
+fn required(known: &Known<'_>, decision: Decision) -> Decision {
+    let is_named = |patterns: &[Pattern]| patterns.iter().any(|pattern| pattern.matches(known.host));
+    let by_operator = matches!(known.demand, Some(Demand::Verify(hosts)) if is_named(hosts));
+    let by_sts = known.sts.is_some_and(|sts| sts.mode != Mode::None && is_named(&sts.mx));
+    let is_right = known.is_vouched || by_operator || by_sts;
+    let sender = |policy| Decision { policy, reason: Reason::Sender, is_trial: false };
+    match decision.policy {
+        TlsPolicy::Pinned(_) | TlsPolicy::Refused(_) => decision,
+        TlsPolicy::Verified | TlsPolicy::Dane(_) if is_right => decision,
+        TlsPolicy::Opportunistic | TlsPolicy::Encrypted if is_right => sender(TlsPolicy::Verified),
+        TlsPolicy::Clear | TlsPolicy::Opportunistic | TlsPolicy::Encrypted | TlsPolicy::Verified | TlsPolicy::Dane(_) => {
+            sender(TlsPolicy::Refused(Refusal::TlsRequired))
+        }
+    }
+}
+
+/// What holds whatever the letter's sender asks.
+fn by_operator(known: &Known<'_>) -> Decision {
     let promised = promised(known);
     let is_trial = promised.is_trial;
     let operators = |policy| Decision { policy, reason: Reason::Operator, is_trial: false };
@@ -139,6 +174,10 @@ pub fn decide(known: &Known<'_>) -> Decision {
 
 /// What the destination itself promises.
 fn promised(known: &Known<'_>) -> Decision {
+    if known.wish == TlsWish::Optional {
+        // RFC 8689 §4.1: neither DANE nor MTA-STS is insisted on.
+        return Decision { policy: TlsPolicy::Opportunistic, reason: Reason::Sender, is_trial: false };
+    }
     let by_dane = |policy| Decision { policy, reason: Reason::Dane, is_trial: false };
     let without = match known.dane {
         // RFC 8461 §2: MTA-STS never overrides what DANE says, in neither direction.
@@ -192,6 +231,7 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::DaneTrouble(why) => why,
+            Self::TlsRequired => "the letter requires TLS on its whole way, and nothing vouches for this host",
             Self::NotNamed => "the domain's MTA-STS policy does not name this host",
             Self::NotVouched => "nothing vouches for this host: the domain's MX records are not signed; name it in `tls-hosts`",
         })
@@ -212,6 +252,7 @@ impl fmt::Display for Decision {
         })?;
         match &self.reason {
             Reason::Nobody => Ok(()),
+            Reason::Sender => f.write_str(", as the letter's sender asks"),
             Reason::Operator => f.write_str(", as the operator asks"),
             Reason::Dane => match &self.policy {
                 TlsPolicy::Dane(records) => write!(f, ", by {records}"),

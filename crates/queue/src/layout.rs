@@ -311,7 +311,7 @@ fn encode_envelope(envelope: &Envelope, out: &mut Vec<u8>) {
         BodyKind::EightBitMime => 1,
         BodyKind::BinaryMime => 2,
     });
-    out.u8(u8::from(envelope.smtputf8));
+    out.u8(u8::from(envelope.smtputf8) | codec::wish(envelope.tls) << 1);
     out.u8(match envelope.ret {
         None => 0,
         Some(Ret::Full) => 1,
@@ -380,7 +380,8 @@ fn decode_envelope(take: &mut Take<'_>) -> Result<Envelope, LayoutError> {
         2 => BodyKind::BinaryMime,
         _ => return Err(LayoutError::Value),
     };
-    let smtputf8 = take.u8()? != 0;
+    let bits = take.u8()?;
+    let (smtputf8, tls) = (bits & 1 != 0, codec::wish_of(bits >> 1)?);
     let ret = match take.u8()? {
         0 => None,
         1 => Some(Ret::Full),
@@ -393,7 +394,7 @@ fn decode_envelope(take: &mut Take<'_>) -> Result<Envelope, LayoutError> {
     let deliver_by = decode_deliver_by(take)?;
     let count = take.count()?;
     let recipients = (0..count).map(|_| decode_recipient(take)).collect::<Result<Vec<_>, _>>()?;
-    Ok(Envelope { reverse_path, recipients, body, smtputf8, ret, envid, priority, release_at, deliver_by })
+    Ok(Envelope { reverse_path, recipients, body, smtputf8, ret, envid, priority, release_at, deliver_by, tls })
 }
 
 fn decode_deliver_by(take: &mut Take<'_>) -> Result<Option<DeliverBy>, LayoutError> {

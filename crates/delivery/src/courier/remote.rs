@@ -81,7 +81,8 @@ pub(crate) async fn deliver(
 ) -> (Vec<Attempt>, Feedback) {
     let manner = way.manner(&destination, &context.settings);
     let (put_off, attempts) = (HashMap::new(), Vec::new());
-    let promises = Promises { destination: destination.name().clone(), are_hosts_vouched: true, sts: None };
+    let wish = policy::wish(&lease.letter().envelope);
+    let promises = Promises { destination: destination.name().clone(), are_hosts_vouched: true, sts: None, wish };
     let (is_reported, open) = (false, indexes);
     let mut journey = Journey { context, way, manner, promises, is_reported, lease, open, put_off, attempts };
     let hosts = match &destination {
@@ -251,6 +252,10 @@ impl Journey<'_> {
 
     /// Sends until no recipient is left, or the host takes no more over this connection.
     async fn hand_over(&mut self, host: &Domain, ask: &Ask, connection: &mut Connection) -> Result<Handed, ClientError> {
+        if let Some(reply) = connection.lacks_tls(&self.lease.letter().envelope) {
+            let hop = Hop { speaks: false, ..hop(host, ask, connection) };
+            return Ok(Handed::Nobody(Miss { reply, hop, in_letter: true }));
+        }
         let mut sent = 0;
         while !self.open.is_empty() {
             if !connection.is_reusable() {

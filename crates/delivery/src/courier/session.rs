@@ -48,7 +48,7 @@ pub(super) fn refused(promises: &Promises, decision: &Decision, host: &Domain) -
         Refusal::NotNamed => Trouble::not_named(),
         Refusal::DaneTrouble(why) => Trouble { kind: ResultType::DnssecInvalid, words: why.clone() },
         // The operator's own wish.
-        Refusal::NotVouched => return None,
+        Refusal::NotVouched | Refusal::TlsRequired => return None,
     };
     Some(session(promises, decision, host, (None, None), Some(trouble)))
 }

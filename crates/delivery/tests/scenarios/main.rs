@@ -8,6 +8,7 @@ mod local;
 mod plans;
 mod remote;
 mod reports;
+mod require_tls;
 mod tls;
 mod tls_reports;
 mod turns;

@@ -343,7 +343,7 @@ fn tls_is_used_where_it_is_offered_whatever_the_certificate_says() {
 /// Hears up to the end of a command, or of a letter, and answers.
 pub(crate) async fn answer(stream: &mut Stream, command: &str, reply: &str) {
     let mut heard = BytesMut::new();
-    let end: &[u8] = if command == "Subject" { b"\r\n.\r\n" } else { b"\r\n" };
+    let end: &[u8] = if ["", "Subject"].contains(&command) { b"\r\n.\r\n" } else { b"\r\n" };
     while !heard.ends_with(end) {
         assert!(stream.read(&mut heard).await.unwrap() > 0, "closed after {heard:?}");
     }

@@ -40,7 +40,9 @@ pub(crate) struct Host {
     folder: TempDir,
     tls: ServerTls,
     /// The key's hash.
-    pin: String,
+    pub(crate) pin: String,
+    /// What it says to EHLO inside TLS, behind its name.
+    pub(crate) offers: &'static str,
 }
 
 impl Host {
@@ -48,7 +50,7 @@ impl Host {
         let folder = TempDir::new().unwrap();
         let (certificate, key) = Ca::load_or_create(folder.path()).unwrap().issue(&[name.to_owned()]).unwrap();
         let pin = pin_of(&certificate);
-        Self { tls: ServerTls::from_pem(&certificate, &key).unwrap(), folder, pin }
+        Self { tls: ServerTls::from_pem(&certificate, &key).unwrap(), folder, pin, offers: "" }
     }
 
     pub(crate) fn settings(&self, port: u16) -> Settings {
@@ -68,13 +70,22 @@ impl Host {
             return "no handshake";
         }
         assert!(heard.starts_with(b"EHLO"), "{heard:?}");
-        stream.write_all(b"250 mx\r\n").await.unwrap();
-        for (command, reply) in [("MAIL", "250 ok"), ("RCPT", "250 ok"), ("DATA", "354 go on")] {
+        let offers = if self.offers.is_empty() { "250 mx\r\n".to_owned() } else { format!("250-mx\r\n250 {}\r\n", self.offers) };
+        stream.write_all(offers.as_bytes()).await.unwrap();
+        heard.clear();
+        assert!(stream.read(&mut heard).await.unwrap() > 0);
+        if heard.starts_with(b"QUIT") {
+            return "no letter";
+        }
+        assert!(heard.starts_with(b"MAIL"), "{heard:?}");
+        let requires_tls = heard.ends_with(b" REQUIRETLS\r\n");
+        stream.write_all(b"250 ok\r\n").await.unwrap();
+        for (command, reply) in [("RCPT", "250 ok"), ("DATA", "354 go on")] {
             answer(&mut stream, command, &format!("{reply}\r\n")).await;
         }
-        answer(&mut stream, "Subject", "250 taken\r\n").await;
+        answer(&mut stream, "", "250 taken\r\n").await;
         answer(&mut stream, "QUIT", "221 bye\r\n").await;
-        "a letter"
+        if requires_tls { "a letter that requires TLS" } else { "a letter" }
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use posthouse_journal::Event;
-use posthouse_mail::{BodyKind, DeliverBy, Envelope, LetterId, Status, UnixMillis};
+use posthouse_mail::{BodyKind, DeliverBy, Envelope, LetterId, Status, TlsWish, UnixMillis};
 use posthouse_queue::{Letter, Origin};
 use posthouse_runtime::clock;
 use posthouse_smtp::server::{Answer, HelloKind, Reason, Verdict};
@@ -49,7 +49,7 @@ pub(crate) async fn accept(visit: &mut Visit<'_>) -> Answer {
     if let Err(verdict) = letter.end(visit).await {
         return Answer::Verdict(verdict);
     }
-    let Parts { mut draft, message_id, is_ascii, examination, signing } = letter.into_parts();
+    let Parts { mut draft, message_id, is_ascii, is_tls_optional, examination, signing } = letter.into_parts();
     let asked = visit.begun.as_mut().and_then(|begun| begun.asked.take());
     let mut verified = None;
     if let (Some(asked), Some(examination)) = (asked, examination) {
@@ -66,7 +66,7 @@ pub(crate) async fn accept(visit: &mut Visit<'_>) -> Answer {
     }
     let Some(begun) = &visit.begun else { return Answer::Verdict(lost()) };
     let size = draft.size();
-    match draft.commit(queued(visit, begun, is_ascii)).await {
+    match draft.commit(queued(visit, begun, is_ascii, is_tls_optional)).await {
         Ok(id) => {
             accepted(visit, begun, id, size, message_id);
             if let Some(event) = verified {
@@ -78,13 +78,19 @@ pub(crate) async fn accept(visit: &mut Visit<'_>) -> Answer {
     }
 }
 
-fn queued(visit: &Visit<'_>, begun: &Begun, is_ascii: bool) -> Letter {
+fn queued(visit: &Visit<'_>, begun: &Begun, is_ascii: bool, is_tls_optional: bool) -> Letter {
     let body = match begun.sender.body {
         // Sent without a word, as many programs do: said here, so that it travels on as what it is.
         BodyKind::SevenBit if !is_ascii => BodyKind::EightBitMime,
         body @ (BodyKind::SevenBit | BodyKind::EightBitMime | BodyKind::BinaryMime) => body,
     };
     let (smtputf8, ret) = (begun.sender.smtputf8, begun.sender.ret);
+    let tls = match (begun.sender.require_tls, is_tls_optional) {
+        // RFC 8689 §3: the field says nothing then.
+        (true, _) => TlsWish::Required,
+        (false, true) => TlsWish::Optional,
+        (false, false) => TlsWish::AsPromised,
+    };
     Letter {
         envelope: Envelope {
             body,
@@ -94,6 +100,7 @@ fn queued(visit: &Visit<'_>, begun: &Begun, is_ascii: bool) -> Letter {
             priority: begun.priority,
             release_at: release_at(begun),
             deliver_by: deliver_by(begun),
+            tls,
             ..Envelope::new(begun.sender.path.clone(), begun.recipients.clone())
         },
         arrived: UnixMillis(clock::unix_millis()),

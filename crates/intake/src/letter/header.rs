@@ -25,6 +25,7 @@ const REMOVED: &[&str] = &["Bcc", "Resent-Bcc", "Return-Path"];
 pub(super) struct Prepared {
     pub(super) bytes: Vec<u8>,
     pub(super) message_id: Option<String>,
+    pub(super) is_tls_optional: bool,
     pub(super) examination: Option<Box<Examination>>,
     pub(super) signing: Option<Box<Signing>>,
 }
@@ -68,7 +69,15 @@ pub(super) async fn prepare(
         prepared.extend_from_slice(&kept(visit, header, &[]));
     }
     prepared.extend(rest.concat());
-    Ok(Prepared { bytes: prepared, message_id, examination, signing })
+    let is_tls_optional = is_tls_optional(header);
+    Ok(Prepared { bytes: prepared, message_id, is_tls_optional, examination, signing })
+}
+
+/// RFC 8689 §3: `TLS-Required: No`, once.
+fn is_tls_optional(header: Header<'_>) -> bool {
+    let mut fields = header.named("TLS-Required");
+    let says_no = fields.next().is_some_and(|field| field.value().trim().eq_ignore_ascii_case("no"));
+    says_no && fields.next().is_none()
 }
 
 /// What is verified is what came: before anything is added or removed.

@@ -29,6 +29,15 @@ fn demand(text: &str) -> Option<Demand> {
     })
 }
 
+fn wish(text: &str) -> TlsWish {
+    match text {
+        "–" => TlsWish::AsPromised,
+        "REQUIRETLS" => TlsWish::Required,
+        "TLS-Required: No" => TlsWish::Optional,
+        other => panic!("not a wish: {other}"),
+    }
+}
+
 fn dane(text: &str) -> Dane {
     match text {
         "–" => Dane::Nothing(crate::dane::Nothing::NoRecords),
@@ -64,7 +73,7 @@ fn every_row_of_the_policy_table() {
         .filter(|cells: &Vec<&str>| cells.first().is_some_and(|first| first.parse::<usize>().is_ok()))
         .collect();
     for row in &rows {
-        let [number, operator, mx, tlsa, mta_sts, expected] = row[..] else { panic!("{row:?}") };
+        let [number, letter, operator, mx, tlsa, mta_sts, expected] = row[..] else { panic!("{row:?}") };
         let host = domain("mx.a.test");
         let is_vouched = match mx {
             "signed" => true,
@@ -73,13 +82,16 @@ fn every_row_of_the_policy_table() {
         };
         let (demand, sts) = (demand(operator), promise(mta_sts));
         let dane = dane(tlsa);
-        let known = Known { host: &host, is_vouched, demand: demand.as_ref(), dane: &dane, sts: sts.as_ref() };
+        let known =
+            Known { host: &host, is_vouched, demand: demand.as_ref(), dane: &dane, sts: sts.as_ref(), wish: wish(letter) };
         let decision = decide(&known);
         let said =
             if let TlsPolicy::Refused(why) = &decision.policy { format!("refused: {why:?}") } else { decision.to_string() };
         assert_eq!(said, expected, "row {number}");
-        let is_tried =
-            mta_sts.starts_with("testing") && ["–", "require"].contains(&operator) && ["–", "unusable"].contains(&tlsa);
+        let is_tried = letter == "–"
+            && mta_sts.starts_with("testing")
+            && ["–", "require"].contains(&operator)
+            && ["–", "unusable"].contains(&tlsa);
         assert_eq!(decision.is_trial, is_tried, "row {number}");
     }
     let numbers: Vec<usize> = rows.iter().map(|row| row[0].parse().unwrap()).collect();

@@ -1,9 +1,30 @@
 //! Integers and texts as octets, and back. Reading checks every length before it is used; nothing is allocated on a length's word.
 
+use posthouse_mail::TlsWish;
+
 use super::{LayoutError, u32_of, usize_of};
 
 /// The length that stands for "no text".
 const NONE: u32 = u32::MAX;
+
+/// What a sender asks of TLS, in two bits.
+pub(super) fn wish(wish: TlsWish) -> u8 {
+    match wish {
+        TlsWish::AsPromised => 0,
+        TlsWish::Required => 1,
+        TlsWish::Optional => 2,
+    }
+}
+
+/// And back.
+pub(super) fn wish_of(bits: u8) -> Result<TlsWish, LayoutError> {
+    match bits {
+        0 => Ok(TlsWish::AsPromised),
+        1 => Ok(TlsWish::Required),
+        2 => Ok(TlsWish::Optional),
+        _ => Err(LayoutError::Value),
+    }
+}
 
 /// Writing.
 pub(super) trait Put {

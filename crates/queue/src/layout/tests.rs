@@ -14,6 +14,7 @@ fn letter() -> Letter {
     envelope.ret = Some(Ret::Headers);
     envelope.envid = Some("QQ314159".to_owned());
     envelope.priority = Priority::new(-4).unwrap();
+    envelope.tls = posthouse_mail::TlsWish::Required;
     envelope.release_at = Some(UnixMillis(1_795_494_800_000));
     envelope.deliver_by = Some(DeliverBy { at: UnixMillis(1_795_494_900_000), mode: ByMode::Notify, trace: true });
     envelope.recipients[0].notify = Some(Notify { success: true, failure: false, delay: true });

@@ -44,6 +44,8 @@ pub struct Capabilities {
     pub deliver_by: bool,
     /// The seconds a letter must have to be returned if it is late; `None` when the server does not tell.
     pub deliver_by_seconds_min: Option<u32>,
+    /// `REQUIRETLS` (RFC 8689).
+    pub require_tls: bool,
     /// `FUTURERELEASE` (RFC 4865).
     pub future_release: Option<FutureRelease>,
 }
@@ -104,6 +106,7 @@ impl Capabilities {
                 // RFC 2852 §3: behind a comma there may be extensions.
                 self.deliver_by_seconds_min = parameters.next().and_then(|min| min.split(',').next()?.parse().ok());
             }
+            "REQUIRETLS" => self.require_tls = true,
             "FUTURERELEASE" => self.future_release = FutureRelease::parse(parameters),
             _ => {}
         }

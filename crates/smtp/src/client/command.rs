@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use posthouse_mail::{BodyKind, Envelope, Notify, OriginalRecipient, Priority, Recipient, Ret, UnixMillis};
+use posthouse_mail::{BodyKind, Envelope, Notify, OriginalRecipient, Priority, Recipient, Ret, TlsWish, UnixMillis};
 
 use super::capabilities::Capabilities;
 use crate::syntax::{By, Hold, xtext};
@@ -38,6 +38,9 @@ pub(super) fn mail(envelope: &Envelope, size: u64, smtputf8: bool, offered: &Cap
         }
     }
     wishes(&mut line, envelope, offered, time);
+    if envelope.tls == TlsWish::Required && offered.require_tls {
+        line.push_str(" REQUIRETLS");
+    }
     line
 }
 

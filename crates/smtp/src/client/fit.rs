@@ -4,9 +4,9 @@
 
 use std::collections::HashSet;
 
-use posthouse_mail::{Address, BodyKind, ByMode, Domain, Envelope, Reply, Status};
+use posthouse_mail::{Address, BodyKind, ByMode, Domain, Envelope, Reply, Status, TlsWish};
 
-use super::capabilities::Limits;
+use super::capabilities::{Capabilities, Limits};
 use super::letter::Context;
 use super::settings::Protocol;
 use crate::syntax::By;
@@ -21,12 +21,28 @@ pub(super) fn unsendable(envelope: &Envelope, size: u64, context: &Context<'_>) 
     if (envelope.smtputf8 || sender_needs_utf8(envelope)) && !offered.smtputf8 {
         return Some(no_smtputf8("this letter"));
     }
+    if let Some(reply) = lacks_tls(envelope, offered, context.verified) {
+        return Some(reply);
+    }
     // RFC 1870 §5: a client may spare itself a refusal that is certain.
     if let Some(size_max) = offered.size_max.filter(|&size_max| size > size_max) {
         let text = format!("the letter has {size} octets and the server takes {size_max}");
         return Some(Reply::new(552, Status::permanent(3, 4), &text));
     }
     too_late(envelope, context).or_else(|| cannot_wait(envelope, context))
+}
+
+/// Why a letter with REQUIRETLS may not go to this server (RFC 8689 §4.2.1). A report, which has no sender, goes all the same (§5).
+pub(super) fn lacks_tls(envelope: &Envelope, offered: &Capabilities, verified: bool) -> Option<Reply> {
+    if envelope.tls != TlsWish::Required || envelope.reverse_path.is_null() {
+        return None;
+    }
+    let why = match (verified, offered.require_tls) {
+        (true, true) => return None,
+        (false, _) => "the letter requires TLS, and who the server is is not verified",
+        (true, false) => "the letter requires TLS on its whole way, and the server does not offer REQUIRETLS",
+    };
+    Some(Reply::new(550, Status::permanent(7, 30), why))
 }
 
 /// RFC 2852 §4: a letter that is to be returned when it is late goes to no server that would not do so. With `N` any server will do.

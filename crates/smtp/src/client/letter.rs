@@ -105,6 +105,8 @@ pub(super) struct Letter {
 pub(super) struct Context<'a> {
     pub(super) protocol: Protocol,
     pub(super) offered: &'a Capabilities,
+    /// Whether the server has shown who it is.
+    pub(super) verified: bool,
     /// What time it is.
     pub(super) time: UnixMillis,
     /// Whether an unfinished transaction is to be cleared first.

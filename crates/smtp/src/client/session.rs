@@ -8,7 +8,7 @@ use posthouse_mail::{Envelope, Reply, UnixMillis};
 
 use super::capabilities::Capabilities;
 use super::error::{SessionError, Stage};
-use super::fit::DomainsTold;
+use super::fit::{DomainsTold, lacks_tls};
 use super::letter::{Context, Letter, RecipientResult};
 use super::login::Login;
 use super::outbox::Outbox;
@@ -72,6 +72,12 @@ pub struct ClientSession {
 }
 
 impl ClientSession {
+    /// Why a letter of this envelope may not go to this server because of TLS (`REQUIRETLS`, RFC 8689 §4.2.1): another may do.
+    #[must_use]
+    pub fn lacks_tls(&self, envelope: &Envelope) -> Option<Reply> {
+        lacks_tls(envelope, &self.capabilities, self.secured.is_some_and(|secured| secured.verified))
+    }
+
     /// A session on a connection that has just been made; `secured` when TLS is on it already (implicit TLS, RFC 8314).
     #[must_use]
     pub fn start(settings: Settings, secured: Option<Secured>, now: Instant) -> Self {
@@ -215,7 +221,8 @@ impl ClientSession {
             return self.fail(SessionError::Misuse("a letter while the session is not at rest"));
         }
         let reset = self.under_way.back().map_or(self.needs_reset, Letter::may_leave_transaction);
-        let context = Context { protocol: self.settings.protocol, offered: &self.capabilities, time, reset };
+        let verified = self.secured.is_some_and(|secured| secured.verified);
+        let context = Context { protocol: self.settings.protocol, offered: &self.capabilities, verified, time, reset };
         let mut letter = Letter::new(envelope, size, &context, &mut self.domains);
         let begun = letter.advance(&mut self.out);
         self.letters += 1;

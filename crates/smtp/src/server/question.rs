@@ -108,6 +108,8 @@ pub struct SenderQuestion {
     pub hold: Option<Hold>,
     /// `BY=`; as [`Profile::deliver_by_seconds_min`](super::Profile::deliver_by_seconds_min) allows it.
     pub by: Option<By>,
+    /// `REQUIRETLS`; inside TLS alone.
+    pub require_tls: bool,
 }
 
 /// `RCPT TO`.

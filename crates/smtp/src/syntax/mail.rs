@@ -34,6 +34,8 @@ pub struct Mail {
     pub hold: Option<Hold>,
     /// `BY=` (RFC 2852 §4).
     pub by: Option<By>,
+    /// `REQUIRETLS` (RFC 8689 §2).
+    pub require_tls: bool,
 }
 
 impl Mail {
@@ -73,6 +75,11 @@ impl Mail {
                 Ok(())
             }
             "SMTPUTF8" => Err(ArgumentError::Parameter("SMTPUTF8")),
+            "REQUIRETLS" if value.is_none() && !self.require_tls => {
+                self.require_tls = true;
+                Ok(())
+            }
+            "REQUIRETLS" => Err(ArgumentError::Parameter("REQUIRETLS")),
             "RET" => once(&mut self.ret, "RET", value.and_then(ret)),
             "ENVID" => {
                 let envid = value.and_then(xtext::decode).filter(|envid| envid.len() <= ENVID_BYTES_MAX);
@@ -126,7 +133,10 @@ impl fmt::Display for Mail {
         if let Some(hold) = self.hold {
             write!(f, " {hold}")?;
         }
-        self.by.map_or(Ok(()), |by| write!(f, " {by}"))
+        if let Some(by) = self.by {
+            write!(f, " {by}")?;
+        }
+        if self.require_tls { f.write_str(" REQUIRETLS") } else { Ok(()) }
     }
 }
 

@@ -26,6 +26,7 @@ fn every_keyword_is_read_in_any_case() {
         "mt-priority MIXER",
         "DELIVERBY 60,X-OTHER",
         "FUTURERELEASE 86400 2026-11-25T03:12:03Z",
+        "requiretls",
         "X-OTHER 1 2 3",
     ]);
     let expected = Capabilities {
@@ -46,6 +47,7 @@ fn every_keyword_is_read_in_any_case() {
         mt_priority: true,
         deliver_by: true,
         deliver_by_seconds_min: Some(60),
+        require_tls: true,
         future_release: Some(FutureRelease { seconds_max: 86_400, until_max: UnixMillis(1_795_576_323_000) }),
     };
     assert_eq!(found, expected);

@@ -1,6 +1,6 @@
 //! What is asked of the server's queue, and the limits it has announced.
 
-use posthouse_mail::{ByMode, DeliverBy, Priority};
+use posthouse_mail::{ByMode, DeliverBy, Priority, ReversePath, TlsWish};
 
 use super::*;
 
@@ -146,4 +146,16 @@ fn a_connection_whose_limits_are_reached_takes_no_other_letter() {
         session.letter(now, TIME, &envelope(&[recipient]), 21);
         assert_eq!(session.is_exhausted(), exhausted, "{limits}");
     }
+}
+
+#[test]
+fn a_letter_that_requires_tls_goes_to_nobody_who_is_not_verified_but_a_report_does() {
+    let letter = Envelope { tls: TlsWish::Required, ..envelope(&["b@y.example"]) };
+    assert_eq!(told(&letter, &["REQUIRETLS"]), unsendable("5.7.30"));
+    assert_eq!(told(&letter, &[]), unsendable("5.7.30"));
+    let report = Envelope { reverse_path: ReversePath::NULL, ..letter };
+    assert_eq!(told(&report, &["REQUIRETLS"]), Ok("MAIL FROM:<> REQUIRETLS".to_owned()));
+    assert_eq!(told(&report, &[]), Ok("MAIL FROM:<>".to_owned()));
+    let must_arrive = Envelope { tls: TlsWish::Optional, ..envelope(&["b@y.example"]) };
+    assert_eq!(told(&must_arrive, &["REQUIRETLS"]), mail(""));
 }

@@ -67,6 +67,10 @@ fn extensions(core: &Core) -> Reply {
         min => format!("DELIVERBY {min}"),
     }));
     lines.extend(profile.future_release.map(|limit| format!("FUTURERELEASE {limit}")));
+    // RFC 8689 §2.
+    if core.tls.is_some() {
+        lines.push("REQUIRETLS".to_owned());
+    }
     if profile.starttls && core.tls.is_none() {
         lines.push("STARTTLS".to_owned());
     }

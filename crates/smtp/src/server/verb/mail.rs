@@ -18,7 +18,7 @@ pub(super) fn handle(open: Open, core: &mut Core, arguments: &str) -> Turn {
     };
     // Until it is accepted it may be refused, with the rest of the envelope already on its way.
     ready.forgiven = core.profile.recipients_max.saturating_add(1);
-    let mail = match Mail::parse(arguments).and_then(|mail| known(mail, &core.profile)) {
+    let mail = match Mail::parse(arguments).and_then(|mail| known(mail, core)) {
         Ok(mail) if mail.has_parameters() && !ready.extended => {
             return Turn::Go(core.bad(Open::Ready(ready), Stage::Sender, replies::extension_not_offered()));
         }
@@ -40,12 +40,15 @@ pub(super) fn handle(open: Open, core: &mut Core, arguments: &str) -> Turn {
 }
 
 /// RFC 5321 §4.1.1.11: a parameter that was not offered is not known.
-fn known(mail: Mail, profile: &Profile) -> Result<Mail, ArgumentError> {
+fn known(mail: Mail, core: &Core) -> Result<Mail, ArgumentError> {
+    let profile = &core.profile;
     let unknown = |keyword: &str| Err(ArgumentError::UnknownParameter(keyword.to_owned()));
     match (mail.hold, mail.by) {
         (Some(Hold::For(_)), _) if profile.future_release.is_none() => unknown("HOLDFOR"),
         (Some(Hold::Until(_)), _) if profile.future_release.is_none() => unknown("HOLDUNTIL"),
         (_, Some(_)) if profile.deliver_by_seconds_min.is_none() => unknown("BY"),
+        // RFC 8689 §2: offered inside TLS alone.
+        _ if mail.require_tls && core.tls.is_none() => unknown("REQUIRETLS"),
         _ => Ok(mail),
     }
 }
@@ -84,6 +87,7 @@ fn ask(ready: Ready, mail: Mail, about: String) -> Turn {
         priority: mail.priority,
         hold: mail.hold,
         by: mail.by,
+        require_tls: mail.require_tls,
     };
     Turn::Ask(State::Asked(Asked::Sender { transaction, about }), Question::Sender(question))
 }
