@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The packages; what they need and the machine lacks comes with them.
-const PACKAGES: [&str; 28] = [
+const PACKAGES: [&str; 32] = [
     "postfix",
     "exim4-daemon-heavy",
     "opensmtpd",
@@ -30,6 +30,11 @@ const PACKAGES: [&str; 28] = [
     "curl",
     "msmtp",
     "s-nail",
+    "bsd-mailx",
+    "git-email",
+    // What git send-email cannot do without, and only recommends.
+    "libmailtools-perl",
+    "php-cli",
     "nodejs",
     "node-nodemailer",
     "fetchmail",

@@ -12,6 +12,7 @@
 
 mod dkim;
 mod hop;
+mod local;
 mod matrix;
 mod parsers;
 mod posthouse;
