@@ -2,8 +2,10 @@
 //!
 //! About 130 octets for a simple letter; envelopes and bodies stay on disk. It does no IO.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
+use hashbrown::HashTable;
 use posthouse_mail::{LetterId, UnixMillis};
 
 use crate::index::{Key, Piece};
@@ -131,39 +133,76 @@ impl Entry {
     }
 }
 
+/// Slots that are made at a time: a million letters are never copied because one more came.
+const BLOCK_SLOTS: usize = 4096;
+
 /// All of them.
 #[derive(Debug, Default)]
 pub(crate) struct Entries {
-    slots: Vec<Option<Entry>>,
+    blocks: Vec<Vec<Option<Entry>>>,
+    slots: u32,
     unused: Vec<u32>,
+    /// The slot of each letter, by the hash of its id. The id itself is in the slot: five octets here instead of 37.
+    by_id: HashTable<u32>,
+    hasher: RandomState,
 }
 
 impl Entries {
+    pub(crate) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// Puts an entry into a slot. There is none with this id.
     pub(crate) fn insert(&mut self, entry: Entry) -> u32 {
-        let slot = self.unused.pop().unwrap_or_else(|| {
-            self.slots.push(None);
-            u32_of(self.slots.len() - 1)
-        });
-        if let Some(place) = self.slots.get_mut(usize_of(slot)) {
+        let hash = self.hasher.hash_one(entry.id);
+        let slot = self.unused.pop().unwrap_or_else(|| self.new_slot());
+        if let Some(place) = self.place(slot) {
             *place = Some(entry);
         }
+        let Self { blocks, by_id, hasher, .. } = self;
+        by_id.insert_unique(hash, slot, |&slot| in_slot(blocks, slot).map_or(0, |entry| hasher.hash_one(entry.id)));
         slot
     }
 
     pub(crate) fn remove(&mut self, key: Key) -> Option<Entry> {
-        let place = self.slots.get_mut(usize_of(key.slot))?;
-        let entry = place.take_if(|entry| entry.lsn == key.lsn)?;
+        let hash = self.hasher.hash_one(self.get(key)?.id);
+        if let Ok(found) = self.by_id.find_entry(hash, |&slot| slot == key.slot) {
+            found.remove();
+        }
+        let entry = self.place(key.slot)?.take();
         self.unused.push(key.slot);
-        Some(entry)
+        entry
+    }
+
+    /// The slot of a letter.
+    pub(crate) fn find(&self, id: LetterId) -> Option<u32> {
+        let hash = self.hasher.hash_one(id);
+        self.by_id.find(hash, |&slot| self.slot(slot).is_some_and(|entry| entry.id == id)).copied()
+    }
+
+    fn new_slot(&mut self) -> u32 {
+        let slot = self.slots;
+        self.slots += 1;
+        if usize_of(slot).is_multiple_of(BLOCK_SLOTS) {
+            self.blocks.push(Vec::with_capacity(BLOCK_SLOTS));
+        }
+        if let Some(block) = self.blocks.last_mut() {
+            block.push(None);
+        }
+        slot
+    }
+
+    fn place(&mut self, slot: u32) -> Option<&mut Option<Entry>> {
+        self.blocks.get_mut(usize_of(slot) / BLOCK_SLOTS)?.get_mut(usize_of(slot) % BLOCK_SLOTS)
     }
 
     /// How many slots there are, used or not.
     pub(crate) fn slots(&self) -> usize {
-        self.slots.len()
+        usize_of(self.slots)
     }
 
     pub(crate) fn slot(&self, slot: u32) -> Option<&Entry> {
-        self.slots.get(usize_of(slot))?.as_ref()
+        in_slot(&self.blocks, slot)
     }
 
     pub(crate) fn get(&self, key: Key) -> Option<&Entry> {
@@ -171,7 +210,7 @@ impl Entries {
     }
 
     pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut Entry> {
-        self.slots.get_mut(usize_of(key.slot))?.as_mut().filter(|entry| entry.lsn == key.lsn)
+        self.place(key.slot)?.as_mut().filter(|entry| entry.lsn == key.lsn)
     }
 
     pub(crate) fn entry_mut(&mut self, unit: Unit) -> Option<&mut Entry> {
@@ -188,12 +227,12 @@ impl Entries {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry> {
-        self.slots.iter().flatten()
+        self.blocks.iter().flatten().flatten()
     }
 
     /// All of them, with their slots.
     pub(crate) fn with_slots(&self) -> impl Iterator<Item = (u32, &Entry)> {
-        self.slots.iter().enumerate().filter_map(|(slot, entry)| Some((u32_of(slot), entry.as_ref()?)))
+        self.blocks.iter().flatten().enumerate().filter_map(|(slot, entry)| Some((u32_of(slot), entry.as_ref()?)))
     }
 
     /// Every part of every letter.
@@ -203,3 +242,10 @@ impl Entries {
         })
     }
 }
+
+fn in_slot(blocks: &[Vec<Option<Entry>>], slot: u32) -> Option<&Entry> {
+    blocks.get(usize_of(slot) / BLOCK_SLOTS)?.get(usize_of(slot) % BLOCK_SLOTS)?.as_ref()
+}
+
+#[cfg(test)]
+mod tests;

@@ -74,7 +74,6 @@ pub(crate) struct Place {
 pub(crate) struct Index {
     pub(crate) entries: Entries,
     pub(crate) scheduler: Scheduler,
-    by_id: HashMap<LetterId, u32>,
     files: HashMap<u32, (LogKind, Arc<dyn File>)>,
     done: DerivedDone,
 }
@@ -88,16 +87,16 @@ struct DerivedDone {
 
 impl Index {
     pub(crate) fn len(&self) -> usize {
-        self.by_id.len()
+        self.entries.len()
     }
 
     /// Whether this id is queued, or was given by its maker and has ended.
     pub(crate) fn knows(&self, id: LetterId) -> bool {
-        self.by_id.contains_key(&id) || self.done.known.contains(&id)
+        self.entries.find(id).is_some() || self.done.known.contains(&id)
     }
 
     pub(crate) fn key(&self, id: LetterId) -> Option<Key> {
-        let slot = *self.by_id.get(&id)?;
+        let slot = self.entries.find(id)?;
         Some(Key { slot, lsn: self.entries.slot(slot)?.lsn })
     }
 
@@ -142,7 +141,6 @@ impl Index {
             active: None,
         };
         let slot = self.entries.insert(entry);
-        self.by_id.insert(id, slot);
         Key { slot, lsn }
     }
 
@@ -162,7 +160,7 @@ impl Index {
     /// Has everything wait for its time: once, when the spool has been read.
     pub(crate) fn line_up(&mut self) {
         let waiting = self.entries.parts().filter(|(_, entry, part)| part.phase == Phase::Waiting && !entry.held);
-        self.scheduler.line_up(waiting.map(|(unit, _, part)| (part.due, unit)));
+        self.scheduler.line_up(self.entries.len(), waiting.map(|(unit, _, part)| (part.due, unit)));
     }
 
     /// Has every part that waits wait for its time.
@@ -177,7 +175,6 @@ impl Index {
 
     pub(crate) fn remove(&mut self, key: Key) -> Option<Entry> {
         let entry = self.entries.remove(key)?;
-        self.by_id.remove(&entry.id);
         for part in entry.parts.iter() {
             self.scheduler.destinations.leave(part.destination);
         }

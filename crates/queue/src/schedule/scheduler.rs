@@ -74,9 +74,11 @@ impl Scheduler {
         self.timers.push(Reverse((at, unit)));
     }
 
-    /// The same for all that there is, at once.
-    pub(crate) fn line_up(&mut self, waiting: impl Iterator<Item = (UnixMillis, Unit)>) {
-        self.timers = waiting.map(Reverse).collect::<Vec<_>>().into();
+    /// The same for all that there is, at once: about `count`.
+    pub(crate) fn line_up(&mut self, count: usize, waiting: impl Iterator<Item = (UnixMillis, Unit)>) {
+        let mut timers = Vec::with_capacity(count);
+        timers.extend(waiting.map(Reverse));
+        self.timers = timers.into();
     }
 
     /// What to do at `now`; `None` when there is nothing before [`Scheduler::wake_at`].
