@@ -13,6 +13,7 @@ mod memory;
 mod pairs;
 mod plot;
 mod servers;
+mod spread;
 
 use crate::{peers, process};
 use anyhow::{Context, bail};

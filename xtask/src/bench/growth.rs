@@ -1,14 +1,17 @@
-//! `cargo xtask bench growth`: how rate and memory follow the length of the queue and the number of connections.
+//! `cargo xtask bench growth`: how rate and memory follow the length of the queue, the number of connections and that of destinations.
 
 use super::Bench;
-use super::load::Load;
+use super::load::{self, Load};
 use super::memory;
 use super::plot::{self, Line, Panel};
 use super::servers::{Kind, Setup, Way};
+use super::spread;
 use std::fs;
+use std::time::Instant;
 
 const LENGTHS: [u32; 4] = [1_000, 10_000, 100_000, 1_000_000];
 const CONNECTIONS: [u32; 5] = [1, 10, 100, 1_000, 10_000];
+const DESTINATIONS: [u32; 3] = [1, 100, 10_000];
 /// Letters of one measurement.
 const LETTERS: u32 = 10_000;
 const PLOT: &str = "docs/design/performance-growth.svg";
@@ -20,32 +23,47 @@ struct Step {
     mb: f64,
 }
 
-/// Measures, prints the table, and writes the plot.
+/// What grows, and what came of it.
+struct Growth {
+    name: &'static str,
+    what: &'static str,
+    steps: Vec<Step>,
+}
+
+/// Measures, prints the tables, and writes the plot.
 pub(super) fn run(bench: &Bench) -> anyhow::Result<()> {
-    let queue = lengths(bench)?;
-    print("letters queued", &queue);
-    let connections = connections(bench)?;
-    print("connections", &connections);
-    let line = |name, steps: &[Step], part: fn(&Step) -> f64| Line {
-        name,
-        points: steps.iter().map(|step| (f64::from(step.x), part(step))).collect(),
+    let measured = |name, what, steps| {
+        let growth = Growth { name, what, steps };
+        growth.print();
+        growth
     };
+    let all = [
+        measured("by letters queued", "letters queued; accepted", lengths(bench)?),
+        measured("by connections", "connections; accepted", connections(bench)?),
+        measured("by destinations", "destinations; accepted and relayed", destinations(bench)?),
+    ];
+    let lines = |part: fn(&Step) -> f64| all.iter().map(|growth| growth.line(part)).collect();
     let panels = [
-        Panel { title: "letters accepted a second", lines: both(line, &queue, &connections, |step| step.rate) },
-        Panel { title: "resident memory, MB", lines: both(line, &queue, &connections, |step| step.mb) },
+        Panel { title: "letters a second", lines: lines(|step| step.rate) },
+        Panel { title: "resident memory, MB", lines: lines(|step| step.mb) },
     ];
     fs::write(PLOT, plot::svg(&panels))?;
     println!("{PLOT} is written");
     Ok(())
 }
 
-fn both(
-    line: impl Fn(&'static str, &[Step], fn(&Step) -> f64) -> Line,
-    queue: &[Step],
-    connections: &[Step],
-    part: fn(&Step) -> f64,
-) -> Vec<Line> {
-    vec![line("by letters queued", queue, part), line("by connections", connections, part)]
+impl Growth {
+    fn line(&self, part: fn(&Step) -> f64) -> Line {
+        Line { name: self.name, points: self.steps.iter().map(|step| (f64::from(step.x), part(step))).collect() }
+    }
+
+    fn print(&self) {
+        println!("| {} | letters/s | MB |\n|---|---|---|", self.what);
+        for step in &self.steps {
+            println!("| {} | {:.0} | {:.0} |", step.x, step.rate, step.mb);
+        }
+        println!();
+    }
 }
 
 /// Fills one queue further and further.
@@ -78,10 +96,17 @@ fn connections(bench: &Bench) -> anyhow::Result<Vec<Step>> {
     CONNECTIONS.into_iter().map(one).collect()
 }
 
-fn print(what: &str, steps: &[Step]) {
-    println!("| {what} | letters/s | MB |\n|---|---|---|");
-    for step in steps {
-        println!("| {} | {:.0} | {:.0} |", step.x, step.rate, step.mb);
-    }
-    println!();
+/// Letters to more and more domains, on to one sink, each number with a fresh server.
+fn destinations(bench: &Bench) -> anyhow::Result<Vec<Step>> {
+    let one = |x: u32| {
+        bench.with("growth", Kind::Posthouse, &Setup::way(Way::Relay), |server| {
+            let sink = load::next_hop(&bench.folder, LETTERS)?;
+            let began = Instant::now();
+            spread::send(LETTERS, x)?;
+            sink.wait(LETTERS)?;
+            let rate = f64::from(LETTERS) / began.elapsed().as_secs_f64();
+            Ok(Step { x, rate, mb: memory::mb(memory::resident_most(server.id()?)) })
+        })
+    };
+    DESTINATIONS.into_iter().map(one).collect()
 }

@@ -19,7 +19,8 @@ const WIDTH: f64 = 460.0;
 const HEIGHT: f64 = 300.0;
 const MARGIN: f64 = 50.0;
 /// Told apart by colour and by dashes.
-const STYLES: [&str; 2] = ["stroke=\"#1b6ca8\"", "stroke=\"#b5541c\" stroke-dasharray=\"6 3\""];
+const STYLES: [&str; 3] =
+    ["stroke=\"#1b6ca8\"", "stroke=\"#b5541c\" stroke-dasharray=\"6 3\"", "stroke=\"#3c7a3c\" stroke-dasharray=\"2 3\""];
 
 /// Decades from 1 to the one that holds the largest value.
 struct Axis {
