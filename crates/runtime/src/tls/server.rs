@@ -101,6 +101,8 @@ impl ServerTls {
         // The ticket keys and the session memory belong to this configuration alone. Early data stays off (the default): it can
         // be replayed.
         config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new().map_err(TlsError::setup)?;
+        // A client that comes again needs one; the default is two.
+        config.send_tls13_tickets = 1;
         config.alpn_protocols = alpn.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
         Ok(Self { config: Arc::new(config), shown })
     }
