@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The packages; what they need and the machine lacks comes with them.
-const PACKAGES: [&str; 32] = [
+const PACKAGES: [&str; 34] = [
     "postfix",
     "exim4-daemon-heavy",
     "opensmtpd",
@@ -25,6 +25,8 @@ const PACKAGES: [&str; 32] = [
     "mutt",
     "ripmime",
     "nsd",
+    "ldnsutils",
+    "unbound",
     "swaks",
     "libnet-ssleay-perl",
     "curl",

@@ -9,6 +9,7 @@ mod context;
 mod courier;
 mod derive;
 mod outcome;
+mod outlook;
 mod place;
 mod plan;
 mod policy;
@@ -22,6 +23,7 @@ mod way;
 
 pub use bounce::DoubleBounces;
 pub use context::Context;
+pub use outlook::{HostOutlook, Outlook, OutlookQuestion, Reached, outlook};
 pub use posthouse_mailauth::mta_sts::{NoPolicies, Policies};
 pub use posthouse_mailauth::tls_rpt::{Ledger, NoLedger};
 pub use remove::remove;

@@ -12,7 +12,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use find::{Found, find};
-pub use records::{Records, UnusableTlsa};
+pub use records::{Records, UnusableTlsa, record_of_authority, record_of_host};
 
 /// What the DNS says of a host's certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,6 +8,7 @@ mod certificate;
 mod client;
 mod error;
 mod info;
+mod keys;
 mod server;
 
 use std::sync::{Arc, LazyLock};
@@ -20,6 +21,7 @@ pub use certificate::CertificateInfo;
 pub use client::{ClientTls, Roots};
 pub use error::{Doubt, TlsError};
 pub use info::TlsInfo;
+pub use keys::PublicKey;
 pub use server::{CertificateFiles, ServerTls};
 
 /// How long a handshake may take, from the first octet to the last.

@@ -110,6 +110,9 @@ pub(crate) struct Tls {
     /// Certificates; the name a client asks for picks, the first is shown to all others. None: the server makes an authority of its
     /// own in `ca` under the data directory and issues one.
     pub(crate) certificate: Vec<CertificateFiles>,
+    /// The private key of the certificate that comes next. `posthouse domain dns` prints its TLSA record beside that of the key in use, so that it is known
+    /// everywhere before it is needed (DANE).
+    pub(crate) next_key: Option<PathBuf>,
 }
 
 fn stop_deadline() -> Period {
@@ -189,6 +192,7 @@ impl Config {
         for path in [&mut local.socket, &mut local.maildrop] {
             *path = path.take().map(|path| directory.join(path));
         }
+        self.tls.next_key = self.tls.next_key.take().map(|path| directory.join(path));
         for files in &mut self.tls.certificate {
             files.cert = directory.join(&files.cert);
             files.key = directory.join(&files.key);

@@ -30,6 +30,8 @@ mod send;
 mod sendmail;
 #[path = "cli/terminal.rs"]
 mod terminal;
+#[path = "cli/tls.rs"]
+mod tls;
 #[path = "cli/verify.rs"]
 mod verify;
 

@@ -111,6 +111,18 @@ impl fmt::Display for Records {
     }
 }
 
+/// The record of a host's own key (`3 1 1`, RFC 7671 §5.1): it stays when the certificate is renewed with the same key.
+#[must_use]
+pub fn record_of_host(spki: &[u8]) -> Tlsa {
+    Tlsa { usage: END_ENTITY, selector: 1, matching: 1, data: crypto::sha256(spki).to_vec() }
+}
+
+/// The record of the key of an authority of our own (`2 1 1`), whose certificate is sent along.
+#[must_use]
+pub fn record_of_authority(spki: &[u8]) -> Tlsa {
+    Tlsa { usage: TRUST_ANCHOR, ..record_of_host(spki) }
+}
+
 /// Why a record does not count; nothing when it does.
 #[must_use]
 pub(crate) fn unusable(record: &Tlsa) -> Option<UnusableTlsa> {

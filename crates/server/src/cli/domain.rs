@@ -8,6 +8,7 @@ use posthouse_mail::Domain;
 use posthouse_transit::check::{self, Finding, Wanted};
 
 use super::data::{DataArgs, block_on, malformed};
+use super::tlsa::Keys;
 use super::{Exit, Failure, Printer};
 use crate::config::Config;
 use crate::serve::{hostname, policy};
@@ -94,6 +95,7 @@ pub(crate) fn run(args: Args, printer: &Printer) -> Result<(), Failure> {
             let mut records = block_on(admin.dns_records(&domain))?;
             if let Some(config) = args.data.config()? {
                 records.extend(transit_records(&domain, &config)?);
+                records.extend(Keys::read(&config, &hostname(&config)?)?.records());
             }
             show(&records, printer)
         }
@@ -144,7 +146,12 @@ fn examine(domain: &Domain, data: &DataArgs, printer: &Printer) -> Result<(), Fa
     let setup = |error: anyhow::Error| Failure::new(Exit::Config, error);
     let resolver = posthouse_dns::real(&config.dns).map_err(|error| setup(error.into()))?;
     let client = Client::new(Arc::clone(&resolver), &config.http).map_err(|error| setup(error.into()))?;
-    let looked = posthouse_runtime::block_on(check::examine(&resolver, &client, domain, policy.as_ref(), config.mta_sts.port));
+    let keys = Keys::read(&config, &hostname(&config)?)?;
+    let looked = posthouse_runtime::block_on(async {
+        let mut findings = check::examine(&resolver, &client, domain, policy.as_ref(), config.mta_sts.port).await;
+        findings.extend(keys.examine(&resolver).await);
+        findings
+    });
     let findings: Vec<Finding> = looked.map_err(|error| Failure::new(Exit::Os, error))?;
     for Finding { subject, right, words } in &findings {
         let mark = if *right { printer.green("right") } else { printer.red("wrong") };

@@ -28,6 +28,8 @@ mod sendmail;
 mod serve;
 mod shell;
 mod status;
+mod tls;
+mod tlsa;
 mod trace;
 mod try_it;
 mod verify;
@@ -68,6 +70,7 @@ enum Command {
     Mail(mail::Args),
     Restart(restart::Args),
     Status(status::Args),
+    Tls(tls::Args),
     Queue(queue::Args),
     Trace(trace::Args),
     Verify(verify::Args),
@@ -94,6 +97,7 @@ impl Command {
             Self::Mail(args) => mail::run(args, printer),
             Self::Restart(args) => restart::run(args, printer),
             Self::Status(args) => status::run(args, printer),
+            Self::Tls(args) => tls::run(args, printer),
             Self::Queue(args) => queue::run(args, printer),
             Self::Trace(args) => trace::run(args, printer),
             Self::Verify(args) => verify::run(args, printer),

@@ -11,6 +11,7 @@
 )]
 
 mod dkim;
+mod dnssec;
 mod hop;
 mod local;
 mod matrix;
