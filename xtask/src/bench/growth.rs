@@ -38,9 +38,9 @@ pub(super) fn run(bench: &Bench) -> anyhow::Result<()> {
         growth
     };
     let all = [
-        measured("by letters queued", "letters queued; accepted", lengths(bench)?),
         measured("by connections", "connections; accepted", connections(bench)?),
         measured("by destinations", "destinations; accepted and relayed", destinations(bench)?),
+        measured("by letters queued", "letters queued; accepted", lengths(bench)?),
     ];
     let lines = |part: fn(&Step) -> f64| all.iter().map(|growth| growth.line(part)).collect();
     let panels = [
