@@ -64,7 +64,7 @@ impl<'a> Race<'a> {
 
 /// One connection, without a race.
 pub(crate) async fn connect(target: &Target, address: SocketAddr) -> Result<Stream, String> {
-    clock::timeout(target.timeouts.connect, Stream::connect(address, target.source))
+    clock::timeout(target.timeouts.connect, Stream::connect(address, target.source_to(address)))
         .await
         .map_err(|_| "no answer in time".to_owned())?
         .map_err(|error| error.to_string())

@@ -48,8 +48,8 @@ pub struct Target {
     pub proxy: Option<Proxy>,
     /// The server's port behind a proxy; not used without one.
     pub port: u16,
-    /// The address to connect from.
-    pub source: Option<IpAddr>,
+    /// The addresses to connect from, one of each family; those of a family that is not among them are not tried. None: what the system chooses.
+    pub sources: Vec<IpAddr>,
     /// How long each step may take.
     pub timeouts: Timeouts,
     /// Who wants to read along.
@@ -74,16 +74,21 @@ impl Target {
             helo: helo.into(),
             proxy: None,
             port: 25,
-            source: None,
+            sources: Vec::new(),
             timeouts: Timeouts::default(),
             transcript: None,
         }
     }
 
+    /// The address to connect from to this one.
+    pub(crate) fn source_to(&self, address: SocketAddr) -> Option<IpAddr> {
+        self.sources.iter().copied().find(|source| source.is_ipv4() == address.is_ipv4())
+    }
+
     /// The addresses in the order in which they are tried: the families take turns, each in its own order, so that a host whose one family
     /// leads nowhere is reached at the second try (RFC 8305 §4).
     pub(crate) fn in_order(&self) -> Vec<SocketAddr> {
-        let usable = |address: &&SocketAddr| self.source.is_none_or(|source| source.is_ipv4() == address.is_ipv4());
+        let usable = |address: &&SocketAddr| self.sources.is_empty() || self.source_to(**address).is_some();
         let first_is_v4 = self.addresses.iter().find(usable).is_some_and(SocketAddr::is_ipv4);
         let (mut one, mut other): (Vec<&SocketAddr>, Vec<&SocketAddr>) =
             self.addresses.iter().filter(usable).partition(|address| address.is_ipv4() == first_is_v4);

@@ -18,6 +18,7 @@ mod run;
 mod settings;
 mod settle;
 mod sort;
+mod source;
 mod tls_report;
 mod way;
 
@@ -28,6 +29,6 @@ pub use posthouse_mailauth::mta_sts::{NoPolicies, Policies};
 pub use posthouse_mailauth::tls_rpt::{Ledger, NoLedger};
 pub use remove::remove;
 pub use run::{run, run_at};
-pub use settings::{DestinationSettings, Settings, SettingsMistake, TlsDemand, TlsFloor};
+pub use settings::{DestinationSettings, Settings, SettingsMistake, SourceSettings, TlsDemand, TlsFloor};
 pub use tls_report::TlsReports;
 pub use way::{Way, WayError};

@@ -46,6 +46,8 @@ pub(crate) struct Hop {
     pub(crate) host: Option<String>,
     /// Its address and port.
     pub(crate) address: Option<SocketAddr>,
+    /// The address of ours that it was spoken to from, where an operator chose it.
+    pub(crate) source: Option<String>,
     /// The protocol and cipher; `None` in clear.
     pub(crate) tls: Option<String>,
     /// What was asked of the connection, by whom, and what came of it.

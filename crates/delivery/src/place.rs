@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use posthouse_dns::{DnsError, MxAnswer};
 use posthouse_mail::Domain;
-use posthouse_queue::{Destination, SiteLimits};
+use posthouse_queue::{Destination, SiteLimits, Towards};
 
 use crate::context::{Context, now};
 use crate::way::Way;
@@ -30,12 +30,12 @@ pub(crate) struct Lookup {
 
 /// Places a destination if that needs no other host; else gives back what is to be asked.
 pub(crate) async fn quickly(context: &Context, way: &Way, destination: Destination) -> Option<Lookup> {
-    let domain = match &destination {
-        Destination::Host(hop) => {
+    let domain = match &destination.to {
+        Towards::Host(hop) => {
             place(context, &destination, &hop.to_string(), false, DNS_HOLDS);
             return None;
         }
-        Destination::Domain(domain) => domain.clone(),
+        Towards::Domain(domain) => domain.clone(),
     };
     // When the directory cannot be read the round will say so; the letter waits in the line of its domain meanwhile.
     if context.directory.is_local(&domain).await.unwrap_or(false) {
@@ -73,17 +73,25 @@ fn first_host(answer: &MxAnswer) -> Option<Domain> {
 
 fn place(context: &Context, destination: &Destination, site: &str, together: bool, holds: Duration) {
     let settings = &context.settings;
-    let own = settings.destination.iter().find(|own| own.is_for(&destination.to_string()) || own.is_for(site));
     let all = u32::try_from(settings.concurrency_max).unwrap_or(u32::MAX);
-    let limits = if site == HERE {
+    let until = now().plus(holds);
+    if site == HERE {
         let window = all.saturating_add(u32::try_from(HERE_MAX).unwrap_or(u32::MAX));
-        SiteLimits { window_first: window, window_max: window, letters_per_minute: None, together }
-    } else {
-        let window_max = own.and_then(|own| own.concurrency_max).unwrap_or(settings.concurrency_per_destination_max);
-        let window_max = u32::try_from(window_max).unwrap_or(u32::MAX).clamp(1, all.max(1));
-        let window_first = u32::try_from(settings.concurrency_per_destination_first).unwrap_or(u32::MAX).clamp(1, window_max);
-        let letters_per_minute = own.and_then(|own| own.letters_per_minute).or(settings.letters_per_minute_per_destination);
-        SiteLimits { window_first, window_max, letters_per_minute, together }
-    };
-    context.queue.place(destination, site, limits, now().plus(holds));
+        let limits = SiteLimits { window_first: window, window_max: window, letters_per_minute: None, together };
+        return context.queue.place(destination, HERE, limits, until);
+    }
+    let own = settings.destination.iter().find(|own| own.is_for(&destination.to.to_string()) || own.is_for(site));
+    let source = destination.source.as_deref().and_then(|name| settings.source.iter().find(|source| source.name == name));
+    let window_max = own.and_then(|own| own.concurrency_max).or(source.and_then(|source| source.concurrency_per_destination_max));
+    let window_max = window_max.unwrap_or(settings.concurrency_per_destination_max);
+    let window_max = u32::try_from(window_max).unwrap_or(u32::MAX).clamp(1, all.max(1));
+    let window_first = u32::try_from(settings.concurrency_per_destination_first).unwrap_or(u32::MAX).clamp(1, window_max);
+    let letters_per_minute = own
+        .and_then(|own| own.letters_per_minute)
+        .or(source.and_then(|source| source.letters_per_minute_per_destination))
+        .or(settings.letters_per_minute_per_destination);
+    let limits = SiteLimits { window_first, window_max, letters_per_minute, together };
+    // To the host each address of ours is another caller.
+    let site = destination.source.as_ref().map_or_else(|| site.to_owned(), |source| format!("{site} by {source}"));
+    context.queue.place(destination, &site, limits, until);
 }

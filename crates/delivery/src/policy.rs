@@ -48,7 +48,7 @@ impl Transport {
             TlsFloor::Require => Some(Demand::Require),
             TlsFloor::Verify => Some(Demand::Verify(Vec::new())),
         };
-        settings.check().map_err(WayError::Destination)?;
+        settings.check().map_err(WayError::Mistake)?;
         let of = |own: &DestinationSettings| Some((own.clone(), demand(own).ok()??));
         let demands = settings.destination.iter().filter_map(of).collect();
         let roots = settings.tls_ca.clone().map_or(Roots::Platform, Roots::PemFile);

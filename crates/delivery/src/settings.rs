@@ -1,14 +1,16 @@
 //! What an operator may set of delivery.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use posthouse_config::{Period, Secret};
+use posthouse_queue::Sources;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::policy;
+use crate::{policy, source};
 
 /// The way out: where letters go that are not for us, and how.
 #[derive(Deserialize, JsonSchema, Debug, Clone)]
@@ -39,6 +41,10 @@ pub struct Settings {
     pub letters_per_minute_per_destination: Option<u32>,
     /// Limits of single destinations.
     pub destination: Vec<DestinationSettings>,
+    /// Addresses of this host that letters to other hosts leave by, one of each family; without any the system chooses.
+    pub source_addresses: Vec<IpAddr>,
+    /// Other addresses for the letters of some senders, or to some destinations; of several that fit the first counts.
+    pub source: Vec<SourceSettings>,
     /// MX hosts tried in one attempt.
     pub hosts_max: usize,
     /// Addresses tried of each of these hosts.
@@ -72,6 +78,29 @@ pub struct DestinationSettings {
     /// With `pin`: the SHA-256 hashes, in hexadecimal digits, of the public keys (SubjectPublicKeyInfo) of which the host must show one.
     #[serde(default)]
     pub tls_pins: Vec<String>,
+}
+
+/// Addresses of this host that some letters leave by. To the hosts they go to they are a caller of their own: they have their own line there, and their
+/// own limits.
+#[derive(Deserialize, JsonSchema, Debug, Clone)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SourceSettings {
+    /// What the summary of the queue and the timeline call them: letters, digits, `-`, `.` and `_`.
+    pub name: String,
+    /// The addresses, one of each family. Hosts of a family that is not among them are not tried.
+    pub addresses: Vec<IpAddr>,
+    /// The name that belongs to them, for EHLO; without it the server's own.
+    pub hostname: Option<String>,
+    /// Domains of reverse-paths whose letters leave by them; without any all.
+    #[serde(default)]
+    pub senders: Vec<String>,
+    /// Domains whose letters leave by them; without any all.
+    #[serde(default)]
+    pub destinations: Vec<String>,
+    /// Letters under way by them to one destination at a time, in place of the general limit.
+    pub concurrency_per_destination_max: Option<usize>,
+    /// Letters a minute by them to one destination, in place of the general limit.
+    pub letters_per_minute_per_destination: Option<u32>,
 }
 
 impl DestinationSettings {
@@ -128,7 +157,15 @@ impl Settings {
         for (place, own) in self.destination.iter().enumerate() {
             policy::demand(own).map_err(|(key, what)| SettingsMistake { key: format!("destination.{place}.{key}"), what })?;
         }
-        Ok(())
+        source::check(self)
+    }
+
+    /// Which letters leave by which addresses: for the queue, where they wait by them.
+    ///
+    /// # Errors
+    /// The first mistake.
+    pub fn sources(&self) -> Result<Sources, SettingsMistake> {
+        source::rules(self)
     }
 }
 
@@ -146,6 +183,8 @@ impl Default for Settings {
             concurrency_per_destination_first: 5,
             letters_per_minute_per_destination: None,
             destination: Vec::new(),
+            source_addresses: Vec::new(),
+            source: Vec::new(),
             hosts_max: 5,
             addresses_max: 6,
             connect_timeout: Period(Duration::from_secs(30)),

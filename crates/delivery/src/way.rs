@@ -11,6 +11,7 @@ use thiserror::Error;
 use crate::courier::pool::Pool;
 use crate::policy::Transport;
 use crate::settings::{Settings, SettingsMistake};
+use crate::source::{self, Source};
 
 /// Where a recipient's letter goes next. Recipients with the same destination travel together.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +42,8 @@ struct Inner {
     smarthost: Option<Smarthost>,
     transport: Transport,
     pool: Pool,
+    /// First those of all letters.
+    sources: Vec<Source>,
 }
 
 struct Smarthost {
@@ -60,9 +63,9 @@ pub enum WayError {
     /// The authorities for mail hosts.
     #[error("delivery.tls-ca: {0}")]
     TlsCa(String),
-    /// What is asked of one destination.
+    /// What is asked of one destination, or an address to leave by.
     #[error(transparent)]
-    Destination(SettingsMistake),
+    Mistake(SettingsMistake),
     /// TLS cannot be set up.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -77,7 +80,15 @@ impl Way {
         let smarthost = settings.smarthost.as_deref().map(|url| Smarthost::new(url, settings)).transpose()?;
         let transport = Transport::new(settings)?;
         let pool = Pool::new(settings.letters_per_connection_max, settings.idle_timeout.0);
-        Ok(Self(Arc::new(Inner { smarthost, transport, pool })))
+        let sources = source::addresses(settings).map_err(WayError::Mistake)?;
+        Ok(Self(Arc::new(Inner { smarthost, transport, pool, sources })))
+    }
+
+    /// The addresses that a letter leaves by.
+    pub(crate) fn source(&self, lease: &Lease) -> Source {
+        let name = lease.source().map(|name| &**name);
+        let found = self.0.sources.iter().find(|source| source.name.as_deref() == name);
+        found.cloned().unwrap_or_default()
     }
 
     pub(crate) fn destination(&self, lease: &Lease, domain: &Domain) -> Destination {

@@ -87,6 +87,9 @@ pub enum Event {
         host: Option<String>,
         /// The next hop's address.
         address: Option<SocketAddr>,
+        /// The address of ours that it was spoken to from, with its name, where an operator chose it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        source: Option<String>,
         /// The TLS version and cipher.
         tls: Option<String>,
         /// What was asked of the connection, by whom, and what came of it.

@@ -97,7 +97,7 @@ impl Event {
     }
 
     fn write_attempt(&self, line: &mut String) -> fmt::Result {
-        let Self::Attempt { to, also, host, address, tls, policy, reply, outcome, next } = self else { return Ok(()) };
+        let Self::Attempt { to, also, host, address, source, tls, policy, reply, outcome, next } = self else { return Ok(()) };
         let verb = match outcome {
             Outcome::Delivered => "delivered",
             Outcome::Deferred => "deferred",
@@ -113,6 +113,9 @@ impl Event {
             (Some(host), None) => write!(line, " at {host}")?,
             (None, Some(address)) => write!(line, " at {address}")?,
             (None, None) => {}
+        }
+        if let Some(source) = source {
+            write!(line, " from {source}")?;
         }
         match tls {
             Some(tls) => write!(line, " over {tls}")?,

@@ -127,7 +127,7 @@ impl Draft {
             meta: meta.into(),
             tail: self.buffer.split().freeze(),
             size: self.size,
-            facts: Facts::of(&letter),
+            facts: Facts::of(&letter, &self.handle.shared.sources),
             answer,
         };
         self.handle.send(Op::Commit(Box::new(commit)));

@@ -18,10 +18,11 @@ use crate::lease::Active;
 use crate::letter::{Change, Facts};
 use crate::ops::Leased;
 use crate::schedule::Unit;
-use crate::schedule::destinations::Destination;
+use crate::schedule::destinations::{Destination, NextHop, Towards};
 use crate::schedule::lanes::Lane;
 use crate::schedule::scheduler::{Scheduler, Step};
 use crate::schedule::site::SiteLimits;
+use crate::schedule::sources::Sources;
 use crate::storage::File;
 
 /// How many ended ids that may be given again are remembered.
@@ -296,12 +297,14 @@ impl Index {
         }
     }
 
-    /// Has the parts of a letter go by another host, or (`None`) where its recipients say.
-    pub(crate) fn redirect(&mut self, key: Key, via: Option<&Destination>, original: &[Destination]) {
+    /// Has the parts of a letter go by another host, or (`None`) where its recipients say. By which of our addresses does not change.
+    pub(crate) fn redirect(&mut self, key: Key, via: Option<&NextHop>, original: &[Destination]) {
         let Some(entry) = self.entries.get_mut(key) else { return };
         let destinations = &mut self.scheduler.destinations;
         for (number, part) in entry.parts.slice_mut().iter_mut().enumerate() {
-            if let Some(to) = via.or(original.get(number)) {
+            let source = destinations.get(part.destination).and_then(|known| known.destination.source.clone());
+            let by = via.map(|hop| Destination { to: Towards::Host(hop.clone()), source });
+            if let Some(to) = by.as_ref().or(original.get(number)) {
                 let before = std::mem::replace(&mut part.destination, destinations.enter(to));
                 destinations.leave(before);
             }
@@ -318,7 +321,7 @@ impl Index {
             Change::RetryNow | Change::Redirect(_) => {}
         }
         if let Change::Redirect(via) = change {
-            self.redirect(key, via.clone().map(Destination::Host).as_ref(), original);
+            self.redirect(key, via.as_ref(), original);
         }
         let Some(entry) = self.entries.get_mut(key) else { return };
         for part in entry.parts.slice_mut() {
@@ -420,11 +423,13 @@ pub(crate) struct Shared {
     failed: OnceLock<String>,
     room: AtomicBool,
     pub(crate) sizes: Sizes,
+    pub(crate) sources: Sources,
 }
 
 impl Shared {
-    pub(crate) fn new(index: Index, sizes: Sizes) -> Self {
-        Self { index: Mutex::new(index), due: Notify::new(), failed: OnceLock::new(), room: AtomicBool::new(true), sizes }
+    pub(crate) fn new(index: Index, sizes: Sizes, sources: Sources) -> Self {
+        let (failed, room) = (OnceLock::new(), AtomicBool::new(true));
+        Self { index: Mutex::new(index), due: Notify::new(), failed, room, sizes, sources }
     }
 
     pub(crate) fn index(&self) -> MutexGuard<'_, Index> {

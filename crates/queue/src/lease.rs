@@ -19,6 +19,7 @@ use crate::letter::{self, Change, Facts, Letter, LetterState, RecipientEnd, Reci
 use crate::ops::{Handle, Leased, Op, Record};
 use crate::schedule::destinations::NextHop;
 use crate::schedule::site::Feedback;
+use crate::schedule::sources::Source;
 
 /// When a letter that was given back without a word is due again.
 pub(crate) const GIVEN_BACK: Duration = Duration::from_secs(10);
@@ -80,7 +81,7 @@ impl Active {
         let mut live = self.lock();
         if live.is_none() {
             let Told { letter, state, size, chunks } = tell(shared, id, key)?;
-            let facts = Facts::of(&letter);
+            let facts = Facts::of(&letter, &shared.sources);
             *live = Some(Live { known: Arc::new(Known { letter, facts, size, chunks }), state });
         }
         live.clone().ok_or(QueueError::Gone(id))
@@ -195,6 +196,13 @@ impl Lease {
     #[must_use]
     pub fn is_mine(&self, index: usize) -> bool {
         self.leased.covers(self.known.facts.part_of(index))
+    }
+
+    /// The name of the addresses it leaves by, where those are not the usual ones. All of a lease leave by the same.
+    #[must_use]
+    pub fn source(&self) -> Option<&Source> {
+        let destinations = self.known.facts.destinations.iter().enumerate();
+        destinations.filter(|(part, _)| self.leased.covers(*part)).find_map(|(_, destination)| destination.source.as_ref())
     }
 
     /// The host that an operator wants it sent by.

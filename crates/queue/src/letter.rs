@@ -5,11 +5,12 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use posthouse_mail::{DeliverBy, Domain, Envelope, Priority, Recipient, Reply, UnixMillis};
+use posthouse_mail::{Address, DeliverBy, Domain, Envelope, Priority, Recipient, Reply, UnixMillis};
 
 use crate::layout::{u32_of, usize_of};
-use crate::schedule::destinations::{Destination, NextHop};
+use crate::schedule::destinations::{Destination, NextHop, Towards};
 use crate::schedule::lanes::Lane;
+use crate::schedule::sources::Sources;
 
 /// A letter as it was accepted; its body is beside it in the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,18 +136,20 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
-    pub(crate) fn of(letter: &Letter) -> Self {
+    pub(crate) fn of(letter: &Letter, sources: &Sources) -> Self {
         let envelope = &letter.envelope;
         let (destinations, part_of) = parts(&envelope.recipients);
         let sender = letter.origin.account.as_deref();
-        let domain = envelope.reverse_path.address().map_or("", |address| address.domain().as_str());
+        let from = envelope.reverse_path.address().map(Address::domain);
+        let domain = from.map_or("", Domain::as_str);
+        let destination = |to: &Domain| Destination { to: Towards::Domain(to.clone()), source: sources.of(from, to) };
         Self {
             arrived: letter.arrived,
             release_at: envelope.release_at,
             deliver_by: envelope.deliver_by,
             lane: Lane::of(envelope.priority.level(), envelope.recipients.len()),
             flow: crc32fast::hash(sender.unwrap_or(domain).as_bytes()) & !1,
-            destinations: destinations.into_iter().cloned().map(Destination::Domain).collect(),
+            destinations: destinations.into_iter().map(destination).collect(),
             part_of,
         }
     }

@@ -47,8 +47,9 @@ pub use operate::{Listed, ListedPart, PartState, SiteStatus};
 pub use queue::{Queue, Work};
 pub use recover::{Damage, Recovered};
 pub use salvage::{Salvaged, salvage};
-pub use schedule::destinations::{Destination, NextHop};
+pub use schedule::destinations::{Destination, NextHop, Towards};
 pub use schedule::site::{Feedback, SiteLimits};
+pub use schedule::sources::{Source, SourceRule, Sources};
 pub use schedule::suspend::{Scope, Suspension};
 pub use settings::Settings;
 

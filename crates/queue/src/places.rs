@@ -26,8 +26,13 @@ pub(crate) fn store(storage: &dyn Storage, index: &Index) -> io::Result<()> {
     let places: Places = scheduler
         .destinations
         .iter()
-        .filter_map(|known| Some((known.destination.to_string(), scheduler.site(known.site?)?.name.to_string())))
+        // By which addresses is for the next start's settings to say.
+        .filter_map(|known| Some((known.destination.to.to_string(), host(&scheduler.site(known.site?)?.name).to_owned())))
         .take(PLACES_MAX)
         .collect();
     if places == load(storage)? { Ok(()) } else { notes::store(storage, PREFIX, &places) }
+}
+
+fn host(site: &str) -> &str {
+    site.split_once(' ').map_or(site, |(host, _)| host)
 }

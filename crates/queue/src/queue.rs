@@ -89,14 +89,15 @@ impl Queue {
     }
 
     pub(crate) fn open_on(storage: Arc<dyn Storage>, sizes: Sizes, settings: Settings) -> Result<(Self, Recovered), QueueError> {
-        let mut recovery = recover::recover(storage.as_ref(), sizes)?;
+        let mut recovery = recover::recover(storage.as_ref(), sizes, &settings.sources)?;
         let recovered = recovery.recovered.clone();
         recovered.log();
         let limits = Limits::new(&settings);
+        let sources = settings.sources.clone();
         recovery.index.scheduler.settings = settings;
         recovery.index.scheduler.suspended =
             Suspended::open(storage.as_ref()).map_err(|error| QueueError::io("cannot read what is suspended", &error))?;
-        let shared = Arc::new(Shared::new(recovery.index, sizes));
+        let shared = Arc::new(Shared::new(recovery.index, sizes, sources));
         let (sender, receiver) = actor::inbox();
         let writer = Writer::new(Arc::clone(&shared), Arc::clone(&storage), recovery.logs, receiver)?;
         let writer = actor::start("spool", writer.run()).map_err(|error| QueueError::io("no thread for the spool", &error))?;

@@ -10,6 +10,7 @@ use posthouse_mail::LetterId;
 use crate::error::QueueError;
 use crate::index::{Index, Sizes};
 use crate::layout::LogKind;
+use crate::schedule::sources::Sources;
 use crate::storage::{self, Storage};
 use crate::survey::{self, Found, Survey, TAIL_SEGMENTS};
 use crate::writer::log::{Blank, Log, Logs, clear};
@@ -60,8 +61,8 @@ pub(crate) struct Recovery {
 }
 
 /// Reads the spool and brings its files in order.
-pub(crate) fn recover(storage: &dyn Storage, sizes: Sizes) -> Result<Recovery, QueueError> {
-    let mut survey = Survey::default();
+pub(crate) fn recover(storage: &dyn Storage, sizes: Sizes, sources: &Sources) -> Result<Recovery, QueueError> {
+    let mut survey = Survey::new(sources.clone());
     let mut logs = Logs::new();
     let mut data = Vec::new();
     let mut blanks = Vec::new();

@@ -17,6 +17,7 @@ pub(crate) mod lanes;
 mod rate;
 pub(crate) mod scheduler;
 pub(crate) mod site;
+pub(crate) mod sources;
 pub(crate) mod suspend;
 
 /// A wait is shortened or lengthened by up to this part of it, so that letters deferred together do not come back together.

@@ -4,6 +4,8 @@ use posthouse_config::{ByteSize, Period};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::schedule::sources::Sources;
+
 /// Undelivered mail: how much is held, and how often delivery is tried.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -28,6 +30,9 @@ pub struct Settings {
     /// New letters a minute of one sender (an account, or the domain of a reverse-path) that are tried; those beyond wait, a minute's letters
     /// may go at once. Without it there is no such limit.
     pub letters_per_minute_per_sender: Option<u32>,
+    /// By which of our addresses letters leave: what `delivery.source` says.
+    #[serde(skip)]
+    pub sources: Sources,
 }
 
 impl Default for Settings {
@@ -42,6 +47,7 @@ impl Default for Settings {
             expire: Period::days(5),
             delay_warning: Period::hours(4),
             letters_per_minute_per_sender: None,
+            sources: Sources::default(),
         }
     }
 }

@@ -18,7 +18,8 @@ use crate::layout::{
 use crate::letter::{self, DeliveryState, Facts};
 use crate::recover::Damage;
 use crate::scan::{Find, Scan};
-use crate::schedule::destinations::Destination;
+use crate::schedule::destinations::NextHop;
+use crate::schedule::sources::Sources;
 use crate::storage::{self, File, Storage};
 use crate::writer::log::{Blank, Segment, parse_name};
 
@@ -51,6 +52,8 @@ pub(crate) enum Found {
 pub(crate) struct Survey {
     /// The letters that are queued, as far as has been read.
     pub(crate) index: Index,
+    /// By which addresses they leave.
+    sources: Sources,
     /// By slot: the LSN of the Progress record that counts; 0 for none.
     progress: Vec<u64>,
     /// Of the letters with chunks: the draft they carry, and how many there are.
@@ -58,7 +61,7 @@ pub(crate) struct Survey {
     /// Of the letters with several parts: which one each recipient belongs to.
     part_of: HashMap<LetterId, Vec<u32>>,
     /// The hosts that operators sent letters by.
-    vias: HashMap<LetterId, Destination>,
+    vias: HashMap<LetterId, NextHop>,
     /// Progress of letters whose own record may not have been read yet.
     early: HashMap<LetterId, (Fact, ProgressBrief)>,
     chunks: HashMap<(LetterId, u64, u32), Fact>,
@@ -86,6 +89,10 @@ struct Loaded {
 }
 
 impl Survey {
+    pub(crate) fn new(sources: Sources) -> Self {
+        Self { sources, ..Self::default() }
+    }
+
     /// Reads one file. `data` is a buffer used again and again; it holds the segment's octets afterwards.
     pub(crate) fn read(&mut self, storage: &dyn Storage, name: &str, data: &mut Vec<u8>) -> Result<Option<Found>, QueueError> {
         let Loaded { file, len, header } =
@@ -207,7 +214,7 @@ impl Survey {
             // Its id was given again: what is known is of an earlier life.
             self.index.remove(key);
         }
-        let facts = Facts::of(&body.letter);
+        let facts = Facts::of(&body.letter, &self.sources);
         self.sheaves.remove(&id);
         self.part_of.remove(&id);
         self.vias.remove(&id);
@@ -352,7 +359,7 @@ impl Survey {
 struct ProgressBrief {
     held: bool,
     priority: Option<Priority>,
-    via: Option<Destination>,
+    via: Option<NextHop>,
     /// Of each recipient, when it is due (`None`: it has ended) and whether its sender was told.
     recipients: Vec<(Option<UnixMillis>, bool)>,
 }
@@ -361,7 +368,7 @@ impl From<ProgressBody> for ProgressBrief {
     fn from(body: ProgressBody) -> Self {
         let due = |state| if let DeliveryState::Pending { next } = state { Some(next) } else { None };
         let recipients = body.recipients.iter().map(|recipient| (due(recipient.state), recipient.warned)).collect();
-        Self { held: body.held, priority: body.priority, via: body.via.map(Destination::Host), recipients }
+        Self { held: body.held, priority: body.priority, via: body.via, recipients }
     }
 }
 

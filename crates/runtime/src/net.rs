@@ -508,6 +508,20 @@ fn poll_both<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
+/// Whether connections can come from this address: whether it is one of this host's.
+///
+/// # Errors
+/// The system's words.
+pub fn can_leave_by(address: IpAddr) -> io::Result<()> {
+    #[cfg(feature = "sim")]
+    if sim::here().is_some() {
+        return Ok(());
+    }
+    let address = SocketAddr::new(address, 0);
+    rustix::net::bind(&unbound(address)?, &address)?;
+    Ok(())
+}
+
 /// Whether this host has IPv6 on its loopback interface.
 #[must_use]
 pub fn has_ipv6_loopback() -> bool {

@@ -145,8 +145,9 @@ impl Config {
             ));
         }
         if let Err(mistake) = self.delivery.check() {
-            let hint = "see `delivery.destination` in the reference of the configuration";
-            return Err(source.mistake(&format!("delivery.{}", mistake.key), &mistake.what, hint));
+            let table = if mistake.key.starts_with("source") { "source" } else { "destination" };
+            let hint = format!("see `delivery.{table}` in the reference of the configuration");
+            return Err(source.mistake(&format!("delivery.{}", mistake.key), &mistake.what, &hint));
         }
         self.check_policy(source)?;
         if let Some(Err(error)) = self.tls_rpt.from.as_ref().map(|from| from.parse::<Address>()) {

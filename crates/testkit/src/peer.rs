@@ -84,6 +84,15 @@ impl Talk {
         Talk { stream, ahead: Vec::new(), log: String::new() }
     }
 
+    /// The address of the other side.
+    ///
+    /// # Panics
+    /// When it has gone.
+    #[must_use]
+    pub fn from(&self) -> std::net::IpAddr {
+        self.stream.peer_addr().expect("a connection").ip()
+    }
+
     /// Says a line; the CRLF is added.
     ///
     /// # Panics

@@ -115,7 +115,8 @@ pub struct Summary {
 /// One destination.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DestinationInfo {
-    /// The next hop, or the domain while it is not known.
+    /// The next hop, or the domain while it is not known; with ` by ` and the name of the addresses that letters leave by, where those are not
+    /// the usual ones.
     pub destination: String,
     /// The domains behind it, at most twenty.
     pub domains: Vec<String>,

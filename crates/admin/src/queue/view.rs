@@ -107,7 +107,9 @@ impl View {
             }
         }
         for place in summary.destinations.iter_mut().filter(|place| place.reason.is_none()) {
-            place.reason = place.domains.iter().find_map(|domain| answers.get(domain)).cloned();
+            // `example.net by NAME` for what leaves by addresses of its own.
+            let domains = place.domains.iter().filter_map(|domain| domain.split(' ').next());
+            place.reason = domains.filter_map(|domain| answers.get(domain)).next().cloned();
         }
         Ok(())
     }

@@ -355,7 +355,7 @@ impl MailerBuilder {
         target.protocol = url.protocol();
         target.credentials = credentials;
         target.danger_credentials_unprotected = self.unprotected;
-        target.source = self.source;
+        target.sources.extend(self.source);
         target.proxy = self.proxy.clone();
         target.port = url.port();
         target.timeouts = self.timeouts;

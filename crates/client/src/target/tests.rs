@@ -3,7 +3,7 @@ use super::*;
 fn order(addresses: &[&str], source: Option<&str>) -> Vec<String> {
     let addresses = addresses.iter().map(|address| address.parse().unwrap()).collect();
     let mut target = Target::new("x", addresses, Security::Plain, "me.example");
-    target.source = source.map(|source| source.parse().unwrap());
+    target.sources.extend(source.map(|source| source.parse::<IpAddr>().unwrap()));
     target.in_order().iter().map(ToString::to_string).collect()
 }
 

@@ -21,6 +21,7 @@ use crate::courier::session;
 use crate::outcome::{self, Attempt, AttemptResult, Hop, Verdict, unreachable};
 use crate::plan::{self, Plan};
 use crate::policy::{self, Promises};
+use crate::source::Source;
 use crate::tls_report;
 use crate::way::{Destination, Manner, Way};
 
@@ -60,6 +61,7 @@ struct Journey<'a> {
     context: &'a Context,
     way: &'a Way,
     manner: Manner,
+    source: Source,
     promises: Promises,
     /// Whether the destination may be told how its TLS goes.
     is_reported: bool,
@@ -79,12 +81,12 @@ pub(crate) async fn deliver(
     destination: Destination,
     indexes: Vec<usize>,
 ) -> (Vec<Attempt>, Feedback) {
-    let manner = way.manner(&destination, &context.settings);
+    let (manner, source) = (way.manner(&destination, &context.settings), way.source(lease));
     let (put_off, attempts) = (HashMap::new(), Vec::new());
     let wish = policy::wish(&lease.letter().envelope);
     let promises = Promises { destination: destination.name().clone(), are_hosts_vouched: true, sts: None, wish };
     let (is_reported, open) = (false, indexes);
-    let mut journey = Journey { context, way, manner, promises, is_reported, lease, open, put_off, attempts };
+    let mut journey = Journey { context, way, manner, source, promises, is_reported, lease, open, put_off, attempts };
     let hosts = match &destination {
         Destination::Smarthost(host) => vec![host.clone()],
         Destination::Host(hop) => vec![hop.host.clone()],
@@ -152,8 +154,8 @@ impl Journey<'_> {
         for &index in &self.open {
             let own = self.put_off.get(&index).filter(|(_, hop)| hop.host == miss.hop.host);
             let (to, reply) = (address(self.lease, index), own.map_or(&miss.reply, |(reply, _)| reply).to_string());
-            let Hop { host, address, tls, policy, .. } = miss.hop.clone();
-            let event = Event::Attempt { to, also: Vec::new(), host, address, tls, policy, reply, outcome, next: None };
+            let Hop { host, address, source, tls, policy, .. } = miss.hop.clone();
+            let event = Event::Attempt { to, also: Vec::new(), host, address, source, tls, policy, reply, outcome, next: None };
             self.context.note(self.lease.id(), event);
         }
     }
@@ -213,10 +215,10 @@ impl Journey<'_> {
         }
     }
 
-    /// Where connections rest that may carry this letter: to the same host and port, and with the same asked of them.
+    /// Where connections rest that may carry this letter: to the same host and port, from the same addresses, and with the same asked of them.
     fn line(&self, host: &Domain, ask: &Ask) -> String {
         let asked = ask.decision.as_ref().map(|decision| &decision.policy);
-        format!("{host}:{} {asked:?}", self.manner.port)
+        format!("{host}:{} {asked:?} {:?}", self.manner.port, self.source.name)
     }
 
     async fn connect(&self, host: &Domain, ask: &Ask) -> Result<Connection, Miss> {
@@ -224,7 +226,13 @@ impl Journey<'_> {
         let addresses = plan::addresses(host, *port, &self.context.resolver);
         let mut addresses = addresses.await.map_err(|reply| Miss { reply, hop: named(host), in_letter: false })?;
         addresses.truncate(self.context.settings.addresses_max.max(1));
-        let mut target = Target::new(host.as_str(), addresses, ask.security.clone(), self.context.hostname.as_str());
+        let mut target = Target::new(
+            host.as_str(),
+            addresses,
+            ask.security.clone(),
+            self.source.hostname.as_ref().unwrap_or(&self.context.hostname).as_str(),
+        );
+        target.sources.clone_from(&self.source.addresses);
         target.timeouts = Timeouts { connect: self.context.settings.connect_timeout.0, ..Timeouts::default() };
         target.tls_name = ask.decision.as_ref().and_then(policy::tls_name);
         target.credentials.clone_from(credentials);
@@ -262,7 +270,7 @@ impl Journey<'_> {
                 return Ok(Handed::Some);
             }
             let results = connection.send(&self.envelope(connection), &mut self.lease.body()).await?;
-            let hop = hop(host, ask, connection);
+            let hop = Hop { source: self.source.words(connection.local().ip()), ..hop(host, ask, connection) };
             if let Some(reply) = self.put_off_all(&results, &hop) {
                 let hop = Hop { throttles: outcome::throttles(&reply), ..hop };
                 return Ok(Handed::Nobody(Miss { reply, hop, in_letter: true }));
@@ -361,6 +369,7 @@ fn hop(host: &Domain, ask: &Ask, connection: &Connection) -> Hop {
     Hop {
         host: Some(host.to_string()),
         address: Some(connection.peer()),
+        source: None,
         tls: connection.tls().map(TlsInfo::to_string),
         policy: ask.decision.as_ref().map(|decision| policy::words(decision, Some(connection))),
         takes_dsn: connection.capabilities().dsn,

@@ -9,6 +9,7 @@ mod plans;
 mod remote;
 mod reports;
 mod require_tls;
+mod sources;
 mod tls;
 mod tls_reports;
 mod turns;

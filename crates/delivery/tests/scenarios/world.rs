@@ -51,7 +51,7 @@ impl World {
         let zone = format!(
             "far.test MX 10 mx.far.test\nmx.far.test A 127.0.0.1\nother.test MX 10 mx.other.test\nmx.other.test A 127.0.0.1\n{zone}"
         );
-        let schedule = posthouse_queue::Settings::default();
+        let schedule = posthouse_queue::Settings { sources: settings.sources().unwrap(), ..posthouse_queue::Settings::default() };
         let directory = Directory::open(&path.join("directory.sqlite")).unwrap();
         directory.add_domain(&"ours.test".parse().unwrap()).await.unwrap();
         let way = Way::new(&settings).unwrap();

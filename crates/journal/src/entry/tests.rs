@@ -36,6 +36,7 @@ pub(crate) fn every_event() -> Vec<Event> {
         also: if outcome == Outcome::Failed { vec![text("Carol@example.test")] } else { Vec::new() },
         host: Some(text("mx.example")),
         address: Some("198.51.100.1:25".parse().unwrap()),
+        source: Some(text("news (192.0.2.9)")),
         tls: None,
         policy: Some(text("opportunistic")),
         reply: text("250 2.0.0 ok"),

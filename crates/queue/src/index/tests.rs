@@ -2,6 +2,10 @@ use super::*;
 
 const FAR: UnixMillis = UnixMillis(u64::MAX);
 
+fn towards(domain: &str) -> Destination {
+    Destination { to: Towards::Domain(domain.parse().unwrap()), source: None }
+}
+
 fn new(n: u64, due: u64, domains: &[&str]) -> New {
     New {
         id: LetterId::new(UnixMillis(n), 0),
@@ -16,7 +20,7 @@ fn new(n: u64, due: u64, domains: &[&str]) -> New {
             deliver_by: None,
             lane: Lane::Normal,
             flow: 0,
-            destinations: domains.iter().map(|domain| Destination::Domain(domain.parse().unwrap())).collect(),
+            destinations: domains.iter().map(|domain| towards(domain)).collect(),
             part_of: Vec::new(),
         },
     }
@@ -125,7 +129,7 @@ fn a_letter_held_while_it_is_out_is_held_when_it_comes_back() {
 #[test]
 fn a_redirected_letter_goes_by_its_new_host_and_back() {
     let mut index = Index::default();
-    let original = [Destination::Domain("a.test".parse().unwrap())];
+    let original = [towards("a.test")];
     let key = index.admit(new(1, 1000, &["a.test"]));
     let via = crate::NextHop { host: "relay.test".parse().unwrap(), port: Some(26) };
     index.change(key, &Change::Redirect(Some(via)), &original, UnixMillis(3));

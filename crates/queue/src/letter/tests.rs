@@ -49,7 +49,7 @@ fn a_letter_has_one_part_for_each_domain_in_the_order_they_come() {
     let to = |addresses: &[&str]| addresses.iter().map(|to| to.parse::<Address>().unwrap().into()).collect::<Vec<Recipient>>();
     let facts = |addresses: &[&str]| {
         let envelope = Envelope::new(posthouse_mail::ReversePath::NULL, to(addresses));
-        Facts::of(&Letter { envelope, arrived: UnixMillis(1), origin: Origin::default() })
+        Facts::of(&Letter { envelope, arrived: UnixMillis(1), origin: Origin::default() }, &Sources::default())
     };
     let one = facts(&["a@one.test", "b@one.test"]);
     assert_eq!((one.destinations.len(), one.part_of(0), one.part_of(1)), (1, 0, 0));

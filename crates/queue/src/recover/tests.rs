@@ -3,6 +3,7 @@ use std::sync::Arc;
 use posthouse_runtime::block_on;
 
 use super::*;
+use crate::schedule::sources::Sources;
 use crate::storage::fault::{Loss, World};
 use crate::tests::story::{FAR, TINY, accept, contents, lease_due, letter};
 use crate::{Queue, RecipientEnd, Settings};
@@ -30,7 +31,7 @@ fn rot_in_one_letter_does_not_hide_the_rest() {
     let world = filled(&[b"first letter", b"second letter", b"third letter"]);
     let (name, at) = place(&world, b"second letter");
     world.rot(&name, at);
-    let recovery = recover(&world, TINY).unwrap();
+    let recovery = recover(&world, TINY, &Sources::default()).unwrap();
     assert_eq!(recovery.recovered.letters, 2);
     let [damage] = recovery.recovered.damages.as_slice() else { panic!("{:?}", recovery.recovered) };
     assert!(damage.letter.is_some() && damage.segment == name);
@@ -42,12 +43,12 @@ fn rot_in_one_letter_does_not_hide_the_rest() {
 fn rot_in_a_chunk_takes_its_letter_and_says_so() {
     let big = [b'x'; 2000];
     let world = filled(&[b"first letter", &big, b"third letter", b"fourth", b"fifth"]);
-    let recovery = recover(&world, TINY).unwrap();
+    let recovery = recover(&world, TINY, &Sources::default()).unwrap();
     let chunk = recovery.index.entries.iter().find_map(|entry| entry.chunks.first().copied()).unwrap();
     let mut logs = recovery.logs;
     let name = logs.find(chunk.seq).unwrap().name.clone();
     world.rot(&name, crate::layout::usize_of(chunk.offset) + 100);
-    let recovered = recover(&world, TINY).unwrap().recovered;
+    let recovered = recover(&world, TINY, &Sources::default()).unwrap().recovered;
     assert_eq!(recovered.letters, 4);
     assert!(recovered.damages.iter().all(|damage| damage.letter.is_some()) && recovered.damages.len() == 2, "{recovered:?}");
 }

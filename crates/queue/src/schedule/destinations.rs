@@ -6,10 +6,20 @@ use std::fmt;
 use posthouse_mail::{Domain, UnixMillis};
 
 use super::Unit;
+use super::sources::Source;
+
+/// Where letters go, and by which of our addresses: what waits for its turn together.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Destination {
+    /// Where to.
+    pub to: Towards,
+    /// The name of the addresses they leave by, where that is not the usual way.
+    pub source: Option<Source>,
+}
 
 /// Where letters go, as their envelopes or an operator say it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Destination {
+pub enum Towards {
     /// To whoever takes mail for this domain.
     Domain(Domain),
     /// To this host, whatever the DNS says: an operator sent the letter that way.
@@ -25,8 +35,16 @@ pub struct NextHop {
     pub port: Option<u16>,
 }
 
-/// A domain as it is; a host as `host` or `host:port`.
+/// `example.net`, or `example.net by NAME` for what leaves by addresses of its own. No host has a space in its name.
 impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.to.fmt(f)?;
+        self.source.as_ref().map_or(Ok(()), |source| write!(f, " by {source}"))
+    }
+}
+
+/// A domain as it is; a host as `host` or `host:port`.
+impl fmt::Display for Towards {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Domain(domain) => domain.fmt(f),

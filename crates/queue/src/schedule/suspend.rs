@@ -61,8 +61,12 @@ impl Suspended {
         self.everything.as_ref()
     }
 
+    /// What holds for a destination or site; that of a host holds for all its lines.
     pub(crate) fn name(&self, name: &str) -> Option<&Suspension> {
-        if self.names.is_empty() { None } else { self.names.get(name) }
+        if self.names.is_empty() {
+            return None;
+        }
+        self.names.get(name).or_else(|| self.names.get(name.split_once(' ')?.0))
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -21,7 +21,7 @@ use crate::storage::Storage;
 use crate::storage::fault::World;
 use crate::{
     Change, Destination, Draft, Lease, Letter, NextHop, Origin, Queue, QueueError, RecipientEnd, RecipientState, Scope, Settings,
-    SiteLimits, Suspension, Work,
+    SiteLimits, Sources, Suspension, Work,
 };
 
 /// Later than any letter is due.
@@ -383,9 +383,9 @@ impl Deref for Held {
 
 pub(crate) fn contents(world: &World) -> Held {
     check_dones(world);
-    let recovery = recover(world, TINY).unwrap();
+    let recovery = recover(world, TINY, &Sources::default()).unwrap();
     let ids: Vec<_> = recovery.index.entries.iter().map(|entry| entry.id).collect();
-    let shared = Shared::new(recovery.index, TINY);
+    let shared = Shared::new(recovery.index, TINY, Sources::default());
     let read = |id: LetterId| {
         let key = shared.index().key(id).unwrap();
         let told = tell(&shared, id, key).unwrap();

@@ -58,7 +58,8 @@ pub(super) fn can_open(config: &Config) -> Result<(), Failure> {
 
 async fn open_queue(config: &Config) -> Result<Queue, Failure> {
     let dir = config.data.join("queue");
-    let settings = config.queue.clone();
+    let mut settings = config.queue.clone();
+    settings.sources = config.delivery.sources().map_err(|error| Failure::new(Exit::Config, error))?;
     // A restart reads the whole spool.
     let opened = posthouse_runtime::task::blocking(move || Queue::open(&settings, &dir)).await;
     // What was recovered, and what could not be, the queue has logged itself.

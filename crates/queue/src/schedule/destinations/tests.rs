@@ -1,7 +1,7 @@
 use super::*;
 
 fn domain(name: &str) -> Destination {
-    Destination::Domain(name.parse().unwrap())
+    Destination { to: Towards::Domain(name.parse().unwrap()), source: None }
 }
 
 #[test]
@@ -22,7 +22,7 @@ fn a_destination_has_one_number_while_a_letter_names_it() {
 #[test]
 fn a_domain_and_a_host_of_the_same_name_are_two() {
     let mut destinations = Destinations::default();
-    let host = Destination::Host(NextHop { host: "a.test".parse().unwrap(), port: None });
+    let host = Destination { to: Towards::Host(NextHop { host: "a.test".parse().unwrap(), port: None }), source: None };
     assert_ne!(destinations.enter(&domain("a.test")), destinations.enter(&host));
 }
 

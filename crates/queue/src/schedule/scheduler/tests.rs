@@ -8,6 +8,7 @@ use super::*;
 use crate::index::{Index, Key, New, Piece};
 use crate::letter::Facts;
 use crate::ops::Leased;
+use crate::schedule::destinations::Towards;
 use crate::schedule::lanes::Lane;
 
 const LIMITS: SiteLimits = SiteLimits { window_first: 2, window_max: 4, letters_per_minute: None, together: false };
@@ -43,7 +44,7 @@ impl Post {
             deliver_by: None,
             lane: Lane::Normal,
             flow,
-            destinations: vec![Destination::Domain(domain.parse().unwrap())],
+            destinations: vec![towards(domain)],
             part_of: Vec::new(),
         };
         let piece = Piece { seq: 1, offset: 0, len: 0 };
@@ -89,6 +90,12 @@ impl Post {
     fn later(&mut self, started: &Started, at: u64) {
         self.index.give_back(started.key, &Leased::Part(0), UnixMillis(at));
     }
+}
+
+/// `a.test`, or `a.test by NAME`.
+fn towards(text: &str) -> Destination {
+    let (domain, source) = text.split_once(" by ").map_or((text, None), |(domain, source)| (domain, Some(source.into())));
+    Destination { to: Towards::Domain(domain.parse().unwrap()), source }
 }
 
 fn gone() -> Feedback {
@@ -225,9 +232,9 @@ fn a_place_that_is_out_of_date_is_asked_for_again() {
     let mut post = Post::new();
     post.accept("a.test", 2);
     let (step, _) = post.index.next(UnixMillis(1)).unwrap();
-    assert_eq!(step, Step::Place(Destination::Domain("a.test".parse().unwrap())));
+    assert_eq!(step, Step::Place(towards("a.test")));
     assert!(post.index.next(UnixMillis(1)).is_none(), "it is asked for once");
-    post.index.place_at(&Destination::Domain("a.test".parse().unwrap()), ("mx.test", LIMITS), UnixMillis(100));
+    post.index.place_at(&towards("a.test"), ("mx.test", LIMITS), UnixMillis(100));
     assert!(matches!(post.index.next(UnixMillis(2)), Some((Step::Start { .. }, _))));
     post.accept("a.test", 2);
     assert!(matches!(post.index.next(UnixMillis(100)), Some((Step::Place(_), _))));
@@ -271,4 +278,29 @@ fn a_sender_beyond_its_letters_a_minute_waits_and_others_do_not() {
     assert!((60..=62).contains(&by(0, true)), "{}", by(0, true));
     assert!((118..=124).contains(&by(60, true)), "{}", by(60, true));
     assert!(gone.last().unwrap().0 >= 230_000);
+}
+
+#[test]
+fn letters_by_different_addresses_have_their_own_lines_and_a_suspension_of_the_host_holds_for_all() {
+    let mut post = Post::new();
+    post.limits = SiteLimits { window_first: 1, ..LIMITS };
+    post.sites.extend([("a.test", "mx.test"), ("a.test by bulk", "mx.test by bulk")]);
+    let (usual, bulk) = (post.accept("a.test", 2), post.accept("a.test by bulk", 2));
+    post.accept("a.test by bulk", 2);
+    let out = post.all(10);
+    assert_eq!(out.iter().map(|started| started.letter).collect::<Vec<_>>(), [usual, bulk], "one window for each");
+    post.end(&out[1], 10, Feedback::Throttled(Reply::bare(421, "slow down")));
+    post.accept("a.test", 2);
+    post.done(&out[0]);
+    assert_eq!(post.all(11).len(), 1, "the other address was not told to slow down");
+    let suspension = || Suspension { since: 0, until: None, by: "root".to_owned(), reason: None };
+    let scope = |name: &str| super::super::suspend::Scope::Name(name.to_owned());
+    for (suspended, goes) in [("mx.test", [false, false]), ("a.test", [false, false]), ("mx.test by bulk", [true, false])] {
+        let mut post = Post::new();
+        post.sites.extend([("a.test", "mx.test"), ("a.test by bulk", "mx.test by bulk")]);
+        let letters = [post.accept("a.test", 2), post.accept("a.test by bulk", 2)];
+        post.index.scheduler.suspended.set(scope(suspended), suspension());
+        let out: Vec<_> = post.all(10).iter().map(|started| started.letter).collect();
+        assert_eq!(letters.map(|letter| out.contains(&letter)), goes, "{suspended}");
+    }
 }
