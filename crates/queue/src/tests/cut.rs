@@ -82,7 +82,7 @@ fn power_cut_in_a_second_life() {
 #[test]
 fn power_cut_after_a_kill() {
     let mut first = Run::new(World::default(), Stories::default(), 17);
-    first.act(140);
+    first.act(110);
     let steps = first.world.steps();
     for cut in 0..=steps {
         let torn = cut % 2 == 1;
@@ -93,7 +93,7 @@ fn power_cut_after_a_kill() {
         let mut second = Run::new(first.world.after_kill(cut, torn), Stories::default(), 19);
         let opened = second.world.steps();
         second.stories = stories.found(&held, opened);
-        second.act(9);
+        second.act(7);
         let later_steps = second.world.steps();
         let mut replay = second.world.replay(Loss::Everything);
         for later in cut..=later_steps {
