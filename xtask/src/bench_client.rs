@@ -8,7 +8,9 @@ mod delay;
 
 use crate::{peers, process};
 use anyhow::{Context, bail};
-use serde::Serialize;
+use serde::de::value::StrDeserializer;
+use serde::{Deserialize, Serialize};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -31,23 +33,23 @@ struct Row {
     round_trip: Duration,
     /// One process for each letter.
     process: bool,
+    /// The sink is ours, which offers CHUNKING; Postfix's does not.
+    chunking: bool,
 }
 
-const ROWS: [Row; 4] = [
-    Row { name: "client-1", what: "one connection", connections: 1, round_trip: Duration::ZERO, process: false },
-    Row { name: "client-16", what: "16 connections", connections: 16, round_trip: Duration::ZERO, process: false },
-    Row {
-        name: "client-far",
-        what: "one connection, 20 ms away",
-        connections: 1,
-        round_trip: Duration::from_millis(20),
-        process: false,
-    },
-    Row { name: "client-process", what: "a process for each letter", connections: 1, round_trip: Duration::ZERO, process: true },
+const NEAR: Row =
+    Row { name: "client-1", what: "one connection", connections: 1, round_trip: Duration::ZERO, process: false, chunking: false };
+const FAR: Row = Row { name: "client-far", what: "one connection, 20 ms away", round_trip: Duration::from_millis(20), ..NEAR };
+const ROWS: [Row; 5] = [
+    NEAR,
+    Row { name: "client-16", what: "16 connections", connections: 16, ..NEAR },
+    FAR,
+    Row { name: "client-far-chunking", what: "one connection, 20 ms away, to a server with CHUNKING", chunking: true, ..FAR },
+    Row { name: "client-process", what: "a process for each letter", process: true, ..NEAR },
 ];
 
 /// Who is measured.
-#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Peer {
     Posthouse,
@@ -84,17 +86,20 @@ struct Figure {
 struct Options {
     json: bool,
     row: Option<String>,
+    /// All, if none are named.
+    peers: Vec<Peer>,
     rounds: usize,
 }
 
 impl Options {
     fn parse(words: &[String]) -> anyhow::Result<Options> {
-        let mut options = Options { json: false, row: None, rounds: 3 };
+        let mut options = Options { json: false, row: None, peers: Vec::new(), rounds: 3 };
         let mut words = words.iter();
         while let Some(word) = words.next() {
             match word.as_str() {
                 "--json" => options.json = true,
                 "--row" => options.row = Some(words.next().context("--row wants a name")?.clone()),
+                "--peer" => options.peers.push(peer(words.next().context("--peer wants a name")?)?),
                 "--rounds" => options.rounds = words.next().context("--rounds wants a number")?.parse()?,
                 other => bail!("there is no option {other}; `cargo xtask help` lists them"),
             }
@@ -106,25 +111,44 @@ impl Options {
     }
 }
 
+impl Options {
+    fn has(&self, peer: Peer) -> bool {
+        self.peers.is_empty() || self.peers.contains(&peer)
+    }
+
+    fn rows(&self) -> impl Iterator<Item = &'static Row> {
+        ROWS.iter().filter(|row| self.row.as_deref().is_none_or(|name| name == row.name))
+    }
+}
+
+fn peer(name: &str) -> anyhow::Result<Peer> {
+    let read = Peer::deserialize(StrDeserializer::<serde::de::value::Error>::new(name));
+    read.with_context(|| format!("there is no peer {name}"))
+}
+
 /// Builds what is needed and measures inside a world.
 pub(crate) fn run(words: &[String]) -> anyhow::Result<()> {
-    Options::parse(words)?;
+    let options = Options::parse(words)?;
     let peers = match peers::fetch(peers::Install::Allowed)? {
         peers::State::Ready(root) => root,
         peers::State::Missing(why) => bail!("Postfix, msmtp, node and Python are needed: {why}"),
     };
-    process::run(process::cargo().args(["build", "--release", "--quiet", "--package", "posthouse"]))?;
-    process::run(process::cargo().args([
-        "build",
-        "--release",
-        "--quiet",
-        "--package",
-        "posthouse-client",
-        "--example",
-        "flood",
-    ]))?;
-    build_peer("lettre", LETTRE, include_str!("bench_client/lettre.rs.in"))?;
-    build_peer("mail-send", MAIL_SEND, include_str!("bench_client/mail_send.rs.in"))?;
+    let build = |what: &[&str]| process::run(process::cargo().args(["build", "--release", "--quiet", "--package"]).args(what));
+    if options.has(Peer::Posthouse) {
+        if options.rows().any(|row| row.process) {
+            build(&["posthouse"])?;
+        }
+        build(&["posthouse-client", "--example", "flood"])?;
+    }
+    if options.rows().any(|row| row.chunking) {
+        build(&["posthouse-client", "--example", "sink"])?;
+    }
+    if options.has(Peer::Lettre) {
+        build_peer("lettre", LETTRE, include_str!("bench_client/lettre.rs.in"))?;
+    }
+    if options.has(Peer::MailSend) {
+        build_peer("mail-send", MAIL_SEND, include_str!("bench_client/mail_send.rs.in"))?;
+    }
     newest_nodemailer()?;
     std::fs::write(folder().join("nodemailer.js"), include_str!("bench_client/nodemailer.js"))?;
     std::fs::write(folder().join("flood.py"), include_str!("bench_client/flood.py"))?;
@@ -178,17 +202,21 @@ fn write_if_new(path: &Path, text: &str) -> anyhow::Result<()> {
 pub(crate) fn run_inside(words: &[String]) -> anyhow::Result<()> {
     let options = Options::parse(words)?;
     let sink = sink()?;
-    let measured = rows(&options);
-    stop(sink)?;
+    let ours = if options.rows().any(|row| row.chunking) { Some(our_sink()?) } else { None };
+    let measured = rows(&options, ours.as_ref().map(|(_, port)| *port));
+    for child in ours.map(|(child, _)| child).into_iter().chain([sink]) {
+        stop(child)?;
+    }
     measured
 }
 
-fn rows(options: &Options) -> anyhow::Result<()> {
-    for row in ROWS.iter().filter(|row| options.row.as_deref().is_none_or(|name| name == row.name)) {
-        let port = if row.round_trip.is_zero() { SINK_PORT } else { delay::line(SINK_PORT, row.round_trip / 2)? };
+fn rows(options: &Options, ours: Option<u16>) -> anyhow::Result<()> {
+    for row in options.rows() {
+        let sink = ours.filter(|_| row.chunking).unwrap_or(SINK_PORT);
+        let port = if row.round_trip.is_zero() { sink } else { delay::line(sink, row.round_trip / 2)? };
         let peers: &[Peer] = if row.process { &PROCESSES } else { &FLOODS };
         let mut lines = Vec::new();
-        for &peer in peers {
+        for &peer in peers.iter().filter(|&&peer| options.has(peer)) {
             let letters = how_many(row, peer, port)?;
             lines.push(Line { row: row.name, what: row.what, peer, letters, rate: 0.0, cpu_per_1000: 0.0, rounds: Vec::new() });
         }
@@ -219,10 +247,12 @@ fn how_many(row: &Row, peer: Peer, port: u16) -> anyhow::Result<u32> {
     if row.process {
         return Ok(100);
     }
-    let pilot = flood(row, peer, port, PILOT)?;
-    // Starting takes a good part of so short a run, so that fast peers get all they may have.
-    let wanted = Duration::mul_f64(RUN, pilot.rate * 4.0).as_secs_f64();
-    Ok(if wanted >= f64::from(LETTERS_MAX) { LETTERS_MAX } else { (wanted / 4.0).max(f64::from(PILOT)).round() as u32 })
+    // Without what it takes to start, which is most of so short a run.
+    let start = 1.0 / flood(row, peer, port, 1)?.rate;
+    let pilot = f64::from(PILOT) / flood(row, peer, port, PILOT)?.rate;
+    let each = ((pilot - start) / f64::from(PILOT - 1)).max(1e-6);
+    let wanted = RUN.as_secs_f64() / each;
+    Ok(wanted.clamp(f64::from(PILOT), f64::from(LETTERS_MAX)).round() as u32)
 }
 
 fn flood(row: &Row, peer: Peer, port: u16, letters: u32) -> anyhow::Result<Figure> {
@@ -315,6 +345,15 @@ fn sink() -> anyhow::Result<Child> {
         std::thread::sleep(Duration::from_millis(20));
     }
     Ok(child)
+}
+
+/// Our own, and its port.
+fn our_sink() -> anyhow::Result<(Child, u16)> {
+    let mut sink = Command::new(process::target().join("release/examples/sink"));
+    let mut child = sink.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("our sink")?;
+    let mut port = String::new();
+    BufReader::new(child.stdout.take().context("our sink's output")?).read_line(&mut port)?;
+    Ok((child, port.trim().parse().context("our sink's port")?))
 }
 
 fn stop(mut sink: Child) -> anyhow::Result<()> {

@@ -31,7 +31,7 @@ cargo xtask COMMAND
   docs [--check]                              regenerate the reference from the binary's own declarations
   bench [--json] [--row NAME] [--pairs N]     the table of rates, CPU and memory, beside a tuned Postfix
   bench growth                                rate and memory as queue and connections grow; writes the plot in docs/design
-  bench client [--json] [--row NAME] [--rounds N]
+  bench client [--json] [--row NAME] [--peer NAME]… [--rounds N]
                                               the client library beside lettre, mail-send, nodemailer, smtplib,
                                               smtp-source and msmtp
   sim [--seeds N] [--seed S] [--trace]        a simulated mail network in which everything goes wrong, a run for
