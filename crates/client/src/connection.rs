@@ -50,6 +50,8 @@ struct Wire {
     stream: Stream,
     session: ClientSession,
     input: BytesMut,
+    /// Something was heard since we said something.
+    heard: bool,
     transcript: Option<Transcript>,
 }
 
@@ -178,7 +180,7 @@ impl Connection {
             transcript: target.transcript.is_some(),
         };
         let session = ClientSession::start(settings, secured(&stream), clock::now());
-        let mut wire = Wire { stream, session, input: BytesMut::new(), transcript: target.transcript.clone() };
+        let mut wire = Wire { stream, session, input: BytesMut::new(), heard: false, transcript: target.transcript.clone() };
         if !early.is_empty() {
             wire.session.receive(clock::now(), &early);
         }
@@ -356,8 +358,15 @@ impl Wire {
             let output = self.session.poll(clock::now());
             self.tell();
             match output {
-                Output::Send(bytes) => self.write(bytes).await,
+                Output::Send(bytes) => {
+                    self.heard = false;
+                    self.write(bytes).await;
+                }
                 Output::Wait(until) => {
+                    // The server has more to say, and without TCP_NODELAY it waits for us to have heard the first of it.
+                    if self.heard {
+                        self.stream.acknowledge();
+                    }
                     // At the deadline the next poll ends the session.
                     if let Ok(read) = clock::timeout_at(until, self.stream.read(&mut self.input)).await {
                         self.heard(read);
@@ -411,6 +420,7 @@ impl Wire {
     fn heard(&mut self, read: io::Result<usize>) {
         match read {
             Ok(1..) => {
+                self.heard = true;
                 self.session.receive(clock::now(), &self.input);
                 self.input.clear();
             }
@@ -424,7 +434,7 @@ impl Wire {
         if let Some(secured) = secured(&stream) {
             session.tls_started(clock::now(), secured);
         }
-        Ok(Self { stream, session, input: BytesMut::new(), transcript })
+        Ok(Self { stream, session, input: BytesMut::new(), heard: false, transcript })
     }
 
     fn tell(&mut self) {
@@ -453,6 +463,7 @@ fn may_differ_elsewhere(error: &SessionError) -> bool {
         | SessionError::UnprotectedLogin
         | SessionError::NoMechanism { .. }
         | SessionError::Login(_)
+        | SessionError::TokenRefused { .. }
         | SessionError::BodyLength { .. }
         | SessionError::BodyUnreadable
         | SessionError::Misuse(_) => false,

@@ -138,6 +138,7 @@ impl ClientError {
             Self::Session { source, .. } => match source {
                 SessionError::Timeout(_) | SessionError::Lost(_) => Fault::Network,
                 SessionError::Refused { stage: Stage::Login, .. }
+                | SessionError::TokenRefused { .. }
                 | SessionError::UnprotectedLogin
                 | SessionError::Login(_)
                 | SessionError::BodyLength { .. }
@@ -171,6 +172,9 @@ impl ClientError {
             Self::NoConnection(error) => error.advice(),
             Self::Session { source, .. } => match source {
                 SessionError::Refused { stage: Stage::Login, .. } => "Check the user name and the password.",
+                SessionError::TokenRefused { .. } => {
+                    "Ask the issuer for a new token, with the scope that the server wants for sending mail."
+                }
                 SessionError::Login(_) => {
                     "Check the user name and the password; if both are right, this is not the server they belong to."
                 }
@@ -247,7 +251,10 @@ impl ClientError {
         let refused = |source: &SessionError| {
             matches!(
                 source,
-                SessionError::Refused { stage: Stage::Login, .. } | SessionError::Login(_) | SessionError::UnprotectedLogin
+                SessionError::Refused { stage: Stage::Login, .. }
+                    | SessionError::TokenRefused { .. }
+                    | SessionError::Login(_)
+                    | SessionError::UnprotectedLogin
             )
         };
         matches!(self, Self::Token(_)) || matches!(self, Self::Session { source, .. } if refused(source))

@@ -299,14 +299,33 @@ impl Stream {
     #[cfg(feature = "sim")]
     #[must_use]
     pub fn sim_connection(&self) -> Option<usize> {
-        let plain = match &self.transport {
+        match self.plain() {
+            Plain::Tcp(_) | Plain::Local(_) => None,
+            Plain::Sim(stream) => Some(stream.id()),
+        }
+    }
+
+    fn plain(&self) -> &Plain {
+        match &self.transport {
             Transport::Plain(plain) => plain,
             Transport::Server(secured) => secured.tls.get_ref().0,
             Transport::Client(secured) => secured.tls.get_ref().0,
-        };
-        match plain {
-            Plain::Tcp(_) | Plain::Local(_) => None,
-            Plain::Sim(stream) => Some(stream.id()),
+        }
+    }
+
+    /// Has what came in acknowledged now and not up to 40 ms later, for one who has nothing to say and waits for more: a peer without `TCP_NODELAY` holds its next
+    /// words back until then. It lasts for a few segments only, and where the system has no such thing the peer is waited for.
+    pub fn acknowledge(&self) {
+        match self.plain() {
+            #[cfg(target_os = "linux")]
+            Plain::Tcp(tcp) => {
+                let _ = tcp.set_quickack(true);
+            }
+            #[cfg(not(target_os = "linux"))]
+            Plain::Tcp(_) => {}
+            Plain::Local(_) => {}
+            #[cfg(feature = "sim")]
+            Plain::Sim(_) => {}
         }
     }
 

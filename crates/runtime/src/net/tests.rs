@@ -33,6 +33,31 @@ fn what_is_written_is_read_and_the_end_is_seen() {
 }
 
 #[test]
+fn no_small_write_waits_for_an_acknowledgement() {
+    let tcp = |stream: &Stream| match stream.plain() {
+        Plain::Tcp(tcp) => (tcp.nodelay().unwrap(), tcp.quickack().unwrap()),
+        Plain::Local(_) => panic!("a local socket"),
+        #[cfg(feature = "sim")]
+        Plain::Sim(_) => panic!("a simulated one"),
+    };
+    block_on(async {
+        let (mut client, mut server) = pair().await;
+        assert!(tcp(&client).0 && tcp(&server).0, "TCP_NODELAY on both sides");
+        // Once words go to and fro, the system acknowledges late; it is told not to.
+        let mut buffer = BytesMut::new();
+        while tcp(&client).1 {
+            client.write_all(b"x").await.unwrap();
+            server.read(&mut buffer).await.unwrap();
+            server.write_all(b"y").await.unwrap();
+            client.read(&mut buffer).await.unwrap();
+        }
+        client.acknowledge();
+        assert!(tcp(&client).1);
+    })
+    .unwrap();
+}
+
+#[test]
 fn threads_share_an_address_and_a_second_server_is_refused_it() {
     block_on(async {
         let first = Listener::bind(LOOPBACK).unwrap();

@@ -288,6 +288,8 @@ fn failure(error: &ClientError) -> Failure {
 fn session_exit(error: &SessionError) -> Exit {
     match error {
         SessionError::Refused { stage: Stage::Login, reply } if reply.is_permanent() => Exit::NoPermission,
+        SessionError::TokenRefused { reply, .. } if reply.is_permanent() => Exit::NoPermission,
+        SessionError::TokenRefused { .. } => Exit::TempFail,
         SessionError::UnprotectedLogin | SessionError::Login(_) => Exit::NoPermission,
         SessionError::Refused { reply, .. } if reply.is_permanent() => Exit::Unavailable,
         SessionError::Refused { .. } | SessionError::Timeout(_) | SessionError::Lost(_) => Exit::TempFail,

@@ -97,6 +97,7 @@ fn walk(peer: &Peer) {
             if number == 0 {
                 samples_arrive(&at, peer, row, &mailer, &dialogue);
                 results_are_right(&at, peer, row, &mailer, &dialogue);
+                letters_follow_each_other(&at, peer, &mailer, &dialogue);
             } else {
                 let letter = letters::letter("login", b"Who am I?\r\n");
                 send(&at, &mailer, &letter, &[&peer.at("bob")], &dialogue);
@@ -194,6 +195,19 @@ fn results_are_right(at: &str, peer: &Peer, row: &Row, mailer: &blocking::Mailer
     // Nobody at all: nothing may be stored.
     let results = send(at, mailer, &letter, &[&nobody], dialogue);
     assert!(matches!(&results[..], [RecipientResult::Refused(reply)] if reply.is_permanent()), "{at}: {results:?}");
+}
+
+/// One behind the other, as fast as the server lets them: each arrives once.
+fn letters_follow_each_other(at: &str, peer: &Peer, mailer: &blocking::Mailer, dialogue: &Dialogue) {
+    let letters: Vec<Vec<u8>> =
+        (0..8).map(|number| letters::letter("line", format!("Number {number}.\r\n").as_bytes())).collect();
+    let to = vec![peer.at("bob").parse().unwrap()];
+    let message = |letter: &Vec<u8>| Message::from_eml(letter, letters::SENDER.parse().unwrap(), to.clone()).unwrap();
+    let messages: Vec<Message> = letters.iter().map(message).collect();
+    for result in mailer.send_all(&messages).unwrap() {
+        assert!(result.as_ref().is_ok_and(|report| report.is_complete()), "{at}: {result:?}\n{}", dialogue.take());
+    }
+    assert_arrived(peer, &letters.into_iter().map(|letter| ("line", letter)).collect::<Vec<_>>());
 }
 
 /// Takes as many letters as were sent; each of them is there, with nothing but headers added at its top.

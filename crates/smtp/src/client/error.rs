@@ -42,6 +42,14 @@ pub enum SessionError {
         /// Its words.
         reply: Reply,
     },
+    /// The server refused a token, and said within the mechanism why (RFC 7628 §3.2.2).
+    #[error("the server refused the token: {reply} ({reason})")]
+    TokenRefused {
+        /// Its words within the mechanism, such as `{"status":"invalid_token","scope":"mail"}`.
+        reason: String,
+        /// Its reply at the end.
+        reply: Reply,
+    },
     /// The server does not speak SMTP as it should.
     #[error("the server broke the protocol at {stage}: {what}")]
     Protocol {
@@ -102,7 +110,7 @@ impl SessionError {
     #[must_use]
     pub fn is_temporary(&self) -> bool {
         match self {
-            Self::Refused { reply, .. } => !reply.is_permanent(),
+            Self::Refused { reply, .. } | Self::TokenRefused { reply, .. } => !reply.is_permanent(),
             Self::Timeout(_)
             | Self::Lost(_)
             | Self::Protocol { .. }
@@ -119,7 +127,21 @@ impl SessionError {
     /// The server's reply, where that was the reason.
     #[must_use]
     pub fn reply(&self) -> Option<&Reply> {
-        if let Self::Refused { reply, .. } = self { Some(reply) } else { None }
+        match self {
+            Self::Refused { reply, .. } | Self::TokenRefused { reply, .. } => Some(reply),
+            Self::Protocol { .. }
+            | Self::Unreadable { .. }
+            | Self::Injected
+            | Self::NoStartTls
+            | Self::UnprotectedLogin
+            | Self::NoMechanism { .. }
+            | Self::Login(_)
+            | Self::Timeout(_)
+            | Self::Lost(_)
+            | Self::BodyLength { .. }
+            | Self::BodyUnreadable
+            | Self::Misuse(_) => None,
+        }
     }
 }
 

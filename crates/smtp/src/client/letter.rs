@@ -99,6 +99,8 @@ pub(super) struct Letter {
     must_drop: bool,
     needs_reset: bool,
     eight_bit_undeclared: bool,
+    behind: bool,
+    refused_behind: bool,
 }
 
 /// What a letter is begun with.
@@ -111,6 +113,8 @@ pub(super) struct Context<'a> {
     pub(super) time: UnixMillis,
     /// Whether an unfinished transaction is to be cleared first.
     pub(super) reset: bool,
+    /// Whether its envelope leaves before the letter before has its reply.
+    pub(super) behind: bool,
 }
 
 impl Letter {
@@ -140,6 +144,8 @@ impl Letter {
             must_drop: false,
             needs_reset: false,
             eight_bit_undeclared: envelope.body == BodyKind::EightBitMime && !offered.eight_bit_mime,
+            behind: context.behind,
+            refused_behind: false,
         };
         letter.plan(envelope, size, context, domains);
         letter
@@ -371,6 +377,11 @@ impl Letter {
         self.must_drop
     }
 
+    /// Whether the server refused it for standing behind another one.
+    pub(super) fn was_refused_behind(&self) -> bool {
+        self.refused_behind
+    }
+
     /// Whether the server still has a transaction open.
     pub(super) fn needs_reset(&self) -> bool {
         self.needs_reset
@@ -407,8 +418,14 @@ impl Letter {
             self.needs_reset = true;
             return;
         }
+        // RFC 2920 §3.1 lets an envelope stand behind the end of a letter. A server that takes that for smuggling has not looked at it.
+        self.refused_behind = self.behind && reply.code() == 503;
         // The replies to the pipelined recipients say only that there is no sender.
-        self.end_all(&RecipientResult::Refused(reply));
+        self.end_all(&if self.refused_behind {
+            RecipientResult::NotTried(reply.to_string())
+        } else {
+            RecipientResult::Refused(reply)
+        });
         self.todo.clear();
         self.give_up();
         self.needs_reset = false;

@@ -16,11 +16,16 @@ use super::settings::{Credentials, Proof, Secured, Settings};
 /// RFC 4954 §4: an initial response that would not fit into a command line (RFC 5321 §4.5.3.1.4, 512 octets with CRLF) is kept until it is asked for.
 const COMMAND_BYTES_MAX: usize = 510;
 
+/// What is kept of the words against a token.
+const REASON_CHARS_MAX: usize = 300;
+
 pub(super) struct Login {
     exchange: ClientExchange,
     method: Method,
     /// The initial response in base64, when it did not fit into the command.
     kept: Option<String>,
+    /// What the server has against the token.
+    reason: Option<String>,
 }
 
 impl Login {
@@ -65,7 +70,7 @@ impl Login {
                 initial
             }
         };
-        Ok(Some(Self { exchange, method, kept }))
+        Ok(Some(Self { exchange, method, kept, reason: None }))
     }
 
     /// Takes a reply; whether the login is done.
@@ -74,7 +79,10 @@ impl Login {
             235 => self.exchange.success().map(|()| true).map_err(SessionError::Login),
             334 => self.challenge(&reply, out).map(|()| false),
             200..400 => Err(SessionError::Protocol { stage: Stage::Login, what: "neither a challenge nor an end of the login" }),
-            _ => Err(SessionError::Refused { stage: Stage::Login, reply }),
+            _ => Err(match self.reason.take() {
+                Some(reason) => SessionError::TokenRefused { reason, reply },
+                None => SessionError::Refused { stage: Stage::Login, reply },
+            }),
         }
     }
 
@@ -92,11 +100,20 @@ impl Login {
         if let Some(kept) = self.kept.take() {
             return out.secret(&kept, "***");
         }
+        if matches!(self.method, Method::OAuthBearer | Method::XOAuth2) {
+            self.reason = Some(one_line(&challenge)).filter(|reason| !reason.is_empty());
+        }
         match self.exchange.step(&challenge) {
             ClientStep::Send(answer) => out.secret(&STANDARD.encode(&*answer), "***"),
             ClientStep::Failed(error) => Err(SessionError::Login(error)),
         }
     }
+}
+
+/// The words of a server, as they can be shown.
+fn one_line(words: &[u8]) -> String {
+    let words = String::from_utf8_lossy(words);
+    words.chars().take(REASON_CHARS_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect::<String>().trim().to_owned()
 }
 
 fn start(

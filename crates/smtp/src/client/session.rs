@@ -69,6 +69,8 @@ pub struct ClientSession {
     letters: usize,
     domains: DomainsTold,
     eight_bit_undeclared: bool,
+    /// The server wants no letter begun before it has replied to the last.
+    one_by_one: bool,
 }
 
 impl ClientSession {
@@ -95,6 +97,7 @@ impl ClientSession {
             letters: 0,
             domains: DomainsTold::default(),
             eight_bit_undeclared: false,
+            one_by_one: false,
         }
     }
 
@@ -193,7 +196,8 @@ impl ClientSession {
         match &self.phase {
             Phase::Ready => !self.is_exhausted(),
             Phase::Letters => {
-                self.under_way.len() < IN_FLIGHT_MAX
+                !self.one_by_one
+                    && self.under_way.len() < IN_FLIGHT_MAX
                     && self.under_way.back().is_some_and(Letter::is_sent)
                     && !self.under_way.iter().any(Letter::must_drop)
                     && !self.is_exhausted()
@@ -222,7 +226,8 @@ impl ClientSession {
         }
         let reset = self.under_way.back().map_or(self.needs_reset, Letter::may_leave_transaction);
         let verified = self.secured.is_some_and(|secured| secured.verified);
-        let context = Context { protocol: self.settings.protocol, offered: &self.capabilities, verified, time, reset };
+        let behind = !self.under_way.is_empty();
+        let context = Context { protocol: self.settings.protocol, offered: &self.capabilities, verified, time, reset, behind };
         let mut letter = Letter::new(envelope, size, &context, &mut self.domains);
         let begun = letter.advance(&mut self.out);
         self.letters += 1;
@@ -420,6 +425,7 @@ impl ClientSession {
                 return self.fail(SessionError::BodyUnreadable);
             }
             let must_drop = letter.must_drop();
+            self.one_by_one |= letter.was_refused_behind();
             self.needs_reset = letter.needs_reset();
             self.eight_bit_undeclared = letter.eight_bit_undeclared();
             self.results.extend(self.under_way.pop_front().map(Letter::into_results));

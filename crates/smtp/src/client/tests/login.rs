@@ -60,6 +60,21 @@ fn a_binding_that_is_not_wanted_is_not_said_to_be_impossible() {
 }
 
 #[test]
+fn what_the_server_has_against_a_token_is_told() {
+    let play = || Play { credentials: Some(Credentials::bearer("user", "tok").unwrap()), secured: Some(TLS), ..play() };
+    let begun = format!("{HELLO}S: 250-x\nS: 250 AUTH XOAUTH2\nC: AUTH XOAUTH2 dXNlcj11c2VyAWF1dGg9QmVhcmVyIHRvawEB\n");
+    // {"status":"401"}, and the same with a line break and an escape in it.
+    for (challenge, told) in [("eyJzdGF0dXMiOiI0MDEifQ==", "{\"status\":\"401\"}"), ("eyJhIjoKGyI0MDEifQ==", "{\"a\":  \"401\"}")]
+    {
+        let end = play().run(&format!("{begun}S: 334 {challenge}\nC:\nS: 535 5.7.8 no"));
+        let Some(SessionError::TokenRefused { reason, reply }) = end.closed else { panic!("{:?}", end.closed) };
+        assert_eq!((reason.as_str(), reply.code()), (told, 535));
+    }
+    let end = play().run(&format!("{begun}S: 535 5.7.8 no"));
+    assert!(matches!(end.closed, Some(SessionError::Refused { stage: Stage::Login, .. })));
+}
+
+#[test]
 fn plaintext_behind_the_reply_to_starttls_is_an_attack() {
     for start_tls in [StartTls::Required, StartTls::IfOffered] {
         let play = Play { start_tls, ..play() };
@@ -223,7 +238,8 @@ fn a_token_that_is_refused_is_told_as_the_server_tells_it() {
         C:
         S: 535 5.7.8 expired",
     );
-    assert!(matches!(end.closed, Some(SessionError::Refused { stage: Stage::Login, reply }) if reply.code() == 535));
+    let Some(SessionError::TokenRefused { reason, reply }) = end.closed else { panic!("{:?}", end.closed) };
+    assert_eq!((reason.as_str(), reply.code()), ("{\"status\":\"400\"}", 535));
 }
 
 #[test]

@@ -42,6 +42,21 @@ fn the_next_envelope_leaves_with_the_end_of_the_letter_before() {
 }
 
 #[test]
+fn a_server_that_wants_nothing_behind_a_letter_is_given_one_at_a_time() {
+    let envelope = |n: usize| format!("C: MAIL FROM:<a@x.example> SIZE=21\nC: RCPT TO:<r{n}@y.example>\nC: DATA\n");
+    let go = "S: 250 ok\nS: 250 ok\nS: 354 go\nC: Subject: x\nC:\nC: hello\nC: .\n";
+    let script = format!(
+        "{ESMTP}{}{go}{}S: 250 taken\nS: 503 no\nS: 503 no\nS: 503 no\n{}{go}S: 250 taken\n{}{go}S: 250 taken\nC: QUIT\nS: 221 bye",
+        envelope(0),
+        envelope(1),
+        envelope(2),
+        envelope(3)
+    );
+    let end = eager(4).run(&script);
+    assert_eq!(told(&end), [["accepted 250"], ["not tried"], ["accepted 250"], ["accepted 250"]]);
+}
+
+#[test]
 fn in_chunks_whole_letters_follow_each_other_each_behind_a_reset() {
     let letter = |n: usize, reset: &str| {
         format!("{reset}C: MAIL FROM:<a@x.example>\nC: RCPT TO:<r{n}@y.example>\nC: BDAT 21 LAST\nC: Subject: x\nC:\nC: hello\n")
