@@ -32,6 +32,20 @@ pub struct Status {
     pub memory: MemoryStatus,
     /// Journal entries that were lost because more came than could be written.
     pub journal_lost: u64,
+    /// What happened since the start, as the journal counts it.
+    #[serde(default)]
+    pub counts: Vec<CountStatus>,
+}
+
+/// A counter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CountStatus {
+    /// What is counted, such as `refusals`.
+    pub name: String,
+    /// Of which kind, such as `recipient`; empty when there is one kind.
+    pub value: String,
+    /// How many.
+    pub count: u64,
 }
 
 /// The connections of one protocol.

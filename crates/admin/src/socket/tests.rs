@@ -55,6 +55,7 @@ fn status() -> Status {
         maildrop: None,
         memory: MemoryStatus { resident: None, max: 0 },
         journal_lost: 0,
+        counts: Vec::new(),
     }
 }
 

@@ -15,6 +15,7 @@ mod check_config;
 mod data;
 mod domain;
 mod exit;
+mod live;
 mod logins;
 mod mail;
 mod password;
@@ -33,6 +34,7 @@ mod tlsa;
 mod trace;
 mod try_it;
 mod verify;
+mod watch;
 
 pub(crate) use exit::{Exit, Failure};
 pub(crate) use print::Printer;
@@ -71,6 +73,7 @@ enum Command {
     Restart(restart::Args),
     Status(status::Args),
     Tls(tls::Args),
+    Watch(watch::Args),
     Queue(queue::Args),
     Trace(trace::Args),
     Verify(verify::Args),
@@ -98,6 +101,7 @@ impl Command {
             Self::Restart(args) => restart::run(args, printer),
             Self::Status(args) => status::run(args, printer),
             Self::Tls(args) => tls::run(args, printer),
+            Self::Watch(args) => watch::run(&args, printer),
             Self::Queue(args) => queue::run(args, printer),
             Self::Trace(args) => trace::run(args, printer),
             Self::Verify(args) => verify::run(args, printer),

@@ -17,7 +17,8 @@ use posthouse_config::Period;
 use self::filter::FilterArgs;
 
 pub(super) use self::change::connect;
-pub(super) use self::look::suspended;
+pub(super) use self::look::{suspended, table};
+pub(super) use self::top::{Seen, head, see};
 use super::data::{DataArgs, failure};
 use super::{Exit, Failure, Printer};
 

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use posthouse_admin::queue::SuspensionInfo;
-use posthouse_admin::{ConnectionsStatus, DiskStatus, MaildropStatus, MemoryStatus, QueueStatus, Status};
-use posthouse_journal::Journal;
+use posthouse_admin::{ConnectionsStatus, CountStatus, DiskStatus, MaildropStatus, MemoryStatus, QueueStatus, Status};
+use posthouse_journal::{Count, Journal};
 use posthouse_mail::UnixMillis;
 use posthouse_queue::Queue;
 use posthouse_runtime::gate::Gate;
@@ -63,8 +63,13 @@ impl Reporter {
             disk: DiskStatus { free: self.queue.disk_free(), free_min: self.limits.disk_free_min.bytes() },
             memory: MemoryStatus { resident: memory::resident(), max: smtp.settings.memory_max.bytes() },
             journal_lost: self.journal.lost(),
+            counts: self.journal.counts().iter().map(counted).collect(),
         }
     }
+}
+
+fn counted(count: &Count) -> CountStatus {
+    CountStatus { name: count.meter.name.to_owned(), value: count.value.to_owned(), count: count.count }
 }
 
 fn dropped(folder: &Path) -> MaildropStatus {

@@ -1,4 +1,4 @@
-//! `posthouse queue` on a terminal: the live view, and what is asked before much is changed. script(1) gives the terminal.
+//! On a terminal: the live views, what is asked before much is changed, and how far a merge is. script(1) gives the terminal.
 
 use std::io::{Read as _, Write as _};
 use std::process::{Child, Stdio};
@@ -112,4 +112,37 @@ fn who_is_asked_and_says_no_changes_nothing_and_who_says_yes_does() {
         asked.wait_for(if exit == 0 { "removed 1 letter\r\n" } else { "nothing was changed" });
         assert_eq!((asked.ended(), count()), (exit, left), "{answer:?}");
     }
+}
+
+#[test]
+fn what_comes_in_is_seen_as_it_comes() {
+    let site = Site::new(&["mx"], HELD);
+    let server = site.start();
+    let mut watch = Terminal::run(site.dir.path(), "watch");
+    watch.wait_for("nothing has come yet");
+    send(&server, "bob@example.net");
+    let moving = watch.wait_for("/s)");
+    assert!(moving.contains("letters accepted  mx 1"), "{moving:?}");
+    watch.wait_for("example.net");
+    watch.press("q");
+    watch.wait_for("\x1b[?25h\x1b[?1049l");
+    assert_eq!(watch.ended(), 0);
+}
+
+#[test]
+fn a_merge_says_on_the_terminal_how_far_it_is_and_how_long_it_takes() {
+    let folder = tempfile::tempdir().unwrap();
+    let catcher = posthouse_client::Catcher::start().unwrap();
+    std::fs::write(folder.path().join("t.csv"), "email\na@x.test\nb@x.test\nc@x.test\n").unwrap();
+    let url = catcher.url();
+    let arguments = format!(
+        "send --server {url} --from us@x.test --merge t.csv --to '{{{{ email }}}}' --subject s --text hi --state sent.txt > results.txt"
+    );
+    let mut merge = Terminal::run(folder.path(), &arguments);
+    let shown = merge.wait_for("3 sent, 0 sent before");
+    assert!(shown.contains("1 of 3, ") && shown.contains(" a second, ") && shown.contains(" s left"), "{shown:?}");
+    assert_eq!((merge.ended(), catcher.letters().len()), (0, 3));
+    let mut again = Terminal::run(folder.path(), &arguments);
+    again.wait_for("0 sent, 3 sent before");
+    assert_eq!((again.ended(), catcher.letters().len()), (0, 3), "what was accepted is not sent again");
 }

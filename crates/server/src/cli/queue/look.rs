@@ -110,7 +110,7 @@ pub(in crate::cli) fn suspended(suspension: &SuspensionInfo) -> String {
 }
 
 /// The summary as lines.
-pub(super) fn table(summary: &Summary, printer: &Printer) -> Vec<String> {
+pub(in crate::cli) fn table(summary: &Summary, printer: &Printer) -> Vec<String> {
     let mut lines = vec![format!("{} letters, {} octets", summary.letters, text::size(summary.octets))];
     lines.extend(summary.suspensions.iter().map(|suspension| printer.red(&suspended(suspension))));
     if summary.destinations.is_empty() {
