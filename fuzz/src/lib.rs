@@ -6,11 +6,13 @@
 #![allow(clippy::panic, clippy::indexing_slicing, reason = "a broken promise is a panic here, and that is the point")]
 
 mod body;
+mod proxy;
 mod sender;
 mod session;
 mod syntax;
 
 pub use body::{bdat_body, dot_body};
+pub use proxy::proxy_header;
 pub use sender::{sender_letter, sender_zone};
 pub use session::server_session;
 pub use syntax::{command, path, reply};

@@ -124,6 +124,7 @@ impl Driver {
         Answer::Verdict(match question {
             Question::Connect => Verdict::Accept,
             Question::Hello { name, .. } => by_text(&name),
+            Question::Xclient(client) => by_text(client.helo.as_deref().unwrap_or_default()),
             Question::Auth(AuthQuestion::Begin(_)) => return Answer::Auth(AuthAnswer::Begin(Nonce::from_random([2; 18]))),
             Question::Auth(AuthQuestion::Password { login, .. }) => {
                 return Answer::Auth(AuthAnswer::Password(login.len() % 2 == 0));

@@ -91,6 +91,11 @@ fn server_sessions() {
 }
 
 #[test]
+fn proxy_headers() {
+    replay("proxy_header", proxy_header);
+}
+
+#[test]
 fn zones_of_senders() {
     replay("sender_zone", sender_zone);
 }

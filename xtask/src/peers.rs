@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The packages; what they need and the machine lacks comes with them.
-const PACKAGES: [&str; 34] = [
+const PACKAGES: [&str; 37] = [
     "postfix",
     "exim4-daemon-heavy",
     "opensmtpd",
@@ -48,6 +48,9 @@ const PACKAGES: [&str; 34] = [
     "openssl",
     "iproute2",
     "perl",
+    "haproxy",
+    "opendkim",
+    "python3-milter",
 ];
 
 /// What is only there for node. Their node is this machine's, since Debian's is too old for the first.

@@ -430,7 +430,7 @@ impl Visit {
 
     fn answer(&mut self, question: Question) -> Answer {
         match question {
-            Question::Connect | Question::Hello { .. } | Question::Letter => {
+            Question::Connect | Question::Hello { .. } | Question::Xclient(_) | Question::Letter => {
                 self.letter.clear();
                 Answer::Verdict(Verdict::Accept)
             }

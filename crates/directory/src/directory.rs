@@ -1,7 +1,7 @@
 //! The public face: questions and changes, each in one transaction.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, Transaction};
 
@@ -40,6 +40,12 @@ impl Directory {
         let fake_salt_seed = store.write_here(fake_salt_seed)?;
         let guard = Guard::open(&path.with_file_name("logins.sqlite"))?;
         Ok(Self { store, passwords: Passwords::new(), guard, fake_salt_seed })
+    }
+
+    /// The folder that holds the file.
+    #[must_use]
+    pub fn folder(&self) -> PathBuf {
+        self.store.folder()
     }
 
     pub(crate) fn store(&self) -> &Store {

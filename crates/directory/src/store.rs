@@ -39,6 +39,10 @@ impl Store {
         Ok(Self(Arc::new(Inner { path: path.to_owned(), writer, readers: Mutex::new(Vec::new()) })))
     }
 
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.0.path.parent().map(Path::to_owned).unwrap_or_default()
+    }
+
     /// Runs `work` in one read transaction: whatever it asks, it gets answers from the same instant.
     pub(crate) fn read<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, DirectoryError>) -> Result<T, DirectoryError> {
         self.lend(|reader| reader.read(work))

@@ -45,6 +45,12 @@ pub(crate) fn no_queue(error: &QueueError) -> Verdict {
     verdict(&error.reply())
 }
 
+/// A letter cannot be kept for its filters: a fault of our disk.
+pub(crate) fn no_scratch(error: &std::io::Error) -> Verdict {
+    tracing::error!(%error, "a letter cannot be kept for its filters");
+    Verdict::Defer(Reason::new(452, Status::temporary(3, 1), "there is no room for the letter now, try again later"))
+}
+
 /// A negative reply as a verdict.
 fn verdict(reply: &Reply) -> Verdict {
     let reason = Reason::new(reply.code(), reply.status_or_default(), reply.text());

@@ -11,7 +11,10 @@ use posthouse_queue::Queue;
 use posthouse_runtime::gate::Gate;
 use posthouse_runtime::memory::Ceiling;
 use posthouse_runtime::tls::ServerTls;
+use schemars::JsonSchema;
+use serde::Deserialize;
 
+use crate::abuse::Abuse;
 use crate::settings::Settings;
 
 /// The state that all connections share.
@@ -25,6 +28,8 @@ pub struct Context {
     pub queue: Queue,
     /// Where everything is written down.
     pub journal: Journal,
+    /// What is known of those that come.
+    pub abuse: Abuse,
     /// For checks that ask the DNS.
     pub resolver: Resolver,
     /// For STARTTLS and for TLS from the start; without it nobody can log in.
@@ -38,7 +43,8 @@ pub struct Context {
 }
 
 /// Who is expected at a listener.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum ListenerKind {
     /// Other servers (port 25): letters for us alone.
     Mx,

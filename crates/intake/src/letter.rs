@@ -1,6 +1,6 @@
 //! A letter that is coming in: its header is looked at and completed, its body flows into the queue.
 //!
-//! In memory are at most the header (1 MiB) and one chunk. The body is never changed. To the header of a letter that was handed on to us `Received` is
+//! In memory are at most the header (1 MiB) and one chunk. With filters the letter waits for them, beside the queue, in a file if it is large. The body is never changed. To the header of a letter that was handed on to us `Received` is
 //! added, and `Authentication-Results` where it is found out who sent it; fields that only claim to be ours are removed; that of a letter submitted by a user is also completed (RFC 6409 §8).
 
 mod header;
@@ -13,6 +13,7 @@ use posthouse_queue::Draft;
 use posthouse_smtp::server::Verdict;
 
 use crate::check;
+use crate::milter::{Held, Milters, Seen};
 use crate::sign::Signing;
 use crate::visit::Visit;
 
@@ -32,6 +33,8 @@ pub(crate) struct Incoming {
     is_examined: bool,
     examination: Option<Box<Examination>>,
     signing: Option<Box<Signing>>,
+    /// Where it waits for its filters, if there are any.
+    held: Option<Box<Held>>,
 }
 
 /// What remains of a complete letter.
@@ -49,11 +52,10 @@ pub(crate) struct Parts {
 }
 
 impl Incoming {
-    pub(crate) fn new(draft: Draft, is_examined: bool) -> Self {
-        let header = Some(BytesMut::new());
+    pub(crate) fn new(draft: Draft, is_examined: bool, held: Option<Held>) -> Self {
         Self {
             draft,
-            header,
+            header: Some(BytesMut::new()),
             header_lines: 0,
             message_id: None,
             is_tls_optional: false,
@@ -61,6 +63,7 @@ impl Incoming {
             is_examined,
             examination: None,
             signing: None,
+            held: held.map(Box::new),
         }
     }
 
@@ -99,6 +102,28 @@ impl Incoming {
         }
     }
 
+    /// The filters have their say about a letter that was held for them; then it goes on as if it had come as they left it.
+    pub(crate) async fn filter(&mut self, visit: &Visit<'_>, milters: &mut Milters) -> Result<Seen, Verdict> {
+        let Some(mut held) = self.held.take() else { return Ok(Seen::default()) };
+        let seen = milters.letter(&self.draft.id().to_string(), &mut held).await?;
+        if seen.discarded.is_some() {
+            return Ok(seen);
+        }
+        let header = [held.header.as_slice(), &held.gap].concat();
+        self.is_ascii = header.is_ascii();
+        self.begin(visit, &header, held.header.len()).await?;
+        let mut at = 0;
+        loop {
+            let piece = held.piece(at).await.map_err(|error| check::no_scratch(&error))?;
+            if piece.is_empty() {
+                return Ok(seen);
+            }
+            at += u64::try_from(piece.len()).unwrap_or(u64::MAX);
+            self.is_ascii = self.is_ascii && piece.is_ascii();
+            self.body(piece).await?;
+        }
+    }
+
     pub(crate) fn into_parts(self) -> Parts {
         let Self { draft, message_id, is_tls_optional, is_ascii, examination, signing, .. } = self;
         Parts { draft, message_id, is_ascii, is_tls_optional, examination, signing }
@@ -106,6 +131,11 @@ impl Incoming {
 
     /// Checks the header, the first `fields` octets of `bytes`, and writes it with what is added.
     async fn begin(&mut self, visit: &Visit<'_>, bytes: &[u8], fields: usize) -> Result<(), Verdict> {
+        if let Some(held) = &mut self.held {
+            let (header, gap) = bytes.split_at_checked(fields).unwrap_or((bytes, &[]));
+            (held.header, held.gap) = (header.to_vec(), gap.to_vec());
+            return Ok(());
+        }
         let prepared = header::prepare(visit, self.draft.id(), bytes, fields, self.is_examined).await?;
         self.message_id = prepared.message_id;
         self.is_tls_optional = prepared.is_tls_optional;
@@ -115,6 +145,9 @@ impl Incoming {
 
     /// Takes octets of the body.
     async fn body(&mut self, octets: Bytes) -> Result<(), Verdict> {
+        if let Some(held) = &mut self.held {
+            return held.body.push(&octets).await.map_err(|error| check::no_scratch(&error));
+        }
         if let Some(examination) = &mut self.examination {
             examination.body(&octets);
         }

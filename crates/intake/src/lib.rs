@@ -7,21 +7,31 @@
 //! It never delivers, never decides where a letter goes, and never takes a letter for somebody elsewhere from a stranger. What fails here ends
 //! in a 4xx and the letter stays with the sender. Every refusal is one line in the journal.
 
+mod abuse;
 mod check;
 mod context;
+mod greylist;
 mod letter;
+mod lists;
 mod local;
+mod milter;
 mod note;
 mod priority;
 mod pump;
+mod rates;
 mod senders;
 mod settings;
 mod sign;
 mod visit;
 
+pub use abuse::Abuse;
 pub use context::{Context, ListenerKind};
+pub use greylist::{GreylistPolicy, GreylistSettings};
+pub use lists::{ListKind, ListSettings, Lists};
 pub use local::{AddressPattern, Grant, Local, LocalDoor, Submitter, origin};
+pub use milter::{MilterAddress, MilterAddressError, MilterSettings, OnFailure};
 pub use priority::PriorityMax;
 pub use pump::{serve_local, serve_smtp};
+pub use rates::{RateLimits, Rates};
 pub use senders::{AuthorDomain, SenderPolicy, Senders};
 pub use settings::Settings;

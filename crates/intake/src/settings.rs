@@ -11,8 +11,12 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::context::ListenerKind;
+use crate::greylist::GreylistSettings;
+use crate::lists::Lists;
 use crate::local::Local;
+use crate::milter::MilterSettings;
 use crate::priority::PriorityMax;
+use crate::rates::Rates;
 use crate::senders::Senders;
 
 /// SMTP and LMTP: what is accepted, and the limits.
@@ -38,6 +42,16 @@ pub struct Settings {
     pub hold_max: Period,
     /// The shortest time in which a letter may ask to be delivered or else returned (DELIVERBY, RFC 2852). "0s" is none.
     pub deliver_by_min: Period,
+    /// Hosts in front of us that may say whose connection it really is (XCLIENT). Nobody is believed unless named here.
+    pub xclient_from: Vec<Network>,
+    /// How much may come in a time, counted over connections.
+    pub rates: Rates,
+    /// Lists of addresses in the DNS.
+    pub lists: Lists,
+    /// Whoever is new is asked to come again.
+    pub greylist: GreylistSettings,
+    /// Filters that speak the milter protocol.
+    pub milter: Vec<MilterSettings>,
     /// Who really sent it: SPF, DKIM, DMARC and ARC of letters on `mx` listeners.
     pub senders: Senders,
     /// Letters from the users and programs of this machine.
@@ -79,6 +93,11 @@ impl Default for Settings {
             priority_max: PriorityMax::default(),
             hold_max: Period::days(30),
             deliver_by_min: Period::seconds(0),
+            xclient_from: Vec::new(),
+            rates: Rates::default(),
+            lists: Lists::default(),
+            greylist: GreylistSettings::default(),
+            milter: Vec::new(),
             senders: Senders::default(),
             local: Local::default(),
             connections_max: 10_000,
@@ -106,6 +125,7 @@ impl Settings {
             starttls: has_tls && kind != ListenerKind::Local,
             mechanisms: if kind.wants_login() { Mechanism::ALL.to_vec() } else { Vec::new() },
             auth_without_tls: self.plain_login_on_loopback && peer.to_canonical().is_loopback(),
+            xclient: kind != ListenerKind::Local && self.xclient_from.iter().any(|network| network.contains(peer)),
             // RFC 4865 §4: to those who submit, and to nobody else.
             future_release: (kind.is_submission() && hold_max > 0).then(|| FutureRelease::from_now(now, hold_max)),
             deliver_by_seconds_min: Some(u32::try_from(self.deliver_by_min.duration().as_secs()).unwrap_or(u32::MAX)),

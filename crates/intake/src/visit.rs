@@ -9,14 +9,17 @@ use std::net::IpAddr;
 use bytes::Bytes;
 use posthouse_directory::{Account, Attempt, Protocol};
 use posthouse_journal::Event;
-use posthouse_mail::{Address, Priority, Recipient, UnixMillis};
+use posthouse_mail::{Address, Priority, Recipient, Status, UnixMillis};
+use posthouse_runtime::gate::Pass;
 use posthouse_sasl::Mechanism;
-use posthouse_smtp::server::{Answer, HelloKind, Note, Question, SenderQuestion, Verdict};
+use posthouse_smtp::server::{Answer, HelloKind, Note, Question, Reason, SenderQuestion, Verdict, XclientQuestion};
 
+use crate::abuse::{self, Lists};
 use crate::check;
 use crate::context::{Context, ListenerKind};
 use crate::letter::Incoming;
 use crate::local::Caller;
+use crate::milter::Milters;
 use crate::note::{self, Who};
 
 /// See the module.
@@ -34,6 +37,14 @@ pub(crate) struct Visit<'a> {
     /// The log-in under way, until the mechanism has come to its end.
     pub(crate) attempt: Option<Attempt>,
     pub(crate) begun: Option<Begun>,
+    /// What lists say of the peer.
+    pub(crate) lists: Lists,
+    /// The filters of this visit, if there are any.
+    pub(crate) milters: Option<Milters>,
+    /// What the client called itself, when a server in front of us has said it.
+    pub(crate) named: Option<String>,
+    /// The place of the client that a server in front of us has named.
+    pub(crate) pass: Option<Pass>,
 }
 
 /// What the peer called itself.
@@ -74,7 +85,22 @@ impl<'a> Visit<'a> {
     pub(crate) fn new(context: &'a Context, kind: ListenerKind, peer: IpAddr) -> Self {
         // An IPv4 client is one, however the socket shows it.
         let peer = peer.to_canonical();
-        Self { context, kind, peer, caller: None, tls: None, hello: None, account: None, attempt: None, begun: None }
+        let milters = Milters::new(&context.settings, kind);
+        Self {
+            context,
+            kind,
+            peer,
+            caller: None,
+            tls: None,
+            hello: None,
+            account: None,
+            attempt: None,
+            begun: None,
+            lists: Lists::Unasked,
+            milters,
+            named: None,
+            pass: None,
+        }
     }
 
     /// Whose visit it is.
@@ -85,14 +111,34 @@ impl<'a> Visit<'a> {
     /// The answer to a session's question.
     pub(crate) async fn find_out(&mut self, question: Question) -> Answer {
         match question {
-            Question::Connect => Answer::Verdict(check::connect(self.context)),
+            Question::Connect => Answer::Verdict(check::connect(self)),
             Question::Hello { kind, name } => Answer::Verdict(check::hello(self, kind, name)),
+            Question::Xclient(question) => Answer::Verdict(self.handed_on(question)),
             Question::Auth(question) => check::auth(self, question).await,
             Question::Sender(question) => check::sender(self, question).await,
             Question::Recipient(question) => Answer::Verdict(check::recipient(self, question).await),
             Question::Letter => Answer::Verdict(check::room(self)),
             Question::Message { .. } => check::accept(self).await,
         }
+    }
+
+    /// A server in front of us says whose connection this is: everything begins anew, and who may connect is asked about the client.
+    fn handed_on(&mut self, question: XclientQuestion) -> Verdict {
+        if let Some(address) = question.address {
+            let address = address.to_canonical();
+            self.pass = match self.context.gate.enter(address) {
+                Ok(pass) => Some(pass),
+                Err(_) => {
+                    return Verdict::Drop(Reason::new(421, Status::temporary(7, 0), "too many connections, try again later"));
+                }
+            };
+            self.peer = address;
+        }
+        (self.hello, self.account, self.attempt) = (None, None, None);
+        self.named = question.helo;
+        self.abandon();
+        self.milters = Milters::new(&self.context.settings, self.kind);
+        check::connect(self)
     }
 
     /// Takes a piece of the letter.
@@ -104,6 +150,9 @@ impl<'a> Visit<'a> {
     pub(crate) async fn note(&mut self, note: Note) {
         match note {
             Note::Refused(refusal) => {
+                if refusal.reply.is_permanent() {
+                    abuse::error(self);
+                }
                 let sender = self.begun.as_ref().map(|begun| &begun.sender.path);
                 note::refused(self.context, self.kind, self.who(), sender, refusal);
             }
@@ -144,11 +193,15 @@ impl<'a> Visit<'a> {
     pub(crate) fn secured(&mut self, tls: Option<String>) {
         (self.hello, self.account, self.attempt) = (None, None, None);
         self.abandon();
+        self.milters = Milters::new(&self.context.settings, self.kind);
         self.tls = tls;
     }
 
     /// Forgets the letter that was begun.
     pub(crate) fn abandon(&mut self) {
         self.begun = None;
+        if let Some(milters) = &mut self.milters {
+            milters.abandon();
+        }
     }
 }

@@ -117,6 +117,13 @@ pub enum Event {
         /// What followed: `taken`, `quarantined`.
         action: String,
     },
+    /// A filter changed a letter.
+    Filtered {
+        /// Its name in the configuration.
+        filter: String,
+        /// What it did, in words.
+        changes: Vec<String>,
+    },
     /// A letter was put into a mailbox here.
     Stored {
         /// The recipient.
@@ -253,6 +260,7 @@ impl Event {
             Self::Accepted { .. }
             | Self::Expanded { .. }
             | Self::Verified { .. }
+            | Self::Filtered { .. }
             | Self::Attempt { .. }
             | Self::Waiting { .. }
             | Self::Stored { .. }
@@ -269,7 +277,7 @@ impl Event {
                 let account = account.iter().map(String::as_str);
                 to.iter().map(String::as_str).chain([from.as_str()]).chain(account).collect()
             }
-            Self::Verified { .. } => Vec::new(),
+            Self::Verified { .. } | Self::Filtered { .. } => Vec::new(),
             Self::Expanded { address, targets } => targets.iter().map(String::as_str).chain([address.as_str()]).collect(),
             Self::Refused { from, to, .. } => [from, to].into_iter().flatten().map(String::as_str).collect(),
             Self::Stored { to, account, .. } => vec![to, account],
@@ -286,6 +294,7 @@ impl Event {
             Self::Accepted { message_id, .. } => message_id.as_deref().map(bare_message_id),
             Self::Expanded { .. }
             | Self::Verified { .. }
+            | Self::Filtered { .. }
             | Self::Refused { .. }
             | Self::Attempt { .. }
             | Self::Waiting { .. }

@@ -35,6 +35,7 @@ impl Event {
         match self {
             Self::Accepted { .. } => self.write_accepted(line),
             Self::Verified { findings, action } => write_verified(line, findings, action),
+            Self::Filtered { filter, changes } => write!(line, "the filter {filter} {}", list(changes)),
             Self::Expanded { address, targets } => write!(line, "{address} leads to {}", list(targets)),
             Self::Refused { listener, peer, user, stage, from, to, reply } => {
                 write!(line, "refused ")?;

@@ -23,6 +23,8 @@ pub mod shutdown;
 pub mod signals;
 #[cfg(feature = "sim")]
 pub mod sim;
+pub mod snapshot;
+pub mod spill;
 pub mod stream;
 pub mod sync;
 pub mod task;

@@ -26,8 +26,10 @@ use crate::tls::{CertificateInfo, ClientTls, ServerTls, TlsError, TlsInfo};
 
 mod plain;
 mod poll;
+pub mod proxy;
 
 use plain::Plain;
+use proxy::{Proxied, ProxyError};
 
 /// What the kernel holds for us of connections that nobody has accepted yet.
 const BACKLOG: i32 = 1024;
@@ -327,6 +329,39 @@ impl Stream {
             #[cfg(feature = "sim")]
             Plain::Sim(_) => {}
         }
+    }
+
+    /// Reads the PROXY header that must come first, and is from then on the connection of the client that it names. Nothing behind the header is
+    /// read. Sets no deadline.
+    ///
+    /// # Errors
+    /// Something else came, or nothing more; the connection is of no use.
+    pub async fn proxied(mut self) -> io::Result<Self> {
+        let Transport::Plain(plain) = &mut self.transport else { return Err(io::ErrorKind::Unsupported.into()) };
+        let no_header = |error: ProxyError| io::Error::new(io::ErrorKind::InvalidData, error);
+        let mut first = [0; proxy::SIGNATURE.len()];
+        plain.read_exact(&mut first).await?;
+        let proxied = if first == proxy::SIGNATURE {
+            let mut fixed = [0; proxy::FIXED_BYTES];
+            let (signature, behind) = fixed.split_at_mut(first.len());
+            signature.copy_from_slice(&first);
+            plain.read_exact(behind).await?;
+            let mut rest = vec![0; proxy::rest_length(&fixed).map_err(no_header)?];
+            plain.read_exact(&mut rest).await?;
+            proxy::read_binary(&fixed, &rest)
+        } else if first.starts_with(b"PROXY ") {
+            let mut line = first.to_vec();
+            while line.last() != Some(&b'\n') && line.len() < proxy::TEXT_BYTES_MAX {
+                line.push(plain.read_u8().await?);
+            }
+            proxy::read_text(&line)
+        } else {
+            Err(ProxyError::Missing)
+        };
+        if let Proxied::For { client, local } = proxied.map_err(no_header)? {
+            (self.peer, self.local) = (client, local);
+        }
+        Ok(self)
     }
 
     /// The other end.

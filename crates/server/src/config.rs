@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use posthouse_config::{ConfigError, Period, Source};
+use posthouse_config::{ConfigError, Network, Period, Source};
 use posthouse_mail::{Address, Domain};
 use posthouse_runtime::log;
 use posthouse_runtime::tls::CertificateFiles;
@@ -79,6 +79,10 @@ pub(crate) struct Listener {
     pub(crate) kind: Kind,
     /// The address and port, such as `0.0.0.0:25` or `[::]:25`. IPv6 does not take IPv4 along.
     pub(crate) address: SocketAddr,
+    /// Proxies that connect for others and say for whom (the PROXY protocol, versions 1 and 2). From these hosts its header must come first; from all
+    /// others it is not known.
+    #[serde(default)]
+    pub(crate) proxy_from: Vec<Network>,
 }
 
 /// What a listener speaks.

@@ -117,6 +117,7 @@ impl Server {
             ..posthouse_intake::Settings::default()
         };
         let intake = posthouse_intake::Context {
+            abuse: posthouse_intake::Abuse::default(),
             hostname: hostname.clone(),
             directory: directory.clone(),
             queue: queue.clone(),

@@ -29,7 +29,7 @@ mod verdict;
 pub use profile::{Profile, Protocol, Tls};
 pub use question::{
     Answer, AuthAnswer, AuthQuestion, CloseReason, HelloKind, Note, Output, Question, RecipientQuestion, Refusal, SenderQuestion,
-    Stage,
+    Stage, XclientQuestion,
 };
 pub use session::Session;
 pub use verdict::{Reason, Verdict};

@@ -6,26 +6,33 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use posthouse_journal::Event;
-use posthouse_mail::{BodyKind, DeliverBy, Envelope, LetterId, Status, TlsWish, UnixMillis};
+use posthouse_mail::{Address, BodyKind, DeliverBy, Envelope, LetterId, Recipient, Status, TlsWish, UnixMillis};
 use posthouse_queue::{Letter, Origin};
 use posthouse_runtime::clock;
 use posthouse_smtp::server::{Answer, HelloKind, Reason, Verdict};
 use posthouse_smtp::syntax::{By, Hold};
 
-use super::{no_queue, senders};
+use super::{QUARANTINE, no_directory, no_queue, senders};
+use crate::abuse;
 use crate::letter::{Incoming, Parts};
+use crate::milter::{Held, Seen};
 use crate::note;
+use crate::rates::What;
 use crate::visit::{Begun, Visit};
 
 /// Is there room for a letter? Asked before its first octet.
 pub(crate) fn room(visit: &mut Visit<'_>) -> Verdict {
     let asked = senders::begin(visit);
+    let held = visit.milters.is_some().then(|| {
+        let bytes_max = visit.context.settings.letter_size_max.bytes();
+        Held::new(visit.context.directory.folder(), bytes_max)
+    });
     let Some(begun) = &mut visit.begun else { return lost() };
     let id = visit.caller.as_ref().and_then(|caller| caller.submitter.unattended);
     let queue = &visit.context.queue;
     match id.map_or_else(|| queue.begin(), |id| queue.begin_as(id)) {
         Ok(draft) => {
-            begun.letter = Some(Incoming::new(draft, asked.is_some()));
+            begun.letter = Some(Incoming::new(draft, asked.is_some(), held));
             begun.asked = asked;
             Verdict::Accept
         }
@@ -49,13 +56,26 @@ pub(crate) async fn accept(visit: &mut Visit<'_>) -> Answer {
     if let Err(verdict) = letter.end(visit).await {
         return Answer::Verdict(verdict);
     }
+    let mut seen = Seen::default();
+    if let Some(mut milters) = visit.milters.take() {
+        let said = letter.filter(visit, &mut milters).await;
+        visit.milters = Some(milters);
+        seen = match said {
+            Ok(seen) => seen,
+            Err(verdict) => return Answer::Verdict(verdict),
+        };
+        if let Err(verdict) = change_envelope(visit, &seen).await {
+            return Answer::Verdict(verdict);
+        }
+    }
     let Parts { mut draft, message_id, is_ascii, is_tls_optional, examination, signing } = letter.into_parts();
     let asked = visit.begun.as_mut().and_then(|begun| begun.asked.take());
-    let mut verified = None;
+    let (mut verified, mut is_vouched_for) = (None, false);
     if let (Some(asked), Some(examination)) = (asked, examination) {
         match senders::conclude(visit, asked, *examination).await {
             Ok(seen) => {
                 draft.put_in_front(&seen.fields);
+                is_vouched_for = seen.is_vouched_for;
                 verified = Some(seen.event);
             }
             Err(verdict) => return Answer::Verdict(verdict),
@@ -64,11 +84,22 @@ pub(crate) async fn accept(visit: &mut Visit<'_>) -> Answer {
     if let Some(signing) = signing {
         draft.put_in_front(&signing.finish());
     }
+    if let Some((filter, why)) = &seen.quarantine {
+        draft.put_in_front(&mark(filter, why));
+    }
     let Some(begun) = &visit.begun else { return Answer::Verdict(lost()) };
+    if seen.discarded.is_some() || begun.recipients.is_empty() {
+        return discarded(visit, begun, draft.id(), seen);
+    }
     let size = draft.size();
     match draft.commit(queued(visit, begun, is_ascii, is_tls_optional)).await {
         Ok(id) => {
             accepted(visit, begun, id, size, message_id);
+            filtered(visit, id, seen);
+            abuse::counted(visit).charge(What::Size, size);
+            if is_vouched_for {
+                abuse::vouched(visit);
+            }
             if let Some(event) = verified {
                 note::record(visit.context, Some(id), event);
             }
@@ -148,6 +179,66 @@ fn accepted(visit: &Visit<'_>, begun: &Begun, id: LetterId, size: u64, message_i
     for (address, targets) in &begun.expanded {
         let targets = targets.iter().map(ToString::to_string).collect();
         note::record(visit.context, Some(id), Event::Expanded { address: address.to_string(), targets });
+    }
+}
+
+/// What filters want of the envelope. A recipient that one adds is a filter's word, and may be anywhere.
+async fn change_envelope(visit: &mut Visit<'_>, seen: &Seen) -> Result<(), Verdict> {
+    let bare = |text: &str| text.trim().trim_start_matches('<').trim_end_matches('>').to_owned();
+    if let (Some(sender), Some(begun)) = (&seen.sender, &mut visit.begun) {
+        match bare(sender).parse() {
+            Ok(path) => begun.sender.path = path,
+            Err(error) => tracing::warn!(sender, %error, "a filter gives a sender that is none, which is not taken"),
+        }
+    }
+    for (text, is_added) in &seen.recipients {
+        let address = match bare(text).parse::<Address>() {
+            Ok(address) => address,
+            Err(error) => {
+                tracing::warn!(recipient = text, %error, "a filter gives a recipient that is none, which is not taken");
+                continue;
+            }
+        };
+        let ends = match visit.context.directory.expand(&address).await {
+            Ok(ends) if ends.is_empty() => vec![address],
+            Ok(ends) => ends,
+            Err(error) => return Err(no_directory(&error)),
+        };
+        let Some(begun) = &mut visit.begun else { return Err(lost()) };
+        for end in ends {
+            if !is_added {
+                begun.known.remove(&end);
+                begun.recipients.retain(|recipient| recipient.address != end);
+            } else if begun.known.insert(end.clone()) {
+                begun.recipients.push(Recipient { address: end, notify: None, orcpt: None });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The field that marks a letter as junk, with who wants it so.
+fn mark(filter: &str, why: &str) -> String {
+    let plain =
+        |text: &str| text.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).take(200).collect::<String>();
+    format!("{QUARANTINE}: {} {}\r\n", plain(filter), plain(why)).replace(" \r", "\r")
+}
+
+/// A filter threw it away: the peer hears yes, and the timeline says what became of it.
+fn discarded(visit: &Visit<'_>, begun: &Begun, id: LetterId, seen: Seen) -> Answer {
+    accepted(visit, begun, id, 0, None);
+    let filter = seen.discarded.clone().unwrap_or_else(|| "a filter".to_owned());
+    for address in &begun.named {
+        let why = format!("thrown away by the filter {filter}");
+        note::record(visit.context, Some(id), Event::Discarded { to: address.to_string(), why });
+    }
+    filtered(visit, id, seen);
+    Answer::Message { id: id.to_string(), verdicts: vec![Verdict::Accept; begun.named.len().max(1)] }
+}
+
+fn filtered(visit: &Visit<'_>, id: LetterId, seen: Seen) {
+    for (filter, changes) in seen.changed {
+        note::record(visit.context, Some(id), Event::Filtered { filter, changes });
     }
 }
 

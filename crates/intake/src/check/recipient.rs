@@ -10,6 +10,7 @@ use posthouse_smtp::server::{Reason, RecipientQuestion, Verdict};
 use posthouse_smtp::syntax::ForwardPath;
 
 use super::{no_directory, reject};
+use crate::abuse;
 use crate::context::ListenerKind;
 use crate::visit::Visit;
 
@@ -46,6 +47,16 @@ pub(crate) async fn recipient(visit: &mut Visit<'_>, question: RecipientQuestion
         },
         Err(error) => return no_directory(&error),
     };
+    if let Err(verdict) = abuse::recipient(visit, &address).await {
+        return verdict;
+    }
+    if let Some(mut milters) = visit.milters.take() {
+        let said = milters.recipient(&address).await;
+        visit.milters = Some(milters);
+        if let Err(verdict) = said {
+            return verdict;
+        }
+    }
     add(visit, address, ends, question)
 }
 

@@ -6,13 +6,25 @@ use posthouse_runtime::clock;
 use posthouse_smtp::server::{Answer, Reason, SenderQuestion, Verdict};
 
 use super::{no_directory, no_queue, reject};
+use crate::abuse;
 use crate::local::{Caller, Local};
+use crate::milter::Facts;
 use crate::visit::{Begun, Visit};
 
 pub(crate) async fn sender(visit: &mut Visit<'_>, question: SenderQuestion) -> Answer {
     visit.abandon();
     if let Err(verdict) = may_send(visit, &question).await {
         return Answer::Verdict(verdict);
+    }
+    if let Err(verdict) = abuse::letter(visit) {
+        return Answer::Verdict(verdict);
+    }
+    if let Some(mut milters) = visit.milters.take() {
+        let said = milters.sender(&facts(visit, &question)).await;
+        visit.milters = Some(milters);
+        if let Err(verdict) = said {
+            return Answer::Verdict(verdict);
+        }
     }
     let asked = question.priority.unwrap_or_default();
     let given = priority(visit, asked);
@@ -57,6 +69,18 @@ fn may_hand_in(caller: &Caller, rules: &Local) -> Result<(), Verdict> {
         return Err(Verdict::Defer(Reason::new(451, Status::temporary(7, 0), words)));
     }
     Ok(())
+}
+
+/// What milters are told.
+fn facts<'a>(visit: &'a Visit<'_>, question: &SenderQuestion) -> Facts<'a> {
+    Facts {
+        hostname: visit.context.hostname.as_str(),
+        peer: visit.peer,
+        helo: visit.hello.as_ref().map_or("", |hello| hello.name.as_str()),
+        tls: visit.tls.as_deref(),
+        account: visit.account.as_ref().map(|account| account.address.to_string()),
+        sender: format!("<{}>", question.path),
+    }
 }
 
 /// RFC 6710 §8: who may have priority is for each server to say; the rest of the world has none.

@@ -7,10 +7,10 @@ use std::time::Instant;
 
 use posthouse_journal::{Event, Finding};
 use posthouse_mail::Status;
-use posthouse_mailauth::dkim::Keys;
+use posthouse_mailauth::dkim::{DkimResult, Keys};
 use posthouse_mailauth::dmarc::{self, Dmarc, DmarcResult, Policy};
 use posthouse_mailauth::iprev::{self, Iprev};
-use posthouse_mailauth::spf::{self, Question, Spf};
+use posthouse_mailauth::spf::{self, Question, Spf, SpfResult};
 use posthouse_mailauth::{Examination, Looked, Verdicts, authentication_results};
 use posthouse_runtime::clock;
 use posthouse_runtime::sync::oneshot;
@@ -51,6 +51,8 @@ enum Action {
 pub(crate) struct Seen {
     pub(crate) fields: String,
     pub(crate) event: Event,
+    /// Whether SPF or DKIM vouches for a domain of the letter's.
+    pub(crate) is_vouched_for: bool,
 }
 
 /// Begins to ask, if letters of this peer are looked at.
@@ -97,15 +99,17 @@ pub(crate) async fn conclude(visit: &Visit<'_>, mut asked: Asked, examination: E
             return Err(Verdict::Defer(Reason::new(451, Status::temporary(4, 3), words)));
         }
     }
+    let is_vouched_for = action == Action::Keep
+        && (verdicts.spf.result == SpfResult::Pass || verdicts.dkim.iter().any(|one| one.result == DkimResult::Pass));
     if policy == SenderPolicy::Off {
-        return Ok(Seen { fields: String::new(), event: event(&verdicts, action) });
+        return Ok(Seen { fields: String::new(), event: event(&verdicts, action), is_vouched_for });
     }
     let mut fields = authentication_results(&visit.context.hostname, &verdicts, &mail_from, helo(visit), visit.peer);
     if action == Action::Quarantine {
         fields.push_str(QUARANTINE);
         fields.push_str(": dmarc\r\n");
     }
-    Ok(Seen { fields, event: event(&verdicts, action) })
+    Ok(Seen { fields, event: event(&verdicts, action), is_vouched_for })
 }
 
 async fn verdicts(visit: &Visit<'_>, examination: Examination, spf: Spf, iprev: Iprev, deadline: Instant) -> Verdicts {

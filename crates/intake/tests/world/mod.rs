@@ -89,6 +89,7 @@ impl World {
             directory,
             queue: queue(path),
             journal: Journal::open(&path.join("journal.sqlite")).unwrap(),
+            abuse: posthouse_intake::Abuse::default(),
             resolver: Arc::new(Zone::new()),
             tls: Some(ServerTls::from_ca(&ca, &["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap()),
             memory: posthouse_runtime::memory::Ceiling::new(settings.memory_max.bytes()),

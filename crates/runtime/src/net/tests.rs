@@ -231,3 +231,40 @@ fn two_peers_that_both_write_first_do_not_wait_for_each_other() {
     })
     .unwrap();
 }
+
+#[test]
+fn behind_a_proxy_the_client_is_whom_it_names_and_nothing_else_is_swallowed() {
+    block_on(async {
+        let v2 = [&proxy::SIGNATURE[..], &[0x21, 0x11, 0, 12, 192, 0, 2, 1, 203, 0, 113, 9, 0x30, 0x39, 0, 25]].concat();
+        for header in [b"PROXY TCP4 192.0.2.1 203.0.113.9 12345 25\r\n".to_vec(), v2] {
+            let (mut client, server) = pair().await;
+            client.write_all(&[&header[..], b"EHLO x\r\n"].concat()).await.unwrap();
+            let mut server = server.proxied().await.unwrap();
+            assert_eq!(server.peer_addr(), "192.0.2.1:12345".parse().unwrap());
+            assert_eq!(server.local_addr(), "203.0.113.9:25".parse().unwrap());
+            let mut buffer = BytesMut::new();
+            server.read(&mut buffer).await.unwrap();
+            assert_eq!(&buffer[..], b"EHLO x\r\n");
+        }
+        let (mut client, server) = pair().await;
+        let real = server.peer_addr();
+        client.write_all(b"PROXY UNKNOWN\r\n").await.unwrap();
+        assert_eq!(server.proxied().await.unwrap().peer_addr(), real);
+    })
+    .unwrap();
+}
+
+#[test]
+fn whoever_sends_no_proxy_header_where_one_must_come_is_of_no_use() {
+    block_on(async {
+        for sent in
+            ["EHLO client.example\r\n", "PROXY TCP4 a b c d\r\n", "PROXY TCP4 ", "\r\n\r\n\0\r\nQUIT\n\x21\x11\u{7f}\u{7f}", ""]
+        {
+            let (mut client, server) = pair().await;
+            client.write_all(sent.as_bytes()).await.unwrap();
+            let (refused, ()) = join!(server.proxied(), async { client.close().await });
+            refused.unwrap_err();
+        }
+    })
+    .unwrap();
+}

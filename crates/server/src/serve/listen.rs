@@ -4,11 +4,14 @@ use std::collections::HashMap;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tracing::{error, info};
 
 use posthouse_access::Pop3;
+use posthouse_config::Network;
 use posthouse_intake::ListenerKind;
+use posthouse_runtime::clock;
 use posthouse_runtime::net::{Listener, Stream};
 use posthouse_runtime::select;
 use posthouse_runtime::service::HandedOver;
@@ -21,6 +24,9 @@ use super::metrics::{self, Metrics};
 use super::web::{self, Web};
 use crate::cli::{Exit, Failure};
 use crate::config::{self, Kind};
+
+/// How long a proxy may take to say for whom it connects.
+const HEADER_TIME: Duration = Duration::from_secs(10);
 
 /// What connections work with; replaced as a whole by a reload, for the connections that come after it.
 pub(super) struct Contexts {
@@ -42,6 +48,8 @@ pub(super) struct Accepting {
 #[derive(Debug)]
 pub(super) struct Bound {
     pub(super) kind: Kind,
+    /// Who speaks for others there.
+    proxy_from: Arc<[Network]>,
     pub(super) sockets: Vec<Listener>,
 }
 
@@ -71,7 +79,7 @@ pub(super) fn bind(listeners: &[config::Listener], handed: Handed) -> Result<Vec
             Some(sockets) => sockets,
             None => vec![Listener::bind(listener.address).map_err(|error| refused(listener, &error))?],
         };
-        Ok(Bound { kind: listener.kind, sockets })
+        Ok(Bound { kind: listener.kind, proxy_from: listener.proxy_from.as_slice().into(), sockets })
     });
     bound.collect()
 }
@@ -123,7 +131,7 @@ fn assign(listeners: &[config::Listener], handed: Vec<HandedOver>) -> Result<Has
 }
 
 fn refused(listener: &config::Listener, error: &io::Error) -> Failure {
-    let config::Listener { kind, address } = listener;
+    let config::Listener { kind, address, .. } = listener;
     let (what, port) = (error.kind(), address.port());
     let why = if what == ErrorKind::AddrInUse {
         format!("port {port} is in use by another program")
@@ -143,21 +151,21 @@ fn refused(listener: &config::Listener, error: &io::Error) -> Failure {
 /// Starts taking connections on every worker: each has a queue of its own, where the kernel gives one.
 pub(super) fn start(workers: &Workers, bound: &mut [Bound], accepting: &Accepting) -> Result<(), Failure> {
     let failed = |error| Failure::new(Exit::Os, error);
-    for Bound { kind, sockets } in bound {
+    for Bound { kind, proxy_from, sockets } in bound {
         while sockets.len() < workers.len() {
             let Some(first) = sockets.first() else { break };
             sockets.push(first.another().map_err(failed)?);
         }
         for (worker, socket) in sockets.iter().enumerate() {
             let listener = socket.try_clone().map_err(failed)?;
-            let (kind, accepting) = (*kind, accepting.clone());
-            workers.spawn_on(worker, move || accept(kind, listener, accepting));
+            let (kind, proxy_from, accepting) = (*kind, Arc::clone(proxy_from), accepting.clone());
+            workers.spawn_on(worker, move || accept(kind, proxy_from, listener, accepting));
         }
     }
     Ok(())
 }
 
-async fn accept(kind: Kind, listener: Listener, accepting: Accepting) {
+async fn accept(kind: Kind, proxy_from: Arc<[Network]>, listener: Listener, accepting: Accepting) {
     loop {
         let accepted = select! {
             accepted = listener.accept() => accepted,
@@ -167,14 +175,34 @@ async fn accept(kind: Kind, listener: Listener, accepting: Accepting) {
             Ok(stream) => {
                 let contexts = Arc::clone(&accepting.contexts.borrow());
                 let accepting = accepting.clone();
+                let is_proxy = proxy_from.iter().any(|network| network.contains(stream.peer_addr().ip()));
                 let _running = task::spawn("connection", async move {
-                    serve(kind, stream, &contexts, accepting).await;
+                    let stream = if is_proxy { Box::pin(proxied(stream)).await } else { Some(stream) };
+                    if let Some(stream) = stream {
+                        serve(kind, stream, &contexts, accepting).await;
+                    }
                 });
             }
             Err(error) => {
                 error!(%kind, address = %listener.local_addr(), %error, "the listener is broken; restart the server");
                 return;
             }
+        }
+    }
+}
+
+/// The connection as that of the client for whom a proxy has made it.
+async fn proxied(stream: Stream) -> Option<Stream> {
+    let proxy = stream.peer_addr();
+    match clock::timeout(HEADER_TIME, stream.proxied()).await {
+        Ok(Ok(stream)) => Some(stream),
+        Ok(Err(error)) => {
+            info!(%proxy, %error, "a proxy does not say for whom it connects; the connection is closed");
+            None
+        }
+        Err(_) => {
+            info!(%proxy, "a proxy does not say in time for whom it connects; the connection is closed");
+            None
         }
     }
 }

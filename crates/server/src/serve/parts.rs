@@ -6,6 +6,7 @@ use std::path::Path;
 
 use posthouse_directory::Directory;
 use posthouse_dns::Resolver;
+use posthouse_intake::Abuse;
 use posthouse_journal::Journal;
 use posthouse_mailbox::Mailboxes;
 use posthouse_queue::{Queue, QueueError};
@@ -22,6 +23,7 @@ pub(crate) struct Parts {
     pub(crate) mailboxes: Mailboxes,
     pub(crate) queue: Queue,
     pub(crate) journal: Journal,
+    pub(crate) abuse: Abuse,
     pub(crate) resolver: Resolver,
     pub(crate) transit: Store,
     pub(crate) tls: ServerTls,
@@ -44,7 +46,8 @@ impl Parts {
             Journal::open_with(&config.data.join("journal.sqlite"), &config.journal).map_err(|error| io(error.into()))?;
         let transit = Store::open(&config.data.join("transit.sqlite")).map_err(|error| io(error.into()))?;
         let queue = open_queue(config).await?;
-        Ok(Self { directory, mailboxes, queue, journal, resolver, transit, tls })
+        let abuse = Abuse::open(&config.data);
+        Ok(Self { abuse, directory, mailboxes, queue, journal, resolver, transit, tls })
     }
 }
 

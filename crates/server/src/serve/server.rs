@@ -233,6 +233,7 @@ fn contexts(
         directory: parts.directory.clone(),
         queue: parts.queue.clone(),
         journal: parts.journal.clone(),
+        abuse: parts.abuse.clone(),
         resolver: Arc::clone(&parts.resolver),
         tls: Some(smtp_tls.clone()),
         gate,

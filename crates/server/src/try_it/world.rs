@@ -136,7 +136,9 @@ fn config(data: &Path, offset: u16) -> Config {
         maildrop: Some(data.join("maildrop")),
         ..posthouse_intake::Local::default()
     };
-    let on = |ip: &IpAddr| PORTS.map(|(kind, _)| Listener { kind, address: SocketAddr::new(*ip, port(kind, offset)) });
+    let on = |ip: &IpAddr| {
+        PORTS.map(|(kind, _)| Listener { kind, address: SocketAddr::new(*ip, port(kind, offset)), proxy_from: Vec::new() })
+    };
     Config {
         hostname: format!("mail.{DOMAIN}"),
         data: data.to_owned(),

@@ -21,6 +21,7 @@ mod read_back;
 mod relay;
 mod servers;
 mod sink;
+mod strangers;
 mod submit;
 mod throw_away;
 mod world;

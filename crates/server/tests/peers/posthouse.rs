@@ -29,15 +29,23 @@ fn manage(config: &Path, words: &[&str]) {
 impl Posthouse {
     /// Starts one on the real ports of this address.
     pub(crate) fn start(world: &World, domain: &str, address: &str) -> Posthouse {
+        Self::start_with(world, domain, address, "", "")
+    }
+
+    /// As [`Self::start`], with lines of `more` in its configuration, and those of `listener` for its `mx` listener.
+    pub(crate) fn start_with(world: &World, domain: &str, address: &str, listener: &str, more: &str) -> Posthouse {
         let folder = world.folder(domain);
         let host = format!("mx.{domain}");
         let config = folder.join("posthouse.toml");
         let listeners: String = [("mx", 25), ("submission", 587), ("submissions", 465), ("pop3", 110), ("pop3s", 995)]
             .iter()
-            .map(|(kind, port)| format!("[[listener]]\nkind = \"{kind}\"\naddress = \"{address}:{port}\"\n"))
+            .map(|(kind, port)| {
+                let more = if *kind == "mx" { listener } else { "" };
+                format!("[[listener]]\nkind = \"{kind}\"\naddress = \"{address}:{port}\"\n{more}")
+            })
             .collect();
         let text = format!(
-            "hostname = \"{host}\"\ndata = \"data\"\n{listeners}[dns]\nservers = [\"127.0.0.53:53\"]\n[log]\nlevel = \"debug\"\n"
+            "hostname = \"{host}\"\ndata = \"data\"\n{listeners}[dns]\nservers = [\"127.0.0.53:53\"]\n[log]\nlevel = \"debug\"\n{more}"
         );
         fs::write(&config, text).unwrap();
         manage(&config, &["domain", "add", domain]);

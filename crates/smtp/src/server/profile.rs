@@ -28,6 +28,8 @@ pub struct Profile {
     pub mechanisms: Vec<Mechanism>,
     /// Whether AUTH is allowed outside TLS.
     pub auth_without_tls: bool,
+    /// Whether this peer may say whose connection it is (XCLIENT). Never for a peer that is not named as trusted.
+    pub xclient: bool,
     /// How long a letter may be held (RFC 4865); `None`: FUTURERELEASE is not known. RFC 4865 §4 has it for submission alone.
     pub future_release: Option<FutureRelease>,
     /// The seconds that a letter must have to be returned if it is late (`BY` with `R`, RFC 2852 §4), zero for no minimum; `None`: DELIVERBY is not known.
@@ -75,6 +77,7 @@ impl Default for Profile {
             starttls: false,
             mechanisms: Vec::new(),
             auth_without_tls: false,
+            xclient: false,
             future_release: None,
             deliver_by_seconds_min: None,
             letter_bytes_max: 50 << 20,

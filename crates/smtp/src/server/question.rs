@@ -1,6 +1,7 @@
 //! What a session says to its driver, and what it is told.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -42,6 +43,8 @@ pub enum Question {
         /// With which name.
         name: String,
     },
+    /// Whose connection it is, as a server in front of us says (XCLIENT). Who is let in is to be found out anew; what was known of the peer counts no more.
+    Xclient(XclientQuestion),
     /// A step of a login.
     Auth(AuthQuestion),
     /// May this sender begin a letter?
@@ -55,6 +58,15 @@ pub enum Question {
         /// The octets of the letter.
         size: u64,
     },
+}
+
+/// Whose connection it is; what is not there was not said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct XclientQuestion {
+    /// The client's address.
+    pub address: Option<IpAddr>,
+    /// What the client called itself.
+    pub helo: Option<String>,
 }
 
 /// The greeting command.

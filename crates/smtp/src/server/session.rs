@@ -237,6 +237,7 @@ impl Session {
         Turn::Go(match asked {
             Asked::Connect => connected(core, &verdict(&answer)),
             Asked::Hello { back, kind } => verb::hello_answered(back, kind, core, &verdict(&answer)),
+            Asked::Xclient(open) => verb::xclient_answered(open, core, &verdict(&answer)),
             Asked::AuthBegin { ready, mechanism, initial } => {
                 let nonce = if let Answer::Auth(AuthAnswer::Begin(nonce)) = answer { Ok(nonce) } else { Err(verdict(&answer)) };
                 return verb::auth_begun(ready, mechanism, initial.as_deref(), core, nonce);

@@ -155,6 +155,8 @@ pub(super) enum Asked {
     Connect,
     /// EHLO, HELO, LHLO.
     Hello { back: Open, kind: HelloKind },
+    /// XCLIENT.
+    Xclient(Open),
     /// A login begins.
     AuthBegin { ready: Ready, mechanism: Mechanism, initial: Option<Vec<u8>> },
     /// A login needs to know something.

@@ -13,6 +13,7 @@ mod quit;
 mod rcpt;
 mod rset;
 mod starttls;
+mod xclient;
 
 use posthouse_mail::Reply;
 
@@ -27,6 +28,7 @@ pub(super) use data::answered as data_answered;
 pub(super) use hello::answered as hello_answered;
 pub(super) use mail::answered as mail_answered;
 pub(super) use rcpt::answered as rcpt_answered;
+pub(super) use xclient::answered as xclient_answered;
 
 /// What a command came to.
 pub(super) enum Turn {
@@ -52,6 +54,7 @@ const TABLE: &[(&str, Handler)] = &[
     ("QUIT", quit::handle),
     ("STARTTLS", starttls::handle),
     ("AUTH", auth::handle),
+    ("XCLIENT", xclient::handle),
     ("NOOP", other::noop),
     ("VRFY", other::vrfy),
     ("HELP", other::help),

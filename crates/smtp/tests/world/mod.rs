@@ -8,7 +8,7 @@ use posthouse_mail::{Priority, Status, UnixMillis};
 use posthouse_sasl::{ChannelBinding, Mechanism, Nonce, ScramKeys, prepare_password};
 use posthouse_smtp::server::{
     Answer, AuthAnswer, AuthQuestion, CloseReason, Note, Output, Profile, Protocol, Question, Reason, Refusal, Session, Tls,
-    Verdict,
+    Verdict, XclientQuestion,
 };
 use posthouse_smtp::syntax::{ForwardPath, FutureRelease};
 
@@ -37,6 +37,7 @@ pub(crate) struct World {
     submission: bool,
     lmtp: bool,
     login: Option<String>,
+    pub(crate) client: Option<XclientQuestion>,
     body: Vec<u8>,
 }
 
@@ -88,6 +89,7 @@ impl World {
             submission,
             lmtp,
             login: None,
+            client: None,
             body: Vec::new(),
         }
     }
@@ -201,6 +203,11 @@ impl World {
     fn answer(&mut self, question: Question) -> Answer {
         match question {
             Question::Connect | Question::Hello { .. } => Answer::Verdict(Verdict::Accept),
+            Question::Xclient(client) => {
+                self.login = None;
+                self.client = Some(client);
+                Answer::Verdict(Verdict::Accept)
+            }
             Question::Auth(question) => Answer::Auth(answer_login(question)),
             Question::Sender(sender) => match (&self.login, sender.path.to_string().as_str()) {
                 (None, _) if self.submission => Answer::Verdict(reject(530, 7, 0)),

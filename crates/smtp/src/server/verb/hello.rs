@@ -3,7 +3,7 @@
 use posthouse_mail::{Reply, Status};
 use posthouse_sasl::Mechanism;
 
-use super::Turn;
+use super::{Turn, xclient};
 use crate::server::core::Core;
 use crate::server::question::{CloseReason, HelloKind, Question, Stage};
 use crate::server::replies;
@@ -78,6 +78,9 @@ fn extensions(core: &Core) -> Reply {
     // RFC 4954 §4.3 says nothing of a second AUTH, so the offer ends with the login.
     if !mechanisms.is_empty() && core.login.is_none() {
         lines.push(format!("AUTH {}", mechanisms.join(" ")));
+    }
+    if profile.xclient {
+        lines.push(xclient::KEYWORD.to_owned());
     }
     Reply::bare(250, "").with_lines(lines)
 }
