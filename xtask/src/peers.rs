@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The packages; what they need and the machine lacks comes with them.
-const PACKAGES: [&str; 37] = [
+const PACKAGES: [&str; 38] = [
     "postfix",
     "exim4-daemon-heavy",
     "opensmtpd",
@@ -45,6 +45,7 @@ const PACKAGES: [&str; 37] = [
     "python3-dkim",
     "python3-authres",
     "opendkim-tools",
+    "pebble",
     "openssl",
     "iproute2",
     "perl",

@@ -23,4 +23,6 @@ pub use logins::{AppPasswordInfo, SlowedInfo};
 pub use mail::Letter;
 pub use password::generate_password;
 pub use results::{AccountInfo, AliasInfo, DnsRecord, DomainInfo, MailInfo, RemovedAccount, Timeline, Trace, TraceEntry};
-pub use status::{ConnectionsStatus, CountStatus, DiskStatus, MaildropStatus, MemoryStatus, QueueStatus, Status};
+pub use status::{
+    CertificateStatus, ConnectionsStatus, CountStatus, DiskStatus, MaildropStatus, MemoryStatus, QueueStatus, Status,
+};

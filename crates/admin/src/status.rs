@@ -26,6 +26,12 @@ pub struct Status {
     /// Where `sendmail` leaves letters while the server is down; `None`: this server empties none.
     #[serde(default)]
     pub maildrop: Option<MaildropStatus>,
+    /// The certificates that clients are shown.
+    #[serde(default)]
+    pub certificates: Vec<CertificateStatus>,
+    /// Why there is no new certificate from the authority; `None`: the last attempt went well, or there was none.
+    #[serde(default)]
+    pub certificate_error: Option<String>,
     /// The disk.
     pub disk: DiskStatus,
     /// The memory of the process.
@@ -46,6 +52,17 @@ pub struct CountStatus {
     pub value: String,
     /// How many.
     pub count: u64,
+}
+
+/// A certificate that clients are shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CertificateStatus {
+    /// The names it is for.
+    pub names: Vec<String>,
+    /// The end of its time.
+    pub expires: String,
+    /// Whether it should have been renewed long ago: less than a fifth of its time is left.
+    pub is_late: bool,
 }
 
 /// The connections of one protocol.

@@ -9,6 +9,7 @@ mod client;
 mod error;
 mod info;
 mod keys;
+mod request;
 mod server;
 
 use std::sync::{Arc, LazyLock};
@@ -17,11 +18,12 @@ use std::time::Duration;
 use rustls::crypto::CryptoProvider;
 
 pub use ca::Ca;
-pub use certificate::CertificateInfo;
+pub use certificate::{CertificateInfo, certificates_of};
 pub use client::{ClientTls, Roots};
 pub use error::{Doubt, TlsError};
 pub use info::TlsInfo;
 pub use keys::PublicKey;
+pub use request::CertificateRequest;
 pub use server::{CertificateFiles, ServerTls};
 
 /// How long a handshake may take, from the first octet to the last.

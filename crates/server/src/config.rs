@@ -105,6 +105,8 @@ pub(crate) enum Kind {
     Https,
     /// The server's numbers for Prometheus, over HTTP without TLS or password: on an address within this host or network alone.
     Metrics,
+    /// HTTP for an authority that looks for the proof that a name is ours (port 80).
+    Http,
 }
 
 /// `[tls]`: what is shown to clients.
@@ -117,6 +119,8 @@ pub(crate) struct Tls {
     /// The private key of the certificate that comes next. `posthouse domain dns` prints its TLSA record beside that of the key in use, so that it is known
     /// everywhere before it is needed (DANE).
     pub(crate) next_key: Option<PathBuf>,
+    /// A certificate from an authority, ordered and renewed by itself, beside those in `certificate`. Until it is there, the own authority's is shown.
+    pub(crate) acme: Option<posthouse_acme::Settings>,
 }
 
 fn stop_deadline() -> Period {
@@ -157,6 +161,7 @@ impl Config {
         if let Some(Err(error)) = self.tls_rpt.from.as_ref().map(|from| from.parse::<Address>()) {
             return Err(source.mistake("tls-rpt.from", &error.to_string(), "an address, such as \"postmaster@example.org\""));
         }
+        self.check_acme(source)?;
         let mut taken = HashSet::new();
         for (place, listener) in self.listener.iter().enumerate() {
             let ip = listener.address.ip();
@@ -174,6 +179,25 @@ impl Config {
                     "give each listener an address of its own",
                 ));
             }
+        }
+        Ok(())
+    }
+
+    /// The proof that an authority looks for needs somebody who shows it.
+    fn check_acme(&self, source: &Source) -> Result<(), ConfigError> {
+        let Some(acme) = &self.tls.acme else { return Ok(()) };
+        let (kind, port) = match acme.challenge {
+            posthouse_acme::Challenge::Http01 => (Kind::Http, 80),
+            posthouse_acme::Challenge::TlsAlpn01 => (Kind::Https, 443),
+        };
+        if !acme.agree_to_terms {
+            let help = "read the terms of service of the authority, then write `agree-to-terms = true`";
+            return Err(source.mistake("tls.acme.agree-to-terms", "the authority issues nothing without that", help));
+        }
+        if !self.listener.iter().any(|listener| listener.kind == kind) {
+            let message = format!("`{}` needs a listener of kind `{kind}`", acme.challenge);
+            let help = format!("add a [[listener]] with `kind = \"{kind}\"` and `address = \"0.0.0.0:{port}\"`");
+            return Err(source.mistake("tls.acme", &message, &help));
         }
         Ok(())
     }
@@ -198,6 +222,9 @@ impl Config {
             *path = path.take().map(|path| directory.join(path));
         }
         self.tls.next_key = self.tls.next_key.take().map(|path| directory.join(path));
+        if let Some(acme) = &mut self.tls.acme {
+            acme.ca = acme.ca.take().map(|path| directory.join(path));
+        }
         for files in &mut self.tls.certificate {
             files.cert = directory.join(&files.cert);
             files.key = directory.join(&files.key);
@@ -217,6 +244,7 @@ impl fmt::Display for Kind {
             Self::Pop3s => "pop3s",
             Self::Https => "https",
             Self::Metrics => "metrics",
+            Self::Http => "http",
         })
     }
 }

@@ -32,6 +32,7 @@ use crate::config::{Config, Kind};
 use self::listen::Handed;
 use self::pulse::Pulse;
 
+pub(crate) use parts::certificate_files;
 pub(crate) use server::{Server, Start, hostname, policy};
 
 /// How often certificates are read again without being asked: renewals happen behind our back, and those of our own authority end.

@@ -51,6 +51,8 @@ fn status() -> Status {
         refusing: None,
         connections: Vec::new(),
         queue: QueueStatus { letters: 0, letters_max: 0, octets: 0, octets_max: 0, suspensions: Vec::new() },
+        certificates: Vec::new(),
+        certificate_error: None,
         disk: DiskStatus { free: None, free_min: 0 },
         maildrop: None,
         memory: MemoryStatus { resident: None, max: 0 },

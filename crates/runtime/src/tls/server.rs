@@ -20,7 +20,7 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::ca::Authority;
-use super::{Ca, HANDSHAKE_MAX, TlsError, TlsInfo, provider};
+use super::{Ca, CertificateInfo, HANDSHAKE_MAX, TlsError, TlsInfo, provider};
 use crate::clock;
 
 /// A certificate with its key, as files in PEM form.
@@ -42,7 +42,14 @@ pub struct ServerTls {
 
 /// The certificates that are shown now.
 #[derive(Debug)]
-struct Shown(ArcSwap<Certificates>);
+struct Shown {
+    certificates: ArcSwap<Certificates>,
+    /// Those that prove a name to an authority, by name: shown to nobody else.
+    challenges: ArcSwap<HashMap<String, Arc<CertifiedKey>>>,
+}
+
+/// The protocol of an authority that looks for a proof (RFC 8737 §6.2).
+const ACME_TLS: &[u8] = b"acme-tls/1";
 
 #[derive(Debug)]
 struct Certificates {
@@ -89,7 +96,8 @@ impl ServerTls {
     }
 
     fn new(certificates: Certificates) -> Result<Self, TlsError> {
-        Self::with_shown(Arc::new(Shown(ArcSwap::from_pointee(certificates))), &[])
+        let challenges = ArcSwap::default();
+        Self::with_shown(Arc::new(Shown { certificates: ArcSwap::from_pointee(certificates), challenges }), &[])
     }
 
     fn with_shown(shown: Arc<Shown>, alpn: &[&str]) -> Result<Self, TlsError> {
@@ -122,7 +130,7 @@ impl ServerTls {
     /// # Errors
     /// As [`ServerTls::from_files`]; the old ones are then shown on.
     pub fn reload(&self, files: &[CertificateFiles]) -> Result<(), TlsError> {
-        self.shown.0.store(Arc::new(read_all(files)?));
+        self.shown.certificates.store(Arc::new(read_all(files)?));
         Ok(())
     }
 
@@ -133,8 +141,44 @@ impl ServerTls {
     pub fn reload_from_ca(&self, ca: &Ca, names: &[String]) -> Result<(), TlsError> {
         let (cert, key) = ca.issue(names)?;
         let pair = parse_pair(cert.as_bytes(), "the certificate", key.as_bytes(), "the key")?;
-        self.shown.0.store(Arc::new(Certificates::new(vec![pair])?));
+        self.shown.certificates.store(Arc::new(Certificates::new(vec![pair])?));
         Ok(())
+    }
+
+    /// What is shown to clients that ask for no name in particular, and to those that ask for these names.
+    #[must_use]
+    pub fn certificates(&self) -> Vec<CertificateInfo> {
+        let shown = self.shown.certificates.load();
+        let mut all = vec![Arc::clone(&shown.default)];
+        for certified in shown.by_name.values() {
+            if !all.iter().any(|known| known.cert.first() == certified.cert.first()) {
+                all.push(Arc::clone(certified));
+            }
+        }
+        all.iter().filter_map(|certified| CertificateInfo::of(certified.cert.first()?)).collect()
+    }
+
+    /// Proves to an authority that `name` is ours (RFC 8737): services that speak `acme-tls/1` show it what it looks for, and nobody else sees it.
+    ///
+    /// # Errors
+    /// A name that cannot stand in a certificate.
+    pub fn show_challenge(&self, name: &str, digest: &[u8; 32]) -> Result<(), TlsError> {
+        let (cert, key) = super::request::challenge(name, digest)?;
+        let failed = |error: pem::Error| TlsError::file("the proof", error);
+        let cert = CertificateDer::from_pem_slice(cert.as_bytes()).map_err(failed)?;
+        let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(failed)?;
+        let key = provider().key_provider.load_private_key(key).map_err(TlsError::setup)?;
+        // Not as other pairs are made: the library reads no certificate whose extension it does not know, as this one's must be (RFC 8737 §3).
+        let certified = Arc::new(CertifiedKey::new(vec![cert], key));
+        let mut challenges = (**self.shown.challenges.load()).clone();
+        challenges.insert(name.to_ascii_lowercase(), certified);
+        self.shown.challenges.store(Arc::new(challenges));
+        Ok(())
+    }
+
+    /// Proves nothing any more.
+    pub fn clear_challenges(&self) {
+        self.shown.challenges.store(Arc::default());
     }
 
     pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, plain: S) -> Result<(TlsStream<S>, TlsInfo), TlsError> {
@@ -151,13 +195,17 @@ impl ServerTls {
 
 impl fmt::Debug for ServerTls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServerTls").field("names", &self.shown.0.load().by_name.keys()).finish_non_exhaustive()
+        f.debug_struct("ServerTls").field("names", &self.shown.certificates.load().by_name.keys()).finish_non_exhaustive()
     }
 }
 
 impl ResolvesServerCert for Shown {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.0.load().pick(hello.server_name()))
+        if hello.alpn().is_some_and(|mut protocols| protocols.any(|protocol| protocol == ACME_TLS)) {
+            // RFC 8737 §4: without a proof for the name there is no handshake.
+            return self.challenges.load().get(&hello.server_name()?.to_ascii_lowercase()).cloned();
+        }
+        Some(self.certificates.load().pick(hello.server_name()))
     }
 }
 

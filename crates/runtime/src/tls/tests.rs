@@ -360,3 +360,47 @@ fn tls_on_tls_is_refused() {
     let error = block_on(stream.into_tls_client(&world.client(), "a.test")).unwrap().unwrap_err();
     assert!(matches!(error, TlsError::AlreadySecure));
 }
+
+#[test]
+fn the_kinds_of_doubt_are_known_by_our_own_words() {
+    use rustls::CertificateError;
+
+    use super::error::untrusted;
+    let kind = |error| Doubt::of(&untrusted(&rustls::Error::InvalidCertificate(error)));
+    assert_eq!(kind(CertificateError::Expired), Doubt::Time);
+    assert_eq!(kind(CertificateError::NotValidYet), Doubt::Time);
+    assert_eq!(kind(CertificateError::UnknownIssuer), Doubt::Authority);
+    assert_eq!(kind(CertificateError::NotValidForName), Doubt::Name);
+    assert_eq!(kind(CertificateError::BadSignature), Doubt::Other);
+}
+
+#[test]
+fn a_proof_is_shown_to_an_authority_that_asks_for_it_and_to_nobody_else() {
+    let world = World::new();
+    let server = world.server(&["mail.test"]);
+    let web = server.for_service(&["http/1.1", "acme-tls/1"]).unwrap();
+    let authority = ClientTls::danger_unverified().unwrap().with_alpn(&["acme-tls/1"]);
+    // Our own client reads no certificate with an extension that it does not know and that is critical: so it is known that this one was shown.
+    let is_proven = |service: &ServerTls, name: &str| {
+        handshake(service, &authority, name).0.unwrap_err().to_string().contains("UnsupportedCriticalExtension")
+    };
+    assert!(!is_proven(&web, "mail.test"), "there is no proof yet");
+    server.show_challenge("Mail.test", &[7; 32]).unwrap();
+    assert!(is_proven(&web, "mail.test") && !is_proven(&web, "other.test"));
+    assert_eq!(shown(&web, &world.client(), "mail.test"), "the right one");
+    // A service that is not for it does not show it.
+    assert!(!is_proven(&server.for_service(&["smtp"]).unwrap(), "mail.test"));
+    server.clear_challenges();
+    assert!(!is_proven(&web, "mail.test"));
+}
+
+#[test]
+fn a_request_is_for_the_key_that_is_kept() {
+    let names = owned(&["mail.test"]);
+    let first = CertificateRequest::new(&names, None).unwrap();
+    let kept = format!("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n{}", first.key);
+    let again = CertificateRequest::new(&names, Some(&kept)).unwrap();
+    assert_eq!(first.key, again.key);
+    assert_ne!(first.key, CertificateRequest::new(&names, None).unwrap().key);
+    assert!(CertificateRequest::new(&names, Some("nothing")).is_err());
+}

@@ -66,6 +66,11 @@ fn lines(status: &Status, printer: &Printer) -> Vec<String> {
     lines.push(format!("  disk: {free} left, mail is refused below {}", text::size(disk.free_min)));
     let resident = status.memory.resident.map_or_else(|| "unknown".to_owned(), text::size);
     lines.push(format!("  memory: {resident} of {}", limit(status.memory.max)));
+    for certificate in &status.certificates {
+        let line = format!("  certificate: {} until {}", certificate.names.join(" "), certificate.expires);
+        lines.push(if certificate.is_late { printer.red(&format!("{line}: it ends soon, renew it")) } else { line });
+    }
+    lines.extend(status.certificate_error.iter().map(|why| printer.red(&format!("  no new certificate: {}", one_line(why)))));
     if status.journal_lost > 0 {
         lines.push(printer.red(&format!("  journal: {} entries were lost", status.journal_lost)));
     }

@@ -12,6 +12,7 @@ use posthouse_transit::check::Finding;
 
 use super::{Exit, Failure};
 use crate::config::Config;
+use crate::serve::certificate_files;
 
 /// The records of the key in use, and of the one to come.
 pub(crate) struct Keys {
@@ -25,7 +26,8 @@ impl Keys {
     pub(crate) fn read(config: &Config, host: &Domain) -> Result<Self, Failure> {
         let failed = |error: TlsError| Failure::new(Exit::Config, error);
         let next = config.tls.next_key.as_deref().map(PublicKey::of_private_key).transpose().map_err(failed)?;
-        let certificates = config.tls.certificate.iter().map(|files| PublicKey::of_certificate(&files.cert));
+        let files = certificate_files(config);
+        let certificates = files.iter().map(|files| PublicKey::of_certificate(&files.cert));
         let keys: Vec<PublicKey> = certificates.collect::<Result<_, _>>().map_err(failed)?;
         let shown = keys.iter().find(|key| key.is_for(host.as_str())).or_else(|| keys.first());
         let shown = match shown {

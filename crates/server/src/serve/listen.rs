@@ -220,7 +220,7 @@ async fn serve(kind: Kind, stream: Stream, contexts: &Contexts, accepting: Accep
             return Box::pin(posthouse_access::serve_pop3(stream, &contexts.pop3, kind == Kind::Pop3s, &shutdown)).await;
         }
         Kind::Metrics => return Box::pin(metrics::serve(stream, &accepting.metrics)).await,
-        Kind::Https => return Box::pin(web::serve(stream, &contexts.web)).await,
+        Kind::Https | Kind::Http => return Box::pin(web::serve(stream, &contexts.web, kind == Kind::Https)).await,
     };
     Box::pin(posthouse_intake::serve_smtp(stream, &contexts.smtp, smtp, shutdown)).await;
 }

@@ -10,7 +10,8 @@ use posthouse_intake::Abuse;
 use posthouse_journal::Journal;
 use posthouse_mailbox::Mailboxes;
 use posthouse_queue::{Queue, QueueError};
-use posthouse_runtime::tls::{Ca, ServerTls, TlsError};
+use posthouse_runtime::clock;
+use posthouse_runtime::tls::{Ca, CertificateFiles, ServerTls, TlsError};
 use posthouse_transit::Store;
 
 use crate::cli::{Exit, Failure};
@@ -81,20 +82,32 @@ fn make_data(data: &Path) -> Result<(), Failure> {
 }
 
 fn open_tls(config: &Config) -> Result<ServerTls, TlsError> {
-    if config.tls.certificate.is_empty() {
-        ServerTls::from_ca(&own_ca(config)?, &own_names(config))
-    } else {
-        ServerTls::from_files(&config.tls.certificate)
+    let files = certificate_files(config);
+    if files.is_empty() { ServerTls::from_ca(&own_ca(config)?, &own_names(config)) } else { ServerTls::from_files(&files) }
+}
+
+/// The certificates that are named, and the one that an authority gave us, while its time is not over.
+pub(crate) fn certificate_files(config: &Config) -> Vec<CertificateFiles> {
+    let mut files = config.tls.certificate.clone();
+    if config.tls.acme.is_some() {
+        let store = acme_store(config);
+        let now = i64::try_from(clock::unix_millis() / 1000).unwrap_or(i64::MAX);
+        if store.certificate().is_some_and(|certificate| certificate.not_after > now) {
+            files.push(store.files());
+        }
     }
+    files
+}
+
+/// Where the account with an authority, and its certificate, are kept.
+pub(super) fn acme_store(config: &Config) -> posthouse_acme::Store {
+    posthouse_acme::Store::new(config.data.join("acme"))
 }
 
 /// Reads or issues the certificates again; connections that stand are not touched.
 pub(super) fn renew_tls(tls: &ServerTls, config: &Config) -> Result<(), TlsError> {
-    if config.tls.certificate.is_empty() {
-        tls.reload_from_ca(&own_ca(config)?, &own_names(config))
-    } else {
-        tls.reload(&config.tls.certificate)
-    }
+    let files = certificate_files(config);
+    if files.is_empty() { tls.reload_from_ca(&own_ca(config)?, &own_names(config)) } else { tls.reload(&files) }
 }
 
 /// A certificate that cannot be used is a fault of the configuration, or of the files it names.

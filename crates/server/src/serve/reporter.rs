@@ -3,13 +3,17 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use posthouse_acme::Standing;
 use posthouse_admin::queue::SuspensionInfo;
-use posthouse_admin::{ConnectionsStatus, CountStatus, DiskStatus, MaildropStatus, MemoryStatus, QueueStatus, Status};
+use posthouse_admin::{
+    CertificateStatus, ConnectionsStatus, CountStatus, DiskStatus, MaildropStatus, MemoryStatus, QueueStatus, Status,
+};
 use posthouse_journal::{Count, Journal};
 use posthouse_mail::UnixMillis;
 use posthouse_queue::Queue;
 use posthouse_runtime::gate::Gate;
 use posthouse_runtime::sync::watch;
+use posthouse_runtime::tls::ServerTls;
 use posthouse_runtime::{clock, memory};
 
 use super::listen::Contexts;
@@ -25,15 +29,19 @@ pub(super) struct Reporter {
     limits: posthouse_queue::Settings,
     journal: Journal,
     maildrop: Option<PathBuf>,
+    tls: ServerTls,
+    /// How it stands with the certificate of an authority.
+    standing: Standing,
     contexts: watch::Receiver<Arc<Contexts>>,
 }
 
 impl Reporter {
-    pub(super) fn new(config: &Config, parts: &Parts, contexts: watch::Receiver<Arc<Contexts>>) -> Self {
+    pub(super) fn new(config: &Config, parts: &Parts, standing: Standing, contexts: watch::Receiver<Arc<Contexts>>) -> Self {
         let started = UnixMillis(clock::unix_millis());
         let (queue, journal) = (parts.queue.clone(), parts.journal.clone());
-        let maildrop = maildrop::place(config);
-        Self { hostname: config.hostname.clone(), started, queue, limits: config.queue.clone(), journal, maildrop, contexts }
+        let (maildrop, tls) = (maildrop::place(config), parts.tls.clone());
+        let (hostname, limits) = (config.hostname.clone(), config.queue.clone());
+        Self { hostname, started, queue, limits, journal, maildrop, tls, standing, contexts }
     }
 
     pub(super) fn status(&self) -> Status {
@@ -60,6 +68,8 @@ impl Reporter {
                 suspensions: self.queue.suspensions().into_iter().map(SuspensionInfo::from).collect(),
             },
             maildrop: self.maildrop.as_deref().map(dropped),
+            certificates: certificates(&self.tls),
+            certificate_error: self.standing.last_error(),
             disk: DiskStatus { free: self.queue.disk_free(), free_min: self.limits.disk_free_min.bytes() },
             memory: MemoryStatus { resident: memory::resident(), max: smtp.settings.memory_max.bytes() },
             journal_lost: self.journal.lost(),
@@ -81,4 +91,16 @@ fn connections(protocol: &str, gate: &Gate) -> ConnectionsStatus {
     let (max, per_address_max) = gate.limits();
     let (open, turned_away) = (gate.open(), gate.turned_away());
     ConnectionsStatus { protocol: protocol.to_owned(), open, max, per_address_max, turned_away }
+}
+
+/// What is shown to clients, and whether somebody should look.
+pub(super) fn certificates(tls: &ServerTls) -> Vec<CertificateStatus> {
+    let now = i64::try_from(clock::unix_millis() / 1000).unwrap_or(i64::MAX);
+    let all = tls.certificates().into_iter();
+    all.map(|shown| CertificateStatus {
+        is_late: posthouse_acme::is_late(shown.not_before, shown.not_after, now),
+        names: shown.names,
+        expires: shown.expires,
+    })
+    .collect()
 }

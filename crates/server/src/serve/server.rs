@@ -2,12 +2,13 @@
 
 use std::net::SocketAddr;
 use std::process::Command;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use posthouse_access::Pop3;
+use posthouse_acme::{Keeper, Proofs, Standing};
 use posthouse_admin::Status;
 use posthouse_admin::queue::Desk;
 use posthouse_admin::socket::{self, Office, Restarts};
@@ -32,7 +33,7 @@ use posthouse_transit::{Policies, Sessions};
 use super::listen::{self, Accepting, Bound, Contexts, Handed};
 use super::metrics::Metrics;
 use super::parts::{self, Parts};
-use super::reporter::Reporter;
+use super::reporter::{self, Reporter};
 use super::web::Web;
 use super::{local, maildrop};
 use crate::cli::{Exit, Failure};
@@ -44,6 +45,8 @@ const GRACE: Duration = Duration::from_secs(15);
 /// A running server.
 pub(crate) struct Server {
     config: Config,
+    /// The same, for whoever shows a new certificate.
+    shown: Arc<Mutex<Config>>,
     parts: Parts,
     smtp_tls: ServerTls,
     contexts: watch::Sender<Arc<Contexts>>,
@@ -90,12 +93,15 @@ impl Server {
         let smtp_tls = parts.tls.for_service(&["smtp", "esmtp"]).map_err(parts::tls_failure)?;
         let (trigger, shutdown) = shutdown::channel();
         let first = contexts(&config, &parts, &smtp_tls, None)?;
+        let first_proofs = first.web.proofs().clone();
         let (contexts, current) = watch::channel(Arc::new(first));
         let count = if config.workers == 0 { task::processors() } else { config.workers };
         let workers = Workers::start(count).map_err(|error| Failure::new(Exit::Os, error))?;
         let sessions = Sessions::start(&parts.transit).map_err(|error| Failure::new(Exit::Os, error))?;
         let (delivery, desk) = start_delivery(&config, &parts, &sessions, shutdown.clone())?;
-        let reporter = Reporter::new(&config, &parts, current.clone());
+        let shown = Arc::new(Mutex::new(config.clone()));
+        let standing = start_acme(&config, &shown, &parts, first_proofs, shutdown.clone())?;
+        let reporter = Reporter::new(&config, &parts, standing, current.clone());
         let status: Arc<dyn Fn() -> Status + Send + Sync> = Arc::new(move || reporter.status());
         let metrics = Metrics::new(Arc::clone(&status), parts.journal.clone());
         let office = Office { desk, status, restarts };
@@ -114,6 +120,7 @@ impl Server {
         }
         Ok(Self {
             config,
+            shown,
             parts,
             smtp_tls,
             contexts,
@@ -164,12 +171,17 @@ impl Server {
             log: config.log,
             ..self.config.clone()
         };
+        self.config.clone_into(&mut self.shown.lock().unwrap_or_else(PoisonError::into_inner));
         Ok(())
     }
 
-    /// Reads the certificates again, or issues a new one.
+    /// Reads the certificates again, or issues a new one; and says which should have been renewed by others long ago.
     pub(crate) fn renew(&self) -> Result<(), TlsError> {
-        parts::renew_tls(&self.parts.tls, &self.config)
+        let renewed = parts::renew_tls(&self.parts.tls, &self.config);
+        for late in reporter::certificates(&self.parts.tls).into_iter().filter(|shown| shown.is_late) {
+            error!(names = late.names.join(" "), expires = late.expires, "a certificate ends soon and is not renewed");
+        }
+        renewed
     }
 
     /// Returns when every thread that serves connections has taken its turn.
@@ -292,6 +304,28 @@ fn start_delivery(config: &Config, parts: &Parts, sessions: &Sessions, shutdown:
     Ok((task::spawn("delivery", posthouse_delivery::run(context, way, shutdown)), desk))
 }
 
+/// Keeps a certificate from an authority, where that is wanted.
+fn start_acme(
+    config: &Config,
+    shown: &Arc<Mutex<Config>>,
+    parts: &Parts,
+    proofs: Proofs,
+    shutdown: Shutdown,
+) -> Result<Standing, Failure> {
+    let standing = Standing::default();
+    let Some(settings) = config.tls.acme.clone() else { return Ok(standing) };
+    // The operator named the authority, wherever it is.
+    let http = posthouse_http::Settings { ca: settings.ca.clone(), private_addresses: true, timeout: config.http.timeout };
+    let client = Client::new(Arc::clone(&parts.resolver), &http).map_err(parts::tls_failure)?;
+    let names = if settings.names.is_empty() { vec![config.hostname.clone()] } else { settings.names.clone() };
+    let (tls, shown) = (parts.tls.clone(), Arc::clone(shown));
+    let show = Arc::new(move || parts::renew_tls(&tls, &shown.lock().unwrap_or_else(PoisonError::into_inner)));
+    let store = parts::acme_store(config);
+    let keeper = Keeper { settings, names, client, store, proofs, show, standing: standing.clone() };
+    task::spawn("certificate", keeper.run(shutdown));
+    Ok(standing)
+}
+
 /// Opens the admin socket. The spool is locked by now, so no other server has it.
 fn start_admin(config: &Config, office: Office, shutdown: Shutdown) -> Result<Task, Failure> {
     let path = config.data.join(socket::SOCKET);
@@ -323,6 +357,7 @@ fn needing_restart(old: &Config, new: &Config) -> Vec<&'static str> {
             ("intake.local.socket", format!("{:?}", config.intake.local.socket)),
             ("queue", format!("{:?}", config.queue)),
             ("delivery", format!("{:?}", config.delivery)),
+            ("tls.acme", format!("{:?}", config.tls.acme)),
             ("dns", format!("{:?}", config.dns)),
             ("http", format!("{:?}", config.http)),
             ("tls-rpt", format!("{:?}", config.tls_rpt)),

@@ -1,7 +1,9 @@
-//! The little that is served over HTTPS: our MTA-STS policy (RFC 8461 §3.3).
+//! The little that is served to web clients: our MTA-STS policy (RFC 8461 §3.3) over HTTPS, and over HTTP what proves to an authority that a
+//! name is ours (RFC 8555 §8.3).
 
 use bytes::Bytes;
 
+use posthouse_acme::Proofs;
 use posthouse_directory::Directory;
 use posthouse_http::{Asked, Page, StatusCode};
 use posthouse_mail::Domain;
@@ -13,6 +15,8 @@ use tracing::debug;
 
 use super::parts::Parts;
 
+/// Where an authority looks (RFC 8555 §8.3).
+const PROOF_PATH: &str = "/.well-known/acme-challenge/";
 /// Connections at a time, in all and from one address: each lasts seconds, and nobody needs many.
 const CONNECTIONS_MAX: usize = 256;
 const CONNECTIONS_PER_ADDRESS_MAX: usize = 8;
@@ -24,21 +28,36 @@ pub(super) struct Web {
     gate: Gate,
     directory: Directory,
     policy: Option<Bytes>,
+    proofs: Proofs,
 }
 
 impl Web {
     pub(super) fn new(parts: &Parts) -> Result<Self, TlsError> {
         Ok(Self {
-            tls: parts.tls.for_service(&["http/1.1", "http/1.0"])?,
+            // The last is an authority's that looks for a proof (RFC 8737).
+            tls: parts.tls.for_service(&["http/1.1", "http/1.0", "acme-tls/1"])?,
             gate: Gate::new(CONNECTIONS_MAX, CONNECTIONS_PER_ADDRESS_MAX),
             directory: parts.directory.clone(),
             policy: None,
+            proofs: Proofs::new(parts.tls.clone()),
         })
     }
 
     /// The same, with the policy as it is to be served.
     pub(super) fn serving(&self, policy: Option<String>) -> Self {
         Self { policy: policy.map(Bytes::from), ..self.clone() }
+    }
+
+    /// Where proofs are shown.
+    pub(super) fn proofs(&self) -> &Proofs {
+        &self.proofs
+    }
+
+    fn prove(&self, asked: &Asked) -> Page {
+        match asked.path.strip_prefix(PROOF_PATH).and_then(|token| self.proofs.token(token)) {
+            Some(answer) => Page::text(StatusCode::OK, answer),
+            None => Page::text(StatusCode::NOT_FOUND, "There is nothing here.\n"),
+        }
     }
 
     async fn find(&self, asked: Asked) -> Page {
@@ -56,10 +75,13 @@ impl Web {
 }
 
 /// Takes one connection to its end.
-pub(super) async fn serve(stream: Stream, web: &Web) {
+pub(super) async fn serve(stream: Stream, web: &Web, secured: bool) {
     let peer = stream.peer_addr();
     // Who is one too many comes again; there is no polite way to say so before the handshake.
     let Ok(_pass) = web.gate.enter(peer.ip()) else { return };
+    if !secured {
+        return posthouse_http::answer(stream, |asked| std::future::ready(web.prove(&asked))).await;
+    }
     match stream.into_tls_server(&web.tls).await {
         Ok(stream) => posthouse_http::answer(stream, |asked| web.find(asked)).await,
         Err(error) => debug!(%peer, %error, "no TLS with a web client"),

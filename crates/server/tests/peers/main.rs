@@ -10,6 +10,7 @@
     reason = "a failure here is a failed test, and the tests stand outside: real processes, real sockets, real time"
 )]
 
+mod acme;
 mod dkim;
 mod dnssec;
 mod hop;

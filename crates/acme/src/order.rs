@@ -1,0 +1,150 @@
+//! One certificate from one authority.
+
+use std::time::Duration;
+
+use instant_acme::{
+    Account, AuthorizationStatus, CertificateIdentifier, ChallengeType, Identifier, NewAccount, NewOrder, Order, OrderStatus,
+};
+use posthouse_http::Client;
+use posthouse_runtime::clock;
+use posthouse_runtime::tls::CertificateRequest;
+
+use crate::error::AcmeError;
+use crate::proofs::Proofs;
+use crate::settings::{Challenge, Settings};
+use crate::store::Store;
+use crate::wire::Wire;
+
+/// How often an order is looked at, and how many times.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+const LOOKS_MAX: usize = 90;
+
+/// What orders are made with.
+pub(crate) struct Office<'a> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) client: &'a Client,
+    pub(crate) store: &'a Store,
+    pub(crate) proofs: &'a Proofs,
+}
+
+impl Office<'_> {
+    /// The account with the authority: the one that is kept, else a new one.
+    pub(crate) async fn account(&self) -> Result<Account, AcmeError> {
+        let builder = Account::builder_with_http(Box::new(Wire(self.client.clone())));
+        let directory = &self.settings.directory;
+        if let Some(credentials) = self.store.account(directory) {
+            return Ok(builder.from_credentials(credentials).await?);
+        }
+        if !self.settings.agree_to_terms {
+            return Err(AcmeError::Terms);
+        }
+        let contact: Vec<String> = self.settings.contact.iter().map(|address| format!("mailto:{address}")).collect();
+        let contact: Vec<&str> = contact.iter().map(String::as_str).collect();
+        let wanted = NewAccount { contact: &contact, terms_of_service_agreed: true, only_return_existing: false };
+        let (account, credentials) = builder.create(&wanted, directory.clone(), None).await?;
+        self.store.put_account(directory, credentials)?;
+        tracing::info!(directory, "an ACME account was made");
+        Ok(account)
+    }
+
+    /// Orders a certificate for these names, proves them, and stores what comes. `replaces` is the certificate that it follows (RFC 9773 §5).
+    pub(crate) async fn obtain(&self, names: &[String], replaces: Option<CertificateIdentifier<'_>>) -> Result<(), AcmeError> {
+        let account = self.account().await?;
+        let identifiers: Vec<Identifier> = names.iter().map(|name| Identifier::Dns(name.clone())).collect();
+        let mut wanted = NewOrder::new(&identifiers);
+        if let Some(replaces) = replaces {
+            wanted = wanted.replaces(replaces);
+        }
+        let ordered = match account.new_order(&wanted).await {
+            // An authority that does not know the old one any more must not keep us from a new one.
+            Err(instant_acme::Error::Unsupported(_)) => account.new_order(&NewOrder::new(&identifiers)).await,
+            other => other,
+        };
+        let mut order = ordered?;
+        let proven = self.prove(&mut order).await;
+        self.proofs.clear();
+        proven?;
+        let kept = self.settings.reuse_key.then(|| self.store.pem()).flatten();
+        let request = CertificateRequest::new(names, kept.as_deref())?;
+        order.finalize_csr(&request.der).await?;
+        let chain = certificate(&mut order).await?;
+        self.store.put(&chain, &request.key)
+    }
+
+    /// Shows the proofs and waits until the authority has looked at them.
+    async fn prove(&self, order: &mut Order) -> Result<(), AcmeError> {
+        let mut authorizations = order.authorizations();
+        while let Some(authorization) = authorizations.next().await {
+            let mut authorization = authorization?;
+            let name = authorization.identifier().to_string();
+            match authorization.status {
+                AuthorizationStatus::Pending => {}
+                AuthorizationStatus::Valid => continue,
+                AuthorizationStatus::Invalid
+                | AuthorizationStatus::Revoked
+                | AuthorizationStatus::Expired
+                | AuthorizationStatus::Deactivated => {
+                    let why = format!("its authorization is {:?}", authorization.status);
+                    return Err(AcmeError::Unproven { name, why });
+                }
+            }
+            let kind = match self.settings.challenge {
+                Challenge::Http01 => ChallengeType::Http01,
+                Challenge::TlsAlpn01 => ChallengeType::TlsAlpn01,
+            };
+            let Some(mut challenge) = authorization.challenge(kind) else {
+                return Err(AcmeError::NoChallenge { name, challenge: self.settings.challenge.to_string() });
+            };
+            let answer = challenge.key_authorization();
+            match self.settings.challenge {
+                Challenge::Http01 => self.proofs.show_token(&challenge.token, answer.as_str()),
+                Challenge::TlsAlpn01 => {
+                    let mut digest = [0; 32];
+                    // SHA-256 has as many.
+                    digest.iter_mut().zip(answer.digest().as_ref()).for_each(|(to, from)| *to = *from);
+                    self.proofs.show_certificate(&name, &digest)?;
+                }
+            }
+            challenge.set_ready().await?;
+        }
+        ready(order).await
+    }
+}
+
+/// Waits until every name is proven.
+async fn ready(order: &mut Order) -> Result<(), AcmeError> {
+    for _ in 0..LOOKS_MAX {
+        let state = order.refresh().await?;
+        match state.status {
+            OrderStatus::Ready | OrderStatus::Valid => return Ok(()),
+            OrderStatus::Invalid => return Err(refusal(order).await),
+            OrderStatus::Pending | OrderStatus::Processing => clock::sleep(LOOK_EVERY).await,
+        }
+    }
+    Err(AcmeError::Timeout)
+}
+
+/// Waits for the certificate.
+async fn certificate(order: &mut Order) -> Result<String, AcmeError> {
+    for _ in 0..LOOKS_MAX {
+        match order.certificate().await? {
+            Some(chain) => return Ok(chain),
+            None => clock::sleep(LOOK_EVERY).await,
+        }
+    }
+    Err(AcmeError::Timeout)
+}
+
+/// Which name was not proven, and what the authority says of it.
+async fn refusal(order: &mut Order) -> AcmeError {
+    let mut authorizations = order.authorizations();
+    while let Some(Ok(mut authorization)) = authorizations.next().await {
+        let name = authorization.identifier().to_string();
+        let Ok(state) = authorization.refresh().await else { continue };
+        let problem = state.challenges.iter().find_map(|challenge| challenge.error.as_ref());
+        if let Some(problem) = problem {
+            return AcmeError::Unproven { name, why: problem.to_string() };
+        }
+    }
+    AcmeError::Unproven { name: "a name".to_owned(), why: "the authority does not say why".to_owned() }
+}
