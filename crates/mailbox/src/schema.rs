@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
 use posthouse_runtime::clock;
 
@@ -25,6 +25,8 @@ pub(crate) const SEEN: i64 = 1;
 pub(crate) const DATABASE: &str = "mail.sqlite";
 /// How long a statement waits for another process.
 const WAIT: Duration = Duration::from_secs(5);
+/// How often a new file is asked for a write-ahead log while another process does the same.
+const WAL_TRIES: usize = 5;
 /// The pages that an open database keeps in memory: those that every delivery changes. More are held only while a transaction lasts.
 const CACHE_KIB: i64 = 128;
 /// What a write-ahead log is cut back to.
@@ -112,7 +114,7 @@ fn connect(path: &Path) -> Result<Connection, MailboxError> {
     connection.busy_timeout(WAIT)?;
     // The plan of a statement stays whatever is bound to it: SQLite as it is built here (STAT4) would else parse it again for each value.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-    connection.pragma_update(None, "journal_mode", "wal")?;
+    use_wal(&connection)?;
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
@@ -120,6 +122,20 @@ fn connect(path: &Path) -> Result<Connection, MailboxError> {
     connection.pragma_update(None, "cache_spill", false)?;
     connection.pragma_update_and_check(None, "journal_size_limit", WAL_BYTES_KEPT, |_| Ok(()))?;
     Ok(connection)
+}
+
+/// SQLite waits for nobody while it changes the journal of a new file: of two that make one at once, one is told that it is busy.
+fn use_wal(connection: &Connection) -> rusqlite::Result<()> {
+    for _ in 1..WAL_TRIES {
+        match connection.pragma_update(None, "journal_mode", "wal") {
+            // Waits until the other has done.
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
+                connection.execute_batch("BEGIN IMMEDIATE; COMMIT")?;
+            }
+            done => return done,
+        }
+    }
+    connection.pragma_update(None, "journal_mode", "wal")
 }
 
 fn upgrade(connection: &mut Connection, path: &Path) -> Result<(), MailboxError> {

@@ -106,7 +106,8 @@ fn a_temporary_refusal_at_any_stage_is_tried_again() {
             assert!(next > ARRIVED && next < hours(1), "{stage}: {next}");
             assert!(state.last.is_some_and(|reply| reply.is_temporary()), "{stage}");
             assert_eq!(world.deliver_at(ARRIVED).await, 0, "{stage}: not before it is due");
-            assert_eq!(world.deliver_at(next).await, 1, "{stage}");
+            // A host that is busy is left alone for a time of its own, which may end a little later than the letter's.
+            assert_eq!(world.deliver_at(next.plus(Duration::from_secs(60))).await, 1, "{stage}");
             assert!(world.context.queue.is_empty(), "{stage}");
             let outcomes: Vec<_> = world.attempts(letter).await.into_iter().map(|attempt| attempt.2).collect();
             assert_eq!(outcomes, [Outcome::Deferred, Outcome::Delivered], "{stage}");
