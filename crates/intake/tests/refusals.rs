@@ -285,9 +285,15 @@ fn a_disk_that_fails_under_a_letter_is_said_with_421_and_nothing_more_is_taken()
             let world = World::on_disk(&disk).await;
             let address = world.listen(ListenerKind::Mx);
             let mut client = Client::greeted(address).await;
-            client.expect("MAIL FROM:<sender@example.net>", "250 ").await;
-            client.expect("RCPT TO:<alice@example.org>", "250 ").await;
-            client.expect("DATA", "354 ").await;
+            // Behind the first letter there is a segment: without one it would not be the log that fails but the making of it.
+            for subject in ["kept", "lost"] {
+                client.expect("MAIL FROM:<sender@example.net>", "250 ").await;
+                client.expect("RCPT TO:<alice@example.org>", "250 ").await;
+                client.expect("DATA", "354 ").await;
+                if subject == "kept" {
+                    client.expect("Subject: kept\r\n\r\nas the disk works\r\n.", "250 ").await;
+                }
+            }
             disk.cut_after(changes, || {});
             assert_eq!(client.ask("Subject: lost\r\n\r\nwith the disk\r\n.").await, FAILED, "change {changes}");
             assert!(client.is_closed().await);
