@@ -46,6 +46,7 @@ mod folder;
 mod local;
 mod mailer;
 mod message;
+pub mod mx;
 mod proxy;
 mod race;
 mod report;

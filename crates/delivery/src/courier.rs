@@ -2,6 +2,5 @@
 
 pub(crate) mod alias;
 pub(crate) mod local;
-pub(crate) mod pool;
 pub(crate) mod remote;
 mod session;

@@ -11,7 +11,6 @@ mod derive;
 mod outcome;
 mod outlook;
 mod place;
-mod plan;
 mod policy;
 mod remove;
 mod run;

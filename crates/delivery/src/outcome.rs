@@ -92,11 +92,6 @@ pub(crate) fn refused(reply: Reply) -> AttemptResult {
     if reply.is_permanent() { AttemptResult::Failed(reply) } else { AttemptResult::Deferred(reply) }
 }
 
-/// A temporary trouble of the way there: no answer, no connection (RFC 3463 §3.5, X.4.x).
-pub(crate) fn unreachable(detail: u16, text: &str) -> Reply {
-    Reply::new(451, Status::temporary(4, detail), text)
-}
-
 /// Whether a reply asks for fewer letters or connections, whatever the letter: then the whole site is slowed.
 ///
 /// There is no status for it (X.7.x and X.3.2 come nearest, RFC 3463 §3.8, §3.4), so the words count as well; large providers use these.

@@ -4,6 +4,7 @@
 
 use std::net::SocketAddr;
 
+use posthouse_client::mx::{self, Plan, Promises};
 use posthouse_client::{Connection, Target, Timeouts};
 use posthouse_dns::{DnsError, MxAnswer, Resolver};
 use posthouse_mail::{Address, Domain, Envelope, LocalPart, Reply, ReversePath, TlsWish};
@@ -12,8 +13,6 @@ use posthouse_mailauth::mta_sts::Policies;
 use posthouse_runtime::tls::TlsInfo;
 use serde::Serialize;
 
-use crate::plan::{self, Plan};
-use crate::policy::{self, Promises};
 use crate::settings::Settings;
 use crate::way::Way;
 
@@ -109,7 +108,7 @@ pub async fn outlook(question: &OutlookQuestion<'_>) -> Outlook {
     });
     let mut promises = Promises { destination: (*domain).clone(), are_hosts_vouched: true, sts, wish: question.wish };
     let mut found = Outlook { domain: domain.to_string(), mx, mta_sts, nowhere: None, hosts: Vec::new() };
-    match plan::hosts(domain, question.hostname, settings.hosts_max, resolver).await {
+    match mx::hosts(domain, Some(question.hostname), settings.hosts_max, resolver).await {
         Plan::Hosts { names, are_vouched } => {
             promises.are_hosts_vouched = are_vouched;
             for host in names {
@@ -150,12 +149,12 @@ async fn one(question: &OutlookQuestion<'_>, promises: &Promises, host: &Domain)
         reached: None,
     };
     if let (Ok(security), true) = (security, question.connect) {
-        let addresses = plan::addresses(host, question.settings.port, question.resolver).await;
+        let addresses = mx::addresses(host, question.settings.port, question.resolver).await;
         let target = addresses.map(|mut addresses| {
             addresses.truncate(question.settings.addresses_max.max(1));
             let mut target = Target::new(host.as_str(), addresses, security, question.hostname.as_str());
             target.timeouts = Timeouts { connect: question.settings.connect_timeout.0, ..Timeouts::default() };
-            target.tls_name = policy::tls_name(&decision);
+            target.tls_name = mx::tls_name(&decision);
             target
         });
         outlook.reached = Some(match target {
@@ -176,7 +175,7 @@ async fn reach(question: &OutlookQuestion<'_>, target: &Target) -> Reached {
     let sender = LocalPart::new("postmaster").ok().map(|local| Address::new(local, question.hostname.clone()));
     let envelope = Envelope { tls: question.wish, ..Envelope::new(ReversePath(sender), Vec::new()) };
     let lacking = connection.lacks_tls(&envelope).map(|reply| reply.to_string());
-    let words = policy::outcome(&connection);
+    let words = mx::outcome(&connection);
     connection.quit().await;
     Reached { ok: lacking.is_none(), address, tls, why: lacking.or(words) }
 }

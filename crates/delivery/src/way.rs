@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use posthouse_client::mx::Pool;
 use posthouse_client::{Credentials, Security};
 use posthouse_mail::Domain;
 use posthouse_queue::{Lease, NextHop};
 use posthouse_runtime::tls::{ClientTls, Roots, TlsError};
 use thiserror::Error;
 
-use crate::courier::pool::Pool;
 use crate::policy::Transport;
 use crate::settings::{Settings, SettingsMistake};
 use crate::source::{self, Source};

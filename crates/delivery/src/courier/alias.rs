@@ -4,6 +4,7 @@
 //! once more for those that the alias leads to, and the recipient's own way ends with that. A crash between the two makes no second copy: the new
 //! letter's id follows from the old one's.
 
+use posthouse_client::mx::unreachable;
 use posthouse_journal::Event;
 use posthouse_mail::{Address, Envelope, LetterId, Recipient, Reply, Status, UnixMillis};
 use posthouse_queue::{Lease, Letter, Origin, QueueError};
@@ -12,7 +13,7 @@ use posthouse_runtime::stream::ByteSource as _;
 use crate::bounce::address;
 use crate::context::Context;
 use crate::derive;
-use crate::outcome::{Attempt, AttemptResult, Hop, unreachable};
+use crate::outcome::{Attempt, AttemptResult, Hop};
 
 /// Queues the letter for the alias's targets.
 pub(crate) async fn forward(context: &Context, lease: &Lease, index: usize, targets: Vec<Address>, now: UnixMillis) -> Attempt {

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+use posthouse_client::mx::unreachable;
 use posthouse_directory::AccountId;
 use posthouse_journal::Event;
 use posthouse_mail::header::{Header, delivered_to, end_of_header, return_path};
@@ -13,7 +14,7 @@ use posthouse_runtime::stream::{ByteSource, NextChunk};
 use posthouse_runtime::task;
 
 use crate::context::Context;
-use crate::outcome::{Attempt, AttemptResult, Hop, unreachable};
+use crate::outcome::{Attempt, AttemptResult, Hop};
 
 /// What is read of a letter to see whether it has been here.
 const HEADER_BYTES_MAX: usize = 256 * 1024;

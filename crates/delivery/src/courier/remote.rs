@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use posthouse_client::mx::{self, Kept, Plan, Promises, unreachable};
 use posthouse_client::{ClientError, Connection, RecipientResult, Security, Target, Timeouts};
 use posthouse_journal::{Event, Outcome};
 use posthouse_mail::{ByMode, Domain, Envelope, Notify, Recipient, Reply};
@@ -16,11 +17,8 @@ use posthouse_runtime::tls::TlsInfo;
 
 use crate::bounce::address;
 use crate::context::Context;
-use crate::courier::pool::Kept;
 use crate::courier::session;
-use crate::outcome::{self, Attempt, AttemptResult, Hop, Verdict, unreachable};
-use crate::plan::{self, Plan};
-use crate::policy::{self, Promises};
+use crate::outcome::{self, Attempt, AttemptResult, Hop, Verdict};
 use crate::source::Source;
 use crate::tls_report;
 use crate::way::{Destination, Manner, Way};
@@ -83,7 +81,7 @@ pub(crate) async fn deliver(
 ) -> (Vec<Attempt>, Feedback) {
     let (manner, source) = (way.manner(&destination, &context.settings), way.source(lease));
     let (put_off, attempts) = (HashMap::new(), Vec::new());
-    let wish = policy::wish(&lease.letter().envelope);
+    let wish = mx::wish(&lease.letter().envelope);
     let promises = Promises { destination: destination.name().clone(), are_hosts_vouched: true, sts: None, wish };
     let (is_reported, open) = (false, indexes);
     let mut journey = Journey { context, way, manner, source, promises, is_reported, lease, open, put_off, attempts };
@@ -91,7 +89,7 @@ pub(crate) async fn deliver(
         Destination::Smarthost(host) => vec![host.clone()],
         Destination::Host(hop) => vec![hop.host.clone()],
         Destination::Domain(domain) => {
-            match plan::hosts(domain, &context.hostname, context.settings.hosts_max, &context.resolver).await {
+            match mx::hosts(domain, Some(&context.hostname), context.settings.hosts_max, &context.resolver).await {
                 Plan::Hosts { names, are_vouched } => {
                     journey.promises.are_hosts_vouched = are_vouched;
                     // RFC 8460 §3: what becomes of a report is in no report itself.
@@ -209,7 +207,7 @@ impl Journey<'_> {
             Ok(security) => Ok(Ask { security, decision: Some(decision) }),
             Err(reply) => {
                 self.tell(session::refused(&self.promises, &decision, host));
-                let hop = Hop { policy: Some(policy::words(&decision, None)), ..named(host) };
+                let hop = Hop { policy: Some(mx::words(&decision, None)), ..named(host) };
                 Err(Box::new(Miss { reply, hop, in_letter: false }))
             }
         }
@@ -223,7 +221,7 @@ impl Journey<'_> {
 
     async fn connect(&self, host: &Domain, ask: &Ask) -> Result<Connection, Miss> {
         let Manner { port, credentials, .. } = &self.manner;
-        let addresses = plan::addresses(host, *port, &self.context.resolver);
+        let addresses = mx::addresses(host, *port, &self.context.resolver);
         let mut addresses = addresses.await.map_err(|reply| Miss { reply, hop: named(host), in_letter: false })?;
         addresses.truncate(self.context.settings.addresses_max.max(1));
         let mut target = Target::new(
@@ -234,7 +232,7 @@ impl Journey<'_> {
         );
         target.sources.clone_from(&self.source.addresses);
         target.timeouts = Timeouts { connect: self.context.settings.connect_timeout.0, ..Timeouts::default() };
-        target.tls_name = ask.decision.as_ref().and_then(policy::tls_name);
+        target.tls_name = ask.decision.as_ref().and_then(mx::tls_name);
         target.credentials.clone_from(credentials);
         let opened = Connection::open(&target).await;
         if let Some(decision) = &ask.decision {
@@ -371,7 +369,7 @@ fn hop(host: &Domain, ask: &Ask, connection: &Connection) -> Hop {
         address: Some(connection.peer()),
         source: None,
         tls: connection.tls().map(TlsInfo::to_string),
-        policy: ask.decision.as_ref().map(|decision| policy::words(decision, Some(connection))),
+        policy: ask.decision.as_ref().map(|decision| mx::words(decision, Some(connection))),
         takes_dsn: connection.capabilities().dsn,
         takes_deliver_by: connection.capabilities().deliver_by,
         speaks: true,
@@ -389,6 +387,6 @@ fn missed(host: &Domain, ask: &Ask, error: &ClientError) -> Miss {
         None => (unreachable(if address.is_none() { 1 } else { 2 }, &error.to_string()), false),
     };
     let throttles = speaks && outcome::throttles(&reply);
-    let policy = ask.decision.as_ref().map(|decision| policy::words(decision, None));
+    let policy = ask.decision.as_ref().map(|decision| mx::words(decision, None));
     Miss { reply, hop: Hop { address, policy, speaks, throttles, ..named(host) }, in_letter: false }
 }

@@ -2,14 +2,13 @@
 
 use std::net::IpAddr;
 
+use posthouse_client::mx::Promises;
 use posthouse_client::{ClientError, Connection, SessionError};
 use posthouse_mail::Domain;
 use posthouse_mailauth::mta_sts::Mode;
 use posthouse_mailauth::tls_rpt::{AppliedPolicy, Failure, PolicyType, ResultType, Session};
 use posthouse_mailauth::transport::{Decision, Refusal, TlsPolicy};
 use posthouse_runtime::tls::{Doubt, TlsError};
-
-use crate::policy::Promises;
 
 /// What went wrong, in short.
 struct Trouble {

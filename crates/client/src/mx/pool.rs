@@ -7,15 +7,16 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use posthouse_client::Connection;
 use posthouse_runtime::{clock, task};
+
+use crate::connection::Connection;
 
 /// The connections that rest at a time, over all hosts.
 const AT_REST_MAX: usize = 100;
 
-/// The connections of one worker's couriers. Clones share them.
+/// The connections of one thread to any number of hosts. Clones share them.
 #[derive(Clone)]
-pub(crate) struct Pool(Arc<Inner>);
+pub struct Pool(Arc<Inner>);
 
 struct Inner {
     letters_max: u32,
@@ -31,19 +32,24 @@ struct State {
 }
 
 /// A connection, and how many letters it has carried.
-pub(crate) struct Kept {
-    pub(crate) connection: Connection,
-    pub(crate) letters: u32,
+pub struct Kept {
+    /// The connection.
+    pub connection: Connection,
+    /// So many.
+    pub letters: u32,
     until: Instant,
 }
 
 impl Pool {
-    pub(crate) fn new(letters_max: u32, idle: Duration) -> Self {
+    /// Connections carry so many letters, and rest so long.
+    #[must_use]
+    pub fn new(letters_max: u32, idle: Duration) -> Self {
         Self(Arc::new(Inner { letters_max, idle, state: Mutex::default() }))
     }
 
-    /// A connection at rest.
-    pub(crate) fn take(&self, host: &str) -> Option<Kept> {
+    /// A connection at rest. The line says all that must be the same: the host, and what was asked of the connection to it.
+    #[must_use]
+    pub fn take(&self, host: &str) -> Option<Kept> {
         let now = clock::now();
         let mut state = self.state();
         let line = state.at_rest.get_mut(host)?;
@@ -56,7 +62,7 @@ impl Pool {
     }
 
     /// Keeps a connection for the next letter, or closes it when it has served its time or enough others rest.
-    pub(crate) async fn put(&self, host: &str, connection: Connection, letters: u32) {
+    pub async fn put(&self, host: &str, connection: Connection, letters: u32) {
         let resting = self.state().at_rest.values().map(Vec::len).sum::<usize>();
         if resting >= AT_REST_MAX || letters >= self.0.letters_max || self.0.idle.is_zero() || !connection.is_reusable() {
             return connection.quit().await;

@@ -9,11 +9,11 @@ use posthouse_dns::{DnsError, Mx, MxAnswer, Resolver};
 use posthouse_mail::{Domain, Reply, Status};
 use posthouse_runtime::random;
 
-use crate::outcome::unreachable;
+use super::unreachable;
 
 /// What is known of a domain's next hops.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Plan {
+pub enum Plan {
     /// Try these, in this order.
     Hosts {
         /// Their names.
@@ -27,8 +27,9 @@ pub(crate) enum Plan {
     Later(Reply),
 }
 
-/// The hosts of `domain`, at most `hosts_max`. `own` is our name: hosts that are not nearer than ourselves are left out.
-pub(crate) async fn hosts(domain: &Domain, own: &Domain, hosts_max: usize, resolver: &Resolver) -> Plan {
+/// The hosts of `domain`, at most `hosts_max`. `own` is the name of the mail host that asks, if it is one: hosts that
+/// are not nearer than itself are left out.
+pub async fn hosts(domain: &Domain, own: Option<&Domain>, hosts_max: usize, resolver: &Resolver) -> Plan {
     if domain.literal().is_some() {
         return Plan::Hosts { names: vec![domain.clone()], are_vouched: true };
     }
@@ -55,12 +56,12 @@ pub(crate) async fn hosts(domain: &Domain, own: &Domain, hosts_max: usize, resol
 
 /// Sorts by preference and leaves out what lies behind ourselves: a backup MX that sent a letter to another backup, or to itself, would
 /// make it go round (RFC 5321 §5.1).
-pub(crate) fn ranked(mut hosts: Vec<Mx>, are_vouched: bool, own: &Domain, hosts_max: usize) -> Plan {
+fn ranked(mut hosts: Vec<Mx>, are_vouched: bool, own: Option<&Domain>, hosts_max: usize) -> Plan {
     if hosts.is_empty() {
         return Plan::Never(Reply::new(550, Status::permanent(4, 4), "the MX records of the domain name no usable host"));
     }
     hosts.sort_by_key(|mx| mx.preference);
-    if let Some(ours) = hosts.iter().find(|mx| mx.host == *own).map(|mx| mx.preference) {
+    if let Some((own, ours)) = own.and_then(|own| Some((own, hosts.iter().find(|mx| mx.host == *own)?.preference))) {
         hosts.retain(|mx| mx.preference < ours);
         if hosts.is_empty() {
             let text = format!("{own} is the best mail host of this domain but does not have it");
@@ -81,7 +82,7 @@ pub(crate) fn ranked(mut hosts: Vec<Mx>, are_vouched: bool, own: &Domain, hosts_
 ///
 /// # Errors
 /// The reply that says why there are none: permanent only if the host certainly does not exist.
-pub(crate) async fn addresses(host: &Domain, port: u16, resolver: &Resolver) -> Result<Vec<SocketAddr>, Reply> {
+pub async fn addresses(host: &Domain, port: u16, resolver: &Resolver) -> Result<Vec<SocketAddr>, Reply> {
     if let Some(ip) = host.literal() {
         return Ok(vec![SocketAddr::new(ip, port)]);
     }
