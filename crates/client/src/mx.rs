@@ -9,7 +9,7 @@ mod pool;
 use posthouse_mail::{Reply, Status};
 
 pub use hosts::{Plan, addresses, hosts};
-pub use policy::{Means, Promises, outcome, tls_name, wish, words};
+pub use policy::{Means, Promises, leaves_out, outcome, tls_name, wish, words};
 pub use pool::{Kept, Pool};
 
 /// A temporary trouble of the way there: no answer, no connection (RFC 3463 §3.5, X.4.x).

@@ -108,11 +108,17 @@ pub async fn outlook(question: &OutlookQuestion<'_>) -> Outlook {
     });
     let mut promises = Promises { destination: (*domain).clone(), are_hosts_vouched: true, sts, wish: question.wish };
     let mut found = Outlook { domain: domain.to_string(), mx, mta_sts, nowhere: None, hosts: Vec::new() };
-    match mx::hosts(domain, Some(question.hostname), settings.hosts_max, resolver).await {
+    match mx::hosts(domain, Some(question.hostname), resolver).await {
         Plan::Hosts { names, are_vouched } => {
             promises.are_hosts_vouched = are_vouched;
+            let mut tries = settings.hosts_max.max(1);
             for host in names {
-                found.hosts.push(one(question, &promises, &host).await);
+                let (host, is_left_out) = one(question, &promises, &host).await;
+                found.hosts.push(host);
+                tries -= usize::from(!is_left_out);
+                if tries == 0 {
+                    break;
+                }
             }
         }
         Plan::Never(reply) | Plan::Later(reply) => found.nowhere = Some(reply.to_string()),
@@ -136,7 +142,8 @@ async fn mx(domain: &Domain, resolver: &Resolver) -> Looked {
     Looked { name: domain.to_string(), kind: "MX".to_owned(), records, error, authenticated }
 }
 
-async fn one(question: &OutlookQuestion<'_>, promises: &Promises, host: &Domain) -> HostOutlook {
+/// The host, and whether what is asked leaves it out.
+async fn one(question: &OutlookQuestion<'_>, promises: &Promises, host: &Domain) -> (HostOutlook, bool) {
     let transport = question.way.transport();
     let (decision, found) = transport.examine(promises, host, question.settings.port, question.resolver).await;
     let security = transport.security(&decision, promises, host);
@@ -162,7 +169,7 @@ async fn one(question: &OutlookQuestion<'_>, promises: &Promises, host: &Domain)
             Err(reply) => Reached { ok: false, address: None, tls: None, why: Some(reply.to_string()) },
         });
     }
-    outlook
+    (outlook, mx::leaves_out(&decision))
 }
 
 async fn reach(question: &OutlookQuestion<'_>, target: &Target) -> Reached {

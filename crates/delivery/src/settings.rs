@@ -45,7 +45,7 @@ pub struct Settings {
     pub source_addresses: Vec<IpAddr>,
     /// Other addresses for the letters of some senders, or to some destinations; of several that fit the first counts.
     pub source: Vec<SourceSettings>,
-    /// MX hosts tried in one attempt.
+    /// MX hosts tried in one attempt. Hosts that the domain's MTA-STS policy does not name are passed over and do not count.
     pub hosts_max: usize,
     /// Addresses tried of each of these hosts.
     pub addresses_max: usize,

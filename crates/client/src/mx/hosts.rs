@@ -27,9 +27,9 @@ pub enum Plan {
     Later(Reply),
 }
 
-/// The hosts of `domain`, at most `hosts_max`. `own` is the name of the mail host that asks, if it is one: hosts that
-/// are not nearer than itself are left out.
-pub async fn hosts(domain: &Domain, own: Option<&Domain>, hosts_max: usize, resolver: &Resolver) -> Plan {
+/// The hosts of `domain`; the resolver bounds their number. `own` is the name of the mail host that asks, if it is one: hosts that
+/// are not nearer than itself are left out. Whoever tries them cuts the list, behind those that [`leaves_out`](super::leaves_out) has left out.
+pub async fn hosts(domain: &Domain, own: Option<&Domain>, resolver: &Resolver) -> Plan {
     if domain.literal().is_some() {
         return Plan::Hosts { names: vec![domain.clone()], are_vouched: true };
     }
@@ -39,12 +39,12 @@ pub async fn hosts(domain: &Domain, own: Option<&Domain>, hosts_max: usize, reso
             MxAnswer::Hosts(mut hosts) => {
                 // Shuffled first: a stable sort then leaves hosts of equal preference in random order (RFC 5321 §5.1).
                 random::shuffle(&mut hosts);
-                ranked(hosts, answer.authenticated, own, hosts_max)
+                ranked(hosts, answer.authenticated, own)
             }
         },
         // The implicit MX: a domain without MX records is its own host, with preference 0 (RFC 5321 §5.1). Its name is the one that the sender
         // gave.
-        Err(DnsError::NoData) => ranked(vec![Mx { preference: 0, host: domain.clone() }], true, own, hosts_max),
+        Err(DnsError::NoData) => ranked(vec![Mx { preference: 0, host: domain.clone() }], true, own),
         Err(DnsError::NoSuchDomain) => {
             Plan::Never(Reply::new(550, Status::permanent(1, 2), &format!("there is no domain {domain}")))
         }
@@ -56,7 +56,7 @@ pub async fn hosts(domain: &Domain, own: Option<&Domain>, hosts_max: usize, reso
 
 /// Sorts by preference and leaves out what lies behind ourselves: a backup MX that sent a letter to another backup, or to itself, would
 /// make it go round (RFC 5321 §5.1).
-fn ranked(mut hosts: Vec<Mx>, are_vouched: bool, own: Option<&Domain>, hosts_max: usize) -> Plan {
+fn ranked(mut hosts: Vec<Mx>, are_vouched: bool, own: Option<&Domain>) -> Plan {
     if hosts.is_empty() {
         return Plan::Never(Reply::new(550, Status::permanent(4, 4), "the MX records of the domain name no usable host"));
     }
@@ -74,7 +74,6 @@ fn ranked(mut hosts: Vec<Mx>, are_vouched: bool, own: Option<&Domain>, hosts_max
             names.push(mx.host);
         }
     }
-    names.truncate(hosts_max.max(1));
     Plan::Hosts { names, are_vouched }
 }
 

@@ -139,6 +139,12 @@ pub fn wish(envelope: &Envelope) -> TlsWish {
     if envelope.tls == TlsWish::Required && envelope.reverse_path.is_null() { TlsWish::AsPromised } else { envelope.tls }
 }
 
+/// Whether the host is none of those that a letter may go to, whatever state it is in (RFC 8461 §5.1).
+#[must_use]
+pub fn leaves_out(decision: &Decision) -> bool {
+    matches!(decision.policy, TlsPolicy::Refused(Refusal::NotNamed | Refusal::NotVouched))
+}
+
 /// What the host is called in the handshake, where that is not its name (RFC 7672 §8.1).
 #[must_use]
 pub fn tls_name(decision: &Decision) -> Option<String> {

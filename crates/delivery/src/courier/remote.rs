@@ -36,6 +36,8 @@ enum Visit {
     /// Every recipient has its result.
     Over,
     Missed(Miss),
+    /// What the destination or the operator asks leaves this host out: it does not count as tried.
+    LeftOut(Miss),
 }
 
 /// How handing over ended.
@@ -89,7 +91,7 @@ pub(crate) async fn deliver(
         Destination::Smarthost(host) => vec![host.clone()],
         Destination::Host(hop) => vec![hop.host.clone()],
         Destination::Domain(domain) => {
-            match mx::hosts(domain, Some(&context.hostname), context.settings.hosts_max, &context.resolver).await {
+            match mx::hosts(domain, Some(&context.hostname), &context.resolver).await {
                 Plan::Hosts { names, are_vouched } => {
                     journey.promises.are_hosts_vouched = are_vouched;
                     // RFC 8460 §3: what becomes of a report is in no report itself.
@@ -113,20 +115,30 @@ pub(crate) async fn deliver(
     // If any host failed only for now, the letter waits; the last such answer is the one to tell.
     let mut last: Option<Miss> = None;
     let mut hosts = hosts.into_iter().peekable();
+    let mut tries = context.settings.hosts_max.max(1);
     while let Some(host) = hosts.next() {
         let miss = match journey.visit(&host).await {
             Visit::Over => {
                 let feedback = over(&journey.attempts);
                 return (journey.attempts, feedback);
             }
-            Visit::Missed(miss) => miss,
+            Visit::Missed(miss) => {
+                tries -= 1;
+                miss
+            }
+            // RFC 8461 §5.1: such hosts are no candidates, and must not take the place of those that are.
+            Visit::LeftOut(miss) => miss,
         };
+        let is_last = tries == 0 || hosts.peek().is_none();
         let is_lesser = miss.reply.is_permanent() && last.as_ref().is_some_and(|last| last.reply.is_temporary());
-        if is_lesser || hosts.peek().is_some() {
+        if is_lesser || !is_last {
             journey.note(&miss);
         }
         if !is_lesser {
             last = Some(miss);
+        }
+        if is_last {
+            break;
         }
     }
     let miss =
@@ -161,7 +173,7 @@ impl Journey<'_> {
     async fn visit(&mut self, host: &Domain) -> Visit {
         let ask = match self.ask(host).await {
             Ok(ask) => ask,
-            Err(miss) => return Visit::Missed(*miss),
+            Err(visit) => return *visit,
         };
         let line = self.line(host, &ask);
         let mut kept = self.way.pool().take(&line);
@@ -192,7 +204,7 @@ impl Journey<'_> {
     }
 
     /// What is asked of the connection to a host.
-    async fn ask(&self, host: &Domain) -> Result<Ask, Box<Miss>> {
+    async fn ask(&self, host: &Domain) -> Result<Ask, Box<Visit>> {
         if let Some(security) = &self.manner.security {
             return Ok(Ask { security: security.clone(), decision: None });
         }
@@ -208,7 +220,8 @@ impl Journey<'_> {
             Err(reply) => {
                 self.tell(session::refused(&self.promises, &decision, host));
                 let hop = Hop { policy: Some(mx::words(&decision, None)), ..named(host) };
-                Err(Box::new(Miss { reply, hop, in_letter: false }))
+                let miss = Miss { reply, hop, in_letter: false };
+                Err(Box::new(if mx::leaves_out(&decision) { Visit::LeftOut(miss) } else { Visit::Missed(miss) }))
             }
         }
     }

@@ -271,6 +271,37 @@ fn a_host_that_the_policy_does_not_name_is_never_spoken_to() {
 }
 
 #[test]
+fn hosts_that_the_policy_does_not_name_take_no_place_of_one_that_it_names() {
+    let host = Host::named("mx.far.test");
+    run(async {
+        let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let zone: String = (1..=9).map(|n| format!("far.test MX {n} evil{n}.test\nevil{n}.test A 127.0.0.1\n")).collect();
+        let settings = Settings { hosts_max: 1, ..host.settings(listener.local_addr().port()) };
+        let mut world = World::with(&zone, settings).await;
+        world.context.sts = promise(Mode::Enforce, "mx.far.test");
+        let letter = world.submit("s@ours.test", &["a@far.test"], BODY).await;
+        let peer = async { host.serve(listener.accept().await.unwrap()).await };
+        let (_, came) = posthouse_runtime::join!(world.deliver_at(ARRIVED), peer);
+        assert_eq!(came, "a letter");
+        assert_eq!(world.attempts(letter).await.len(), 10);
+    });
+}
+
+#[test]
+fn no_more_hosts_are_tried_than_are_allowed() {
+    run(async {
+        // Nobody listens at any of them.
+        let closed = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap().local_addr().port();
+        let zone: String = (11..=19).map(|n| format!("far.test MX {n} h{n}.test\nh{n}.test A 127.0.0.1\n")).collect();
+        let world = World::with(&zone, Settings { port: closed, hosts_max: 3, ..Settings::default() }).await;
+        let letter = world.submit("s@ours.test", &["a@far.test"], BODY).await;
+        world.deliver_at(ARRIVED).await;
+        let hosts: Vec<String> = world.attempts(letter).await.into_iter().map(|(_, host, ..)| host).collect();
+        assert_eq!(hosts, ["mx.far.test", "h11.test", "h12.test"]);
+    });
+}
+
+#[test]
 fn tls_that_does_not_work_is_told_where_the_letter_went_in_clear() {
     let visits = std::sync::atomic::AtomicUsize::new(0);
     let peer = Peer::listen(2, move |talk| {
