@@ -45,8 +45,6 @@ pub(crate) struct Parts {
     pub(crate) is_tls_optional: bool,
     /// Whether all of it is ASCII.
     pub(crate) is_ascii: bool,
-    /// What is to be said of its sender.
-    pub(crate) examination: Option<Box<Examination>>,
     /// What is to be signed.
     pub(crate) signing: Option<Box<Signing>>,
 }
@@ -106,6 +104,8 @@ impl Incoming {
     pub(crate) async fn filter(&mut self, visit: &Visit<'_>, milters: &mut Milters) -> Result<Seen, Verdict> {
         let Some(mut held) = self.held.take() else { return Ok(Seen::default()) };
         let seen = milters.letter(&self.draft.id().to_string(), &mut held).await?;
+        // Who sent it was looked at as it came.
+        self.is_examined = false;
         if seen.discarded.is_some() {
             return Ok(seen);
         }
@@ -124,9 +124,14 @@ impl Incoming {
         }
     }
 
+    /// What came over the wire, to be verified; once. Whatever follows is not looked at.
+    pub(crate) fn examination(&mut self) -> Option<Box<Examination>> {
+        self.examination.take()
+    }
+
     pub(crate) fn into_parts(self) -> Parts {
-        let Self { draft, message_id, is_tls_optional, is_ascii, examination, signing, .. } = self;
-        Parts { draft, message_id, is_ascii, is_tls_optional, examination, signing }
+        let Self { draft, message_id, is_tls_optional, is_ascii, signing, .. } = self;
+        Parts { draft, message_id, is_ascii, is_tls_optional, signing }
     }
 
     /// Checks the header, the first `fields` octets of `bytes`, and writes it with what is added.
@@ -134,6 +139,9 @@ impl Incoming {
         if let Some(held) = &mut self.held {
             let (header, gap) = bytes.split_at_checked(fields).unwrap_or((bytes, &[]));
             (held.header, held.gap) = (header.to_vec(), gap.to_vec());
+            if self.is_examined {
+                self.examination = Some(header::examine(bytes, fields)?);
+            }
             return Ok(());
         }
         let prepared = header::prepare(visit, self.draft.id(), bytes, fields, self.is_examined).await?;
@@ -145,11 +153,11 @@ impl Incoming {
 
     /// Takes octets of the body.
     async fn body(&mut self, octets: Bytes) -> Result<(), Verdict> {
-        if let Some(held) = &mut self.held {
-            return held.body.push(&octets).await.map_err(|error| check::no_scratch(&error));
-        }
         if let Some(examination) = &mut self.examination {
             examination.body(&octets);
+        }
+        if let Some(held) = &mut self.held {
+            return held.body.push(&octets).await.map_err(|error| check::no_scratch(&error));
         }
         if let Some(signing) = &mut self.signing {
             signing.body(&octets);

@@ -13,10 +13,13 @@ mod link;
 mod packet;
 mod settings;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use posthouse_dns::Resolver;
 use posthouse_mail::{Address, Status};
+use posthouse_mailauth::iprev::{self, Iprev, IprevResult};
+use posthouse_runtime::clock;
 use posthouse_smtp::server::{Reason, Verdict};
 
 use self::link::{Link, LinkError};
@@ -33,12 +36,16 @@ pub use settings::{MilterAddress, MilterAddressError, MilterSettings, OnFailure}
 pub(crate) struct Milters {
     settings: Arc<Settings>,
     all: Vec<Milter>,
+    /// What the DNS says of the peer's name, once it was asked.
+    reverse: Option<Iprev>,
 }
 
 /// What milters are told of the peer.
 pub(crate) struct Facts<'a> {
     pub(crate) hostname: &'a str,
-    pub(crate) peer: IpAddr,
+    pub(crate) peer: SocketAddr,
+    /// What the DNS says of its name.
+    pub(crate) reverse: &'a Iprev,
     pub(crate) helo: &'a str,
     pub(crate) tls: Option<&'a str>,
     pub(crate) account: Option<String>,
@@ -72,7 +79,16 @@ impl Milters {
     pub(crate) fn new(settings: &Arc<Settings>, kind: ListenerKind) -> Option<Self> {
         let all = settings.milter.iter().enumerate().filter(|(_, milter)| milter.listeners.contains(&kind));
         let all: Vec<_> = all.map(|(place, _)| Milter { place, state: State::Idle }).collect();
-        (!all.is_empty()).then(|| Self { settings: Arc::clone(settings), all })
+        (!all.is_empty()).then(|| Self { settings: Arc::clone(settings), all, reverse: None })
+    }
+
+    /// What the DNS says of the peer's name: asked once in a visit, and not for ever.
+    pub(crate) async fn reverse(&mut self, resolver: &Resolver, peer: IpAddr) -> Iprev {
+        if let Some(known) = &self.reverse {
+            return known.clone();
+        }
+        let asked = clock::timeout(self.settings.senders.timeout.duration(), iprev::check(resolver.as_ref(), peer)).await;
+        self.reverse.insert(asked.unwrap_or_else(|_| Iprev::too_slow())).clone()
     }
 
     /// MAIL came.
@@ -209,21 +225,24 @@ impl Milter {
 /// Connects, and tells of the peer.
 async fn greet(settings: &MilterSettings, facts: &Facts<'_>) -> Result<Result<Link, State>, LinkError> {
     let mut link = Link::open(settings).await?;
-    let peer = facts.peer.to_string();
-    // Nobody has verified a name of the peer's at this moment; the address literal is what sendmail gives then.
-    let name = format!("[{peer}]");
+    let (peer, port) = (facts.peer.ip().to_string(), facts.peer.port());
+    // A name that does not lead back to the address is none; sendmail gives the address literal then.
+    let name = facts.reverse.name.clone().unwrap_or_else(|| format!("[{peer}]"));
     let family = if facts.peer.is_ipv4() { b"4" } else { b"6" };
     if !link.has(NO_CONNECT) {
         let known = [
             ("j", facts.hostname),
             ("{daemon_name}", facts.hostname),
             ("{client_addr}", &peer),
+            ("{client_port}", &port.to_string()),
             ("{client_name}", &name),
+            ("{client_resolve}", resolved(facts.reverse.result)),
+            ("_", &format!("{name} [{peer}]")),
             ("v", "Posthouse"),
         ];
         let mut packets = macros(b'C', &known);
         let address = texts([peer.as_bytes()]);
-        packets.extend(packet(b'C', &[&texts([name.as_bytes()]), family, &0_u16.to_be_bytes(), &address]));
+        packets.extend(packet(b'C', &[&texts([name.as_bytes()]), family, &port.to_be_bytes(), &address]));
         if let Some(state) = opening(link.ask(&packets, SILENT_CONNECT).await?)? {
             return Ok(Err(state));
         }
@@ -240,6 +259,16 @@ async fn greet(settings: &MilterSettings, facts: &Facts<'_>) -> Result<Result<Li
         }
     }
     Ok(Ok(link))
+}
+
+/// In sendmail's words.
+fn resolved(result: IprevResult) -> &'static str {
+    match result {
+        IprevResult::Pass => "OK",
+        IprevResult::Fail => "FORGED",
+        IprevResult::Temperror => "TEMP",
+        IprevResult::Permerror => "FAIL",
+    }
 }
 
 /// What an answer about the peer means for the whole visit; `None`: go on.

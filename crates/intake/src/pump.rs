@@ -35,7 +35,7 @@ pub async fn serve_smtp(mut stream: Stream, context: &Context, kind: ListenerKin
     let now = UnixMillis(clock::unix_millis());
     let profile = context.settings.profile(context.hostname.as_str(), kind, peer.ip(), context.tls.is_some(), now);
     let mut session = Session::new(profile, channel(&stream), clock::now());
-    let mut visit = Visit::new(context, kind, peer.ip());
+    let mut visit = Visit::new(context, kind, peer);
     visit.tls = stream.tls().map(ToString::to_string);
     if let Some(mut stream) = run(stream, &mut session, &mut visit, shutdown).await {
         // What was begun goes first: closing may take its time.
@@ -52,9 +52,9 @@ pub async fn serve_local(stream: LocalStream, submitter: Submitter, door: &Local
     let (Some(pass), Ok(origin)) = (door.enter(submitter.uid, limits), origin) else {
         return Box::pin(turn_away(stream, context, kind, Who::User(&submitter))).await;
     };
-    let (peer, now) = (stream.peer_addr().ip(), UnixMillis(clock::unix_millis()));
+    let (peer, now) = (stream.peer_addr(), UnixMillis(clock::unix_millis()));
     // The name in the greeting tells programs what names without a domain belong to.
-    let profile = context.settings.profile(origin.as_str(), kind, peer, false, now);
+    let profile = context.settings.profile(origin.as_str(), kind, peer.ip(), false, now);
     let mut session = Session::new(profile, None, clock::now());
     let mut visit = Visit::new(context, kind, peer);
     visit.caller = Some(Caller { submitter, origin, pass });

@@ -4,7 +4,7 @@
 //! [`Note::Abandoned`] or by the letter's end.
 
 use std::collections::HashSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 use posthouse_directory::{Account, Attempt, Protocol};
@@ -27,6 +27,8 @@ pub(crate) struct Visit<'a> {
     pub(crate) context: &'a Context,
     pub(crate) kind: ListenerKind,
     pub(crate) peer: IpAddr,
+    /// Its port; 0 where a server in front of us has not said it.
+    pub(crate) port: u16,
     /// The user of this machine who came; then `peer` is loopback and means nothing.
     pub(crate) caller: Option<Caller>,
     /// The TLS version and cipher.
@@ -82,14 +84,15 @@ impl Begun {
 }
 
 impl<'a> Visit<'a> {
-    pub(crate) fn new(context: &'a Context, kind: ListenerKind, peer: IpAddr) -> Self {
+    pub(crate) fn new(context: &'a Context, kind: ListenerKind, peer: SocketAddr) -> Self {
         // An IPv4 client is one, however the socket shows it.
-        let peer = peer.to_canonical();
+        let (peer, port) = (peer.ip().to_canonical(), peer.port());
         let milters = Milters::new(&context.settings, kind);
         Self {
             context,
             kind,
             peer,
+            port,
             caller: None,
             tls: None,
             hello: None,
@@ -132,7 +135,7 @@ impl<'a> Visit<'a> {
                     return Verdict::Drop(Reason::new(421, Status::temporary(7, 0), "too many connections, try again later"));
                 }
             };
-            self.peer = address;
+            (self.peer, self.port) = (address, 0);
         }
         (self.hello, self.account, self.attempt) = (None, None, None);
         self.named = question.helo;

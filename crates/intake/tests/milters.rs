@@ -13,10 +13,13 @@ use std::sync::{Arc, Mutex};
 
 use bytes::BytesMut;
 use posthouse_config::Period;
-use posthouse_intake::{ListenerKind, MilterAddress, MilterSettings, OnFailure, Settings};
+use posthouse_dns::Zone;
+use posthouse_intake::{ListenerKind, MilterAddress, MilterSettings, OnFailure, Senders, Settings};
 use posthouse_journal::{Event, Query};
+use posthouse_mail::header::Header;
+use posthouse_mailauth::dkim::{Algorithm, BodyDigest, Signer, SigningKey, key_record};
 use posthouse_runtime::net::{Listener, Stream};
-use posthouse_runtime::task;
+use posthouse_runtime::{clock, task};
 
 mod world;
 
@@ -173,9 +176,13 @@ fn a_filter_hears_everything_in_order_and_the_next_letter_over_the_same_connecti
         assert!(client.letter("", &["bob@example.org"], b"no header here\r\n").await.starts_with("250 "));
         let heard: Vec<_> = fake.heard().into_iter().filter(|line| !line.starts_with('D')).collect();
         let body = ["B 65535 octets"; 4].into_iter().chain(["B 57860 octets"]);
+        let connected = heard.iter().find(|line| line.starts_with("C ")).unwrap();
+        let port = client.local_port().to_be_bytes();
+        let greeting = format!(r"C [127.0.0.1]\x004{}127.0.0.1\x00", port.escape_ascii());
+        assert_eq!(*connected, greeting);
         let expected = [
             r"O \x00\x00\x00\x06\x00\x00\x00\xff\x00\r\xf6\xff",
-            r"C [127.0.0.1]\x004\x00\x00127.0.0.1\x00",
+            &greeting,
             r"H client.example.net\x00",
             r"M <x@elsewhere.example>\x00",
             r"R <alice@example.org>\x00",
@@ -209,6 +216,60 @@ fn a_filter_hears_everything_in_order_and_the_next_letter_over_the_same_connecti
         let letters = world.letters().await;
         assert!(letters[0].1.ends_with(&large[18..]), "what nobody changed is as it came");
         assert!(letters[1].1.ends_with(b"\r\n\r\nno header here\r\n"));
+    });
+}
+
+#[test]
+fn a_filter_is_told_the_name_that_leads_back_to_the_peer_and_no_other() {
+    run(async {
+        let honest = "1.0.0.127.in-addr.arpa. PTR client.test.\nclient.test. A 127.0.0.1";
+        let forged = "1.0.0.127.in-addr.arpa. PTR client.test.\nclient.test. A 192.0.2.1";
+        for (zone, name, word) in [(honest, "client.test", "OK"), (forged, "[127.0.0.1]", "FORGED"), ("", "[127.0.0.1]", "FAIL")]
+        {
+            let fake = Fake::start(0, Vec::new());
+            let (mut world, _) = world(fake.settings(OnFailure::Defer)).await;
+            world.context.resolver = Arc::new(Zone::master(zone).unwrap());
+            let mut client = Client::greeted(world.listen(ListenerKind::Mx)).await;
+            assert!(client.letter("x@elsewhere.example", &["alice@example.org"], LETTER).await.starts_with("250 "));
+            let heard = fake.heard().join("\n");
+            assert!(heard.contains(&format!("\nC {name}\\x004")), "{heard}");
+            let macros = format!(
+                r"{{client_port}}\x00{}\x00{{client_name}}\x00{name}\x00{{client_resolve}}\x00{word}\x00_\x00{name} [127.0.0.1]\x00",
+                client.local_port()
+            );
+            assert!(heard.contains(&macros), "{macros} in {heard}");
+        }
+    });
+}
+
+#[test]
+fn a_filter_that_changes_a_letter_does_not_spoil_its_signature_and_sees_none_that_is_refused() {
+    run(async {
+        let fake =
+            Fake::start(0, vec![(b'E', say(&[(b'm', b"\0\0\0\x01Subject\0[list] x\0"), (b'b', b"new\r\n"), (b'c', b"")]))]);
+        let senders = Senders { exempt: Vec::new(), ..Senders::default() };
+        let settings = Settings { milter: vec![fake.settings(OnFailure::Defer)], senders, ..Settings::default() };
+        let mut world = World::new(settings).await;
+        let key = SigningKey::generate(Algorithm::Ed25519).unwrap();
+        let record = key_record(&key).unwrap();
+        let zone = format!("k._domainkey.a.test. TXT \"{record}\"\n_dmarc.a.test. TXT \"v=DMARC1; p=reject\"");
+        world.context.resolver = Arc::new(Zone::master(&zone).unwrap());
+        let header = b"From: alice@a.test\r\nSubject: x\r\n";
+        let mut digest = BodyDigest::new();
+        digest.update(b"old\r\n");
+        let signer = Signer { domain: "a.test".parse().unwrap(), selector: "k".to_owned(), key: key.into() };
+        let field = signer.sign(Header::parse(header).unwrap(), &digest.finish(), clock::unix_millis() / 1000).unwrap();
+        let letter = [field.as_bytes(), header, b"\r\nold\r\n"].concat();
+        let mut client = Client::greeted(world.listen(ListenerKind::Mx)).await;
+        assert!(client.letter("alice@a.test", &["bob@example.org"], &letter).await.starts_with("250 "));
+        let (_, text) = world.only_letter().await;
+        assert!(text.contains("dkim=pass") && text.contains("dmarc=pass"), "{text}");
+        assert!(text.contains("Subject: [list] x\r\n") && text.ends_with("\r\n\r\nnew\r\n"), "{text}");
+        // What came changed is refused, and no filter is shown it.
+        let changed = [field.as_bytes(), header, b"\r\nnew\r\n"].concat();
+        let reply = client.letter("alice@a.test", &["bob@example.org"], &changed).await;
+        assert!(reply.starts_with("550 5.7.26 "), "{reply}");
+        assert_eq!(fake.heard().iter().filter(|line| line.starts_with("E ")).count(), 1);
     });
 }
 

@@ -56,6 +56,15 @@ pub(crate) async fn accept(visit: &mut Visit<'_>) -> Answer {
     if let Err(verdict) = letter.end(visit).await {
         return Answer::Verdict(verdict);
     }
+    let asked = visit.begun.as_mut().and_then(|begun| begun.asked.take());
+    // Before the filters: what they change cannot spoil a signature, and what is refused need not be shown to them.
+    let verified = match (asked, letter.examination()) {
+        (Some(asked), Some(examination)) => match senders::conclude(visit, asked, *examination).await {
+            Ok(verified) => Some(verified),
+            Err(verdict) => return Answer::Verdict(verdict),
+        },
+        (None, _) | (_, None) => None,
+    };
     let mut seen = Seen::default();
     if let Some(mut milters) = visit.milters.take() {
         let said = letter.filter(visit, &mut milters).await;
@@ -68,18 +77,9 @@ pub(crate) async fn accept(visit: &mut Visit<'_>) -> Answer {
             return Answer::Verdict(verdict);
         }
     }
-    let Parts { mut draft, message_id, is_ascii, is_tls_optional, examination, signing } = letter.into_parts();
-    let asked = visit.begun.as_mut().and_then(|begun| begun.asked.take());
-    let (mut verified, mut is_vouched_for) = (None, false);
-    if let (Some(asked), Some(examination)) = (asked, examination) {
-        match senders::conclude(visit, asked, *examination).await {
-            Ok(seen) => {
-                draft.put_in_front(&seen.fields);
-                is_vouched_for = seen.is_vouched_for;
-                verified = Some(seen.event);
-            }
-            Err(verdict) => return Answer::Verdict(verdict),
-        }
+    let Parts { mut draft, message_id, is_ascii, is_tls_optional, signing } = letter.into_parts();
+    if let Some(verified) = &verified {
+        draft.put_in_front(&verified.fields);
     }
     if let Some(signing) = signing {
         draft.put_in_front(&signing.finish());
@@ -97,11 +97,11 @@ pub(crate) async fn accept(visit: &mut Visit<'_>) -> Answer {
             accepted(visit, begun, id, size, message_id);
             filtered(visit, id, seen);
             abuse::counted(visit).charge(What::Size, size);
-            if is_vouched_for {
-                abuse::vouched(visit);
-            }
-            if let Some(event) = verified {
-                note::record(visit.context, Some(id), event);
+            if let Some(verified) = verified {
+                if verified.is_vouched_for {
+                    abuse::vouched(visit);
+                }
+                note::record(visit.context, Some(id), verified.event);
             }
             Answer::Message { id: id.to_string(), verdicts: vec![Verdict::Accept; begun.named.len().max(1)] }
         }

@@ -1,7 +1,10 @@
 //! May this sender begin a letter?
 
+use std::net::SocketAddr;
+
 use posthouse_directory::DirectoryError;
 use posthouse_mail::{Address, Priority, Status, UnixMillis};
+use posthouse_mailauth::iprev::Iprev;
 use posthouse_runtime::clock;
 use posthouse_smtp::server::{Answer, Reason, SenderQuestion, Verdict};
 
@@ -20,7 +23,8 @@ pub(crate) async fn sender(visit: &mut Visit<'_>, question: SenderQuestion) -> A
         return Answer::Verdict(verdict);
     }
     if let Some(mut milters) = visit.milters.take() {
-        let said = milters.sender(&facts(visit, &question)).await;
+        let reverse = milters.reverse(&visit.context.resolver, visit.peer).await;
+        let said = milters.sender(&facts(visit, &question, &reverse)).await;
         visit.milters = Some(milters);
         if let Err(verdict) = said {
             return Answer::Verdict(verdict);
@@ -72,10 +76,11 @@ fn may_hand_in(caller: &Caller, rules: &Local) -> Result<(), Verdict> {
 }
 
 /// What milters are told.
-fn facts<'a>(visit: &'a Visit<'_>, question: &SenderQuestion) -> Facts<'a> {
+fn facts<'a>(visit: &'a Visit<'_>, question: &SenderQuestion, reverse: &'a Iprev) -> Facts<'a> {
     Facts {
         hostname: visit.context.hostname.as_str(),
-        peer: visit.peer,
+        peer: SocketAddr::new(visit.peer, visit.port),
+        reverse,
         helo: visit.hello.as_ref().map_or("", |hello| hello.name.as_str()),
         tls: visit.tls.as_deref(),
         account: visit.account.as_ref().map(|account| account.address.to_string()),

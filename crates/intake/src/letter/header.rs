@@ -38,19 +38,11 @@ pub(super) async fn prepare(
     fields: usize,
     is_examined: bool,
 ) -> Result<Prepared, Verdict> {
-    let (block, rest) = bytes.split_at_checked(fields).unwrap_or((bytes, &[]));
-    let (header, rest): (Header<'_>, [&[u8]; 2]) = match Header::parse(block) {
-        Ok(header) => (header, [rest, &[]]),
-        // No header at all, but text from the first line on: it is the body, and gets the empty line that it lacks.
-        Err(HeaderError::NotAField { line: 1 }) => (Header::parse(&[]).map_err(|error| unreadable(&error))?, [b"\r\n", bytes]),
-        Err(HeaderError::TooLong) => return Err(too_long()),
-        Err(HeaderError::TooManyFields) => return Err(too_many_lines()),
-        Err(error) => return Err(unreadable(&error)),
-    };
+    let (header, rest) = parse(bytes, fields)?;
     if header.received_count() > HOPS_MAX {
         return Err(check::reject(554, 4, 6, format!("the letter goes round: it has passed more than {HOPS_MAX} servers")));
     }
-    let examination = is_examined.then(|| examine(header, rest));
+    let examination = is_examined.then(|| examination(header, rest));
     let mut prepared = received(visit, id).into_bytes();
     let own = prepared.len();
     let mut signing = None;
@@ -80,8 +72,29 @@ fn is_tls_optional(header: Header<'_>) -> bool {
     says_no && fields.next().is_none()
 }
 
+/// Its fields, and what stands behind them: the empty line, and what of the body is at hand.
+fn parse(bytes: &[u8], fields: usize) -> Result<(Header<'_>, [&[u8]; 2]), Verdict> {
+    let (block, rest) = bytes.split_at_checked(fields).unwrap_or((bytes, &[]));
+    match Header::parse(block) {
+        Ok(header) => Ok((header, [rest, &[]])),
+        // No header at all, but text from the first line on: it is the body, and gets the empty line that it lacks.
+        Err(HeaderError::NotAField { line: 1 }) => {
+            Ok((Header::parse(&[]).map_err(|error| unreadable(&error))?, [b"\r\n", bytes]))
+        }
+        Err(HeaderError::TooLong) => Err(too_long()),
+        Err(HeaderError::TooManyFields) => Err(too_many_lines()),
+        Err(error) => Err(unreadable(&error)),
+    }
+}
+
+/// For a letter that others may change before [`prepare`] sees it. Its header is refused for what [`prepare`] would refuse it for.
+pub(super) fn examine(bytes: &[u8], fields: usize) -> Result<Box<Examination>, Verdict> {
+    let (header, rest) = parse(bytes, fields)?;
+    Ok(examination(header, rest))
+}
+
 /// What is verified is what came: before anything is added or removed.
-fn examine(header: Header<'_>, rest: [&[u8]; 2]) -> Box<Examination> {
+fn examination(header: Header<'_>, rest: [&[u8]; 2]) -> Box<Examination> {
     let mut examination = Box::new(Examination::new(header, clock::unix_millis() / 1000));
     // Behind a header that is none stands a body.
     let [_, body] = rest;

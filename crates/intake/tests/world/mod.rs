@@ -194,6 +194,11 @@ impl Client {
         self.stream = Some(plain.into_tls_client(&any_certificate(), "localhost").await.unwrap());
     }
 
+    /// The port that the server sees.
+    pub(crate) fn local_port(&self) -> u16 {
+        self.stream.as_ref().unwrap().local_addr().port()
+    }
+
     /// Sends as much as the server takes, reading meanwhile.
     pub(crate) async fn send(&mut self, bytes: &[u8]) {
         let Some(stream) = &mut self.stream else { return };
