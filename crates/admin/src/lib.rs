@@ -24,5 +24,6 @@ pub use mail::Letter;
 pub use password::generate_password;
 pub use results::{AccountInfo, AliasInfo, DnsRecord, DomainInfo, MailInfo, RemovedAccount, Timeline, Trace, TraceEntry};
 pub use status::{
-    CertificateStatus, ConnectionsStatus, CountStatus, DiskStatus, MaildropStatus, MemoryStatus, QueueStatus, Status,
+    CertificateStatus, ConnectionsStatus, CountStatus, DiskStatus, GreylistStatus, ListStatus, MaildropStatus, MemoryStatus,
+    QueueStatus, Status,
 };

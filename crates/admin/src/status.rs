@@ -32,6 +32,12 @@ pub struct Status {
     /// Why there is no new certificate from the authority; `None`: the last attempt went well, or there was none.
     #[serde(default)]
     pub certificate_error: Option<String>,
+    /// The lists in the DNS that fail their test now, and are left out.
+    #[serde(default)]
+    pub failing_lists: Vec<ListStatus>,
+    /// Whom greylisting knows.
+    #[serde(default)]
+    pub greylist: GreylistStatus,
     /// The disk.
     pub disk: DiskStatus,
     /// The memory of the process.
@@ -63,6 +69,24 @@ pub struct CertificateStatus {
     pub expires: String,
     /// Whether it should have been renewed long ago: less than a fifth of its time is left.
     pub is_late: bool,
+}
+
+/// A list in the DNS that is not believed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListStatus {
+    /// Its name.
+    pub zone: String,
+    /// What is wrong with it.
+    pub fault: String,
+}
+
+/// Whom greylisting knows.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GreylistStatus {
+    /// Networks, senders and recipients that were told to come again and have not yet.
+    pub waiting: usize,
+    /// Networks and domains that are taken at once.
+    pub known: usize,
 }
 
 /// The connections of one protocol.

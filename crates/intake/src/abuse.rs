@@ -44,6 +44,12 @@ impl Abuse {
     pub fn failing_lists(&self) -> Vec<(String, String)> {
         self.health.faults()
     }
+
+    /// How many wait by greylisting, and how many are known by it.
+    #[must_use]
+    pub fn greylisted(&self) -> (usize, usize) {
+        self.greylist.count()
+    }
 }
 
 /// A connection begins: whether it may, and the questions about it.

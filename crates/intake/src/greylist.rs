@@ -107,6 +107,12 @@ impl Greylist {
         Self(Arc::new(Inner { path: Some(path.to_owned()), state: Mutex::new(state) }))
     }
 
+    /// How many wait, and how many are known.
+    pub(crate) fn count(&self) -> (usize, usize) {
+        let state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        (state.waiting.len(), state.known.len())
+    }
+
     /// Whether the letter may come now; if not, how long until it may.
     pub(crate) fn admit(&self, settings: &GreylistSettings, contact: Contact<'_>, now: UnixMillis) -> Result<(), Duration> {
         let (pair, triple) = (contact.pair(), contact.triple());

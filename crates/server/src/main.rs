@@ -9,6 +9,7 @@ mod cli;
 mod config;
 mod maildrop;
 mod serve;
+mod tlsa;
 mod try_it;
 
 /// Many small values come and go on every connection.

@@ -19,6 +19,7 @@ use common::{Site, Smtp, letter, posthouse};
 use posthouse_runtime::block_on;
 use posthouse_runtime::net::Stream;
 use posthouse_runtime::tls::{Ca, ClientTls, Roots, TlsError};
+use posthouse_testkit::name_server::NameServer;
 use rustix::process::Signal;
 
 #[test]
@@ -134,4 +135,27 @@ fn a_second_signal_does_not_wait_for_the_deadline() {
     server.signal(Signal::TERM);
     server.wait_for_log("stopping");
     assert_eq!(server.stop().code(), Some(75));
+}
+
+#[test]
+fn the_status_names_lists_that_are_dead_and_counts_who_was_told_to_come_again() {
+    let names = NameServer::start("2.0.0.127.good.test A 127.0.0.2");
+    let more = "[intake.lists]\nexempt = []\n[[intake.lists.list]]\nzone = \"dead.test\"\n[[intake.lists.list]]\nzone = \"good.test\"\n\
+                [intake.greylist]\npolicy = \"all\"\n";
+    let site = Site::new(&["mx"], more);
+    let text = fs::read_to_string(site.config()).unwrap();
+    fs::write(site.config(), text.replace("127.0.0.1:1\"", &format!("{}\"", names.address()))).unwrap();
+    let server = site.start();
+    let status = || {
+        let output = posthouse().args(["status", "--config"]).arg(site.config()).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(!status().contains("list "), "nobody has come yet, and nothing was tested");
+    let mut smtp = Smtp::open(server.address("mx")).unwrap();
+    assert!(smtp.command("MAIL FROM:<a@elsewhere.test>").unwrap()[0].starts_with("250"));
+    assert!(smtp.command("RCPT TO:<bob@example.test>").unwrap()[0].starts_with("451 4.7.1"));
+    let said = status();
+    assert!(said.contains("list dead.test fails its test and is left out: it does not list 127.0.0.2"), "{said}");
+    assert!(!said.contains("good.test"), "{said}");
+    assert!(said.contains("greylist: 1 were told to come again, 0 are known"), "{said}");
 }

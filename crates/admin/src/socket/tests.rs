@@ -15,7 +15,7 @@ use posthouse_runtime::{block_on, clock};
 use super::*;
 use crate::error::{AdminError, Kind};
 use crate::queue::{Change, Changed, Desk, Filter, QueuedInfo};
-use crate::status::{DiskStatus, MemoryStatus, QueueStatus, Status};
+use crate::status::{DiskStatus, GreylistStatus, MemoryStatus, QueueStatus, Status};
 
 fn context(data: &Path) -> posthouse_delivery::Context {
     posthouse_delivery::Context {
@@ -53,6 +53,8 @@ fn status() -> Status {
         queue: QueueStatus { letters: 0, letters_max: 0, octets: 0, octets_max: 0, suspensions: Vec::new() },
         certificates: Vec::new(),
         certificate_error: None,
+        failing_lists: Vec::new(),
+        greylist: GreylistStatus::default(),
         disk: DiskStatus { free: None, free_min: 0 },
         maildrop: None,
         memory: MemoryStatus { resident: None, max: 0 },

@@ -8,10 +8,10 @@ use posthouse_mail::Domain;
 use posthouse_transit::check::{self, Finding, Wanted};
 
 use super::data::{DataArgs, block_on, malformed};
-use super::tlsa::Keys;
 use super::{Exit, Failure, Printer};
 use crate::config::Config;
 use crate::serve::{hostname, policy};
+use crate::tlsa::Keys;
 
 /// The domains whose mail this server takes.
 #[derive(clap::Args, Debug)]

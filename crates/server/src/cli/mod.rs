@@ -30,7 +30,6 @@ mod serve;
 mod shell;
 mod status;
 mod tls;
-mod tlsa;
 mod trace;
 mod try_it;
 mod verify;

@@ -1,7 +1,7 @@
 //! `posthouse status`.
 
-use posthouse_admin::Status;
 use posthouse_admin::socket::Order;
+use posthouse_admin::{GreylistStatus, ListStatus, Status};
 use posthouse_runtime::log::one_line;
 
 use super::data::{DataArgs, failure};
@@ -61,6 +61,13 @@ fn lines(status: &Status, printer: &Printer) -> Vec<String> {
             );
             lines.push(printer.red(&words));
         }
+    }
+    for ListStatus { zone, fault } in &status.failing_lists {
+        lines.push(printer.red(&format!("  list {zone} fails its test and is left out: {}", one_line(fault))));
+    }
+    let GreylistStatus { waiting, known } = status.greylist;
+    if waiting + known > 0 {
+        lines.push(format!("  greylist: {waiting} were told to come again, {known} are known"));
     }
     let free = disk.free.map_or_else(|| "unknown".to_owned(), text::size);
     lines.push(format!("  disk: {free} left, mail is refused below {}", text::size(disk.free_min)));

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use posthouse_acme::Standing;
 use posthouse_admin::queue::SuspensionInfo;
 use posthouse_admin::{
-    CertificateStatus, ConnectionsStatus, CountStatus, DiskStatus, MaildropStatus, MemoryStatus, QueueStatus, Status,
+    CertificateStatus, ConnectionsStatus, CountStatus, DiskStatus, GreylistStatus, ListStatus, MaildropStatus, MemoryStatus,
+    QueueStatus, Status,
 };
+use posthouse_intake::Abuse;
 use posthouse_journal::{Count, Journal};
 use posthouse_mail::UnixMillis;
 use posthouse_queue::Queue;
@@ -70,6 +72,8 @@ impl Reporter {
             maildrop: self.maildrop.as_deref().map(dropped),
             certificates: certificates(&self.tls),
             certificate_error: self.standing.last_error(),
+            failing_lists: smtp.abuse.failing_lists().into_iter().map(|(zone, fault)| ListStatus { zone, fault }).collect(),
+            greylist: greylist(&smtp.abuse),
             disk: DiskStatus { free: self.queue.disk_free(), free_min: self.limits.disk_free_min.bytes() },
             memory: MemoryStatus { resident: memory::resident(), max: smtp.settings.memory_max.bytes() },
             journal_lost: self.journal.lost(),
@@ -80,6 +84,11 @@ impl Reporter {
 
 fn counted(count: &Count) -> CountStatus {
     CountStatus { name: count.meter.name.to_owned(), value: count.value.to_owned(), count: count.count }
+}
+
+fn greylist(abuse: &Abuse) -> GreylistStatus {
+    let (waiting, known) = abuse.greylisted();
+    GreylistStatus { waiting, known }
 }
 
 fn dropped(folder: &Path) -> MaildropStatus {

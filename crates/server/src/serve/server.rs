@@ -28,6 +28,7 @@ use posthouse_runtime::sync::{mpsc, watch};
 use posthouse_runtime::task::{self, Task};
 use posthouse_runtime::tls::{ServerTls, TlsError};
 use posthouse_runtime::workers::Workers;
+use posthouse_transit::check::Finding;
 use posthouse_transit::{Policies, Sessions};
 
 use super::listen::{self, Accepting, Bound, Contexts, Handed};
@@ -38,6 +39,7 @@ use super::web::Web;
 use super::{local, maildrop};
 use crate::cli::{Exit, Failure};
 use crate::config::{Config, Kind};
+use crate::tlsa::Keys;
 
 /// How much longer than its stop may take a predecessor is waited for.
 const GRACE: Duration = Duration::from_secs(15);
@@ -172,6 +174,7 @@ impl Server {
             ..self.config.clone()
         };
         self.config.clone_into(&mut self.shown.lock().unwrap_or_else(PoisonError::into_inner));
+        watch_dane(&self.config, &self.parts.resolver);
         Ok(())
     }
 
@@ -181,7 +184,7 @@ impl Server {
         for late in reporter::certificates(&self.parts.tls).into_iter().filter(|shown| shown.is_late) {
             error!(names = late.names.join(" "), expires = late.expires, "a certificate ends soon and is not renewed");
         }
-        renewed
+        renewed.inspect(|()| watch_dane(&self.config, &self.parts.resolver))
     }
 
     /// Returns when every thread that serves connections has taken its turn.
@@ -318,12 +321,29 @@ fn start_acme(
     let http = posthouse_http::Settings { ca: settings.ca.clone(), private_addresses: true, timeout: config.http.timeout };
     let client = Client::new(Arc::clone(&parts.resolver), &http).map_err(parts::tls_failure)?;
     let names = if settings.names.is_empty() { vec![config.hostname.clone()] } else { settings.names.clone() };
-    let (tls, shown) = (parts.tls.clone(), Arc::clone(shown));
-    let show = Arc::new(move || parts::renew_tls(&tls, &shown.lock().unwrap_or_else(PoisonError::into_inner)));
+    let (tls, resolver, shown) = (parts.tls.clone(), Arc::clone(&parts.resolver), Arc::clone(shown));
+    let show = Arc::new(move || {
+        let config = shown.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        parts::renew_tls(&tls, &config).inspect(|()| watch_dane(&config, &resolver))
+    });
     let store = parts::acme_store(config);
     let keeper = Keeper { settings, names, client, store, proofs, show, standing: standing.clone() };
     task::spawn("certificate", keeper.run(shutdown));
     Ok(standing)
+}
+
+/// Says in the log when the certificate that is shown now is not among the TLSA records that others hold us to. Nobody waits for the DNS.
+fn watch_dane(config: &Config, resolver: &Resolver) {
+    let keys = match hostname(config).and_then(|hostname| Keys::read(config, &hostname)) {
+        Ok(keys) => keys,
+        Err(error) => return warn!(%error, "what the DNS should say of the certificate is not known"),
+    };
+    let resolver = Arc::clone(resolver);
+    task::spawn("TLSA", async move {
+        for Finding { subject, words, .. } in keys.examine(&resolver).await.into_iter().filter(|finding| !finding.right) {
+            warn!(subject, words, "the DNS and the certificate that is shown do not fit together");
+        }
+    });
 }
 
 /// Opens the admin socket. The spool is locked by now, so no other server has it.

@@ -2,7 +2,7 @@
 //! destination is what Postfix makes of it.
 
 use crate::posthouse::posthouse;
-use crate::world::{World, eventually, in_a_world, run_to_end, try_to_end};
+use crate::world::{PATIENCE, World, eventually, in_a_world, run_to_end, try_to_end};
 use posthouse_testkit::guard::Guard;
 use std::collections::BTreeMap;
 use std::fs;
@@ -116,7 +116,47 @@ in_a_world! {
     }
 }
 
+in_a_world! {
+    fn a_check_and_a_reload_say_whether_the_published_records_fit_the_certificate(world) {
+        let mut lab = Lab::start(world);
+        let own = fs::read_to_string(lab.host.folder.join("posthouse.toml")).unwrap();
+        // As the host of another name, with the same certificate.
+        let check = |host: &str, more: &str| {
+            let config = lab.host.folder.join("as.toml");
+            fs::write(&config, own.replace("mx.signed.lab", host).replace("[[tls", &format!("{more}[[tls"))).unwrap();
+            let output = try_to_end(posthouse().args(["domain", "check", "signed.lab", "--config"]).arg(config));
+            let said = String::from_utf8_lossy(&output.stdout).into_owned();
+            said.lines().find(|line| line.contains("  TLSA _25._tcp.")).unwrap_or_else(|| panic!("{output:?}")).to_owned()
+        };
+        let folder = lab.host.folder.display();
+        run_to_end(Command::new("sh").args(["-c", &format!("openssl ecparam -name prime256v1 -genkey -noout -out {folder}/next.key")]));
+        for (host, more, right, words) in [
+            ("mx.signed.lab", "", "right", "published and signed"),
+            ("mx.signed.lab", "[tls]\nnext-key = \"next.key\"\n", "wrong", "the record of `tls.next-key` is not published"),
+            ("mx.wrong.signed.lab", "", "wrong", "none of the published records is that of the certificate that is shown"),
+            ("mx.unusable.signed.lab", "", "wrong", "none of the published records"),
+            ("mx.none.signed.lab", "", "right", "there is none: no server holds us to our certificate"),
+            ("mx.insecure.lab", "", "right", "published, but DNSSEC does not vouch for it"),
+            ("mx.forged.lab", "", "wrong", "it cannot be read now"),
+            ("mx.expired.lab", "", "wrong", "it cannot be read now"),
+            ("mx.tlsa-alias.signed.lab", "", "right", "published and signed"),
+        ] {
+            let line = check(host, more);
+            assert!(line.starts_with(right) && line.contains(words), "{host}: {line}");
+        }
+        // The certificate that fits, once more: nothing to say. Then one with another key.
+        const SAID: &str = "the DNS and the certificate that is shown do not fit together";
+        lab.host.process.signal(rustix::process::Signal::HUP);
+        lab.host.process.expect("the configuration was reloaded", PATIENCE);
+        world.certificate(&lab.host.folder, "elsewhere.example");
+        lab.host.process.signal(rustix::process::Signal::HUP);
+        lab.host.process.expect(SAID, PATIENCE);
+        assert_eq!(lab.host.process.output().matches(SAID).count(), 1, "{}", lab.host.process.output());
+    }
+}
+
 struct Lab {
+    host: Host,
     config: PathBuf,
     main: PathBuf,
     _processes: Vec<Guard>,
@@ -156,8 +196,7 @@ impl Lab {
         let text = "hostname = \"client.test\"\ndata = \"data\"\n[[listener]]\nkind = \"mx\"\naddress = \"127.0.0.1:2525\"\n[dns]\nservers = [\"127.0.0.54:53\"]\n[mta-sts]\nobey = false\n";
         fs::write(&config, text).unwrap();
         fs::create_dir_all(place.join("data")).unwrap();
-        let processes = names.into_iter().chain([host.process]).collect();
-        Lab { config, main, _processes: processes }
+        Lab { host, config, main, _processes: names.into() }
     }
 
     fn posthouse(&self, destination: &str) -> (Sight, String) {
@@ -196,6 +235,7 @@ impl Lab {
 /// The mail host of every destination, with a key of its own.
 struct Host {
     hash: String,
+    folder: PathBuf,
     process: Guard,
 }
 
@@ -213,7 +253,7 @@ impl Host {
         fs::write(&config, text).unwrap();
         let process = Guard::spawn(posthouse().args(["serve", "--config"]).arg(&config));
         world.listening("127.0.0.2", 25);
-        Host { hash, process }
+        Host { hash, folder, process }
     }
 }
 

@@ -10,7 +10,7 @@ use posthouse_mailauth::dane;
 use posthouse_runtime::tls::{PublicKey, TlsError};
 use posthouse_transit::check::Finding;
 
-use super::{Exit, Failure};
+use crate::cli::{Exit, Failure};
 use crate::config::Config;
 use crate::serve::certificate_files;
 
