@@ -79,6 +79,8 @@ pub struct CatcherBuilder {
     refused_letters: Option<Reply>,
     size_max: Option<u64>,
     lmtp: bool,
+    address: Option<SocketAddr>,
+    hostname: Option<String>,
 }
 
 /// Where TLS begins.
@@ -309,12 +311,42 @@ impl CatcherBuilder {
         self
     }
 
+    /// Listens at this address; at a free port of 127.0.0.1 if not said.
+    #[must_use]
+    pub fn listen(mut self, address: SocketAddr) -> Self {
+        self.address = Some(address);
+        self
+    }
+
+    /// What it is called: in its greeting, and in its certificate too. With a zone in memory that leads to it, it is the mail host of a domain:
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use posthouse_client::{Catcher, Mailer, Message, blocking, dns, mx::NoPolicies};
+    ///
+    /// let catcher = Catcher::builder().starttls().hostname("mx.example.net").start()?;
+    /// let zone = dns::Zone::of("example.net MX 10 mx.example.net\nmx.example.net A 127.0.0.1")?;
+    /// let mailer = Mailer::direct_with("app.example.org", Arc::new(NoPolicies))
+    ///     .resolver(Arc::new(zone))
+    ///     .port(catcher.address().port())
+    ///     .build()?;
+    /// let message = Message::builder().from("us@example.org").to("bob@example.net").text("Hi.").build()?;
+    /// blocking::Mailer::from(mailer).send(&message)?;
+    /// assert!(catcher.wait_for_now("bob@example.net")?.tls().is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn hostname(mut self, name: impl Into<String>) -> Self {
+        self.hostname = Some(name.into());
+        self
+    }
+
     /// Begins to listen.
     ///
     /// # Errors
     /// The system gives no port or no thread.
     pub fn start(self) -> std::io::Result<Catcher> {
-        let listener = Listener::bind(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0))?;
+        let listener = Listener::bind(self.address.unwrap_or_else(|| SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0)))?;
         let address = listener.local_addr();
         let (changed, watcher) = watch::channel(0);
         let tls = match self.door {
@@ -323,7 +355,8 @@ impl CatcherBuilder {
                 return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "LMTP has no TLS here"));
             }
             Door::StartTls | Door::Tls => {
-                let names = ["localhost".to_owned(), address.ip().to_string()];
+                let known = ["localhost".to_owned(), address.ip().to_string()];
+                let names: Vec<String> = known.into_iter().chain(self.hostname.clone()).collect();
                 Some(ServerTls::throw_away(&names).map_err(std::io::Error::other)?)
             }
         };
@@ -341,7 +374,7 @@ impl CatcherBuilder {
         let offered = if self.login.is_some() { Mechanism::ALL.to_vec() } else { Vec::new() };
         Profile {
             protocol: if self.lmtp { Protocol::Lmtp } else { Protocol::Smtp },
-            hostname: "catcher.localhost".to_owned(),
+            hostname: self.hostname.clone().unwrap_or_else(|| "catcher.localhost".to_owned()),
             starttls: self.door == Door::StartTls,
             mechanisms: offered,
             auth_without_tls: self.door == Door::Plain,

@@ -95,6 +95,9 @@ pub enum ClientError {
         /// The system's words; not found and refused connections mean that none runs.
         cause: io::Error,
     },
+    /// A mailer that delivers directly has no server to open a connection to.
+    #[error("this mailer delivers to the recipients' mail hosts and has no server of its own")]
+    NoServer,
     /// The name for EHLO is neither a host name nor an address literal.
     #[error("`{0}` cannot be our name in EHLO: it must be a host name or an address literal such as [192.0.2.1]")]
     Helo(String),
@@ -116,7 +119,7 @@ impl ClientError {
             | Self::Busy { .. } => true,
             Self::NoConnection(error) => error.is_temporary(),
             Self::Session { source, .. } => source.is_temporary(),
-            Self::Helo(_) => false,
+            Self::NoServer | Self::Helo(_) => false,
         }
     }
 
@@ -130,6 +133,7 @@ impl ClientError {
             | Self::Resolve { .. }
             | Self::Read(_)
             | Self::Runtime(_)
+            | Self::NoServer
             | Self::Helo(_)
             | Self::Token(_)
             | Self::Local { .. }
@@ -165,6 +169,7 @@ impl ClientError {
             }
             Self::Runtime(_) => "Close some files or programs and try again.",
             Self::Read(_) => "Check the file the letter is read from.",
+            Self::NoServer => "Look the hosts up (`mx::hosts`) and open a connection to one of them (`Connection::open`).",
             Self::Helo(_) => "Give a host name such as mail.example.org.",
             Self::Token(_) => "Ask the issuer for a new token; the one who granted it may have taken it back.",
             Self::Busy { .. } => "Wait for letters that are under way before sending more.",
@@ -214,6 +219,7 @@ impl ClientError {
             | Self::Token(_)
             | Self::Busy { .. }
             | Self::Local { .. }
+            | Self::NoServer
             | Self::Helo(_) => None,
         }
     }
@@ -242,6 +248,7 @@ impl ClientError {
             | Self::Token(_)
             | Self::Busy { .. }
             | Self::Local { .. }
+            | Self::NoServer
             | Self::Helo(_) => None,
         }
     }

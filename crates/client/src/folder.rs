@@ -76,9 +76,8 @@ impl Transport for Folder {
             task::blocking(move || write(&bytes, &part, &place)).await.map_err(ClientError::Read)?;
             let accepted = |text| RecipientResult::Accepted(Reply::new(250, Status::success(0, 0), text));
             let ends = message.envelope().recipients.iter();
-            let ends = ends
-                .map(|recipient| RecipientReport { address: recipient.address.clone(), result: accepted("written to a file") })
-                .collect();
+            let ends =
+                ends.map(|recipient| RecipientReport::new(recipient.address.clone(), accepted("written to a file"))).collect();
             Ok(report(&self.path.display().to_string(), ends, message))
         })
     }

@@ -61,8 +61,9 @@ pub use connection::{Connection, Outgoing};
 pub use error::{ClientError, Fault};
 pub use folder::Folder;
 pub use local::LocalServer;
-pub use mailer::{Mailer, MailerBuilder, MailerError};
+pub use mailer::{DirectBuilder, Mailer, MailerBuilder, MailerError};
 pub use message::{Body, Message, MessageBuilder, MessageError, SignError, dkim_key};
+pub use posthouse_dns as dns;
 pub use posthouse_mail as mail;
 pub use posthouse_mail::mime::{Answer, Calendar, CalendarError, Event};
 pub use posthouse_mailauth::dkim;
@@ -73,7 +74,7 @@ pub use posthouse_smtp::client::{
     Capabilities, Credentials, Limits, Line, Protocol, RecipientResult, SessionError, Stage, Timeouts,
 };
 pub use proxy::Proxy;
-pub use report::{RecipientReport, SendReport};
+pub use report::{RecipientReport, SendReport, Via};
 pub use target::{Security, Target, Transcript};
 pub use transport::{Memory, Sending, Transport};
 pub use url::{ServerUrl, UrlError};

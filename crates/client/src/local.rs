@@ -86,7 +86,7 @@ impl LocalServer {
         let results = connection.send(message.envelope(), &mut message.body()).await?;
         connection.quit().await;
         let each = message.envelope().recipients.iter().zip(results);
-        let recipients = each.map(|(recipient, result)| RecipientReport { address: recipient.address.clone(), result });
+        let recipients = each.map(|(recipient, result)| RecipientReport::new(recipient.address.clone(), result));
         Ok(transport::report(&self.path.display().to_string(), recipients.collect(), message))
     }
 }

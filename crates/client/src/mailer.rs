@@ -7,7 +7,9 @@
 
 mod batch;
 mod builder;
+mod direct;
 mod pace;
+mod places;
 mod pool;
 mod server;
 
@@ -16,6 +18,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use posthouse_mailauth::mta_sts::Policies;
 use posthouse_runtime::sync::mpsc;
 use posthouse_runtime::task;
 
@@ -26,6 +29,8 @@ use crate::report::SendReport;
 use crate::url::ServerUrl;
 use batch::Batch;
 pub use builder::{MailerBuilder, MailerError};
+pub use direct::DirectBuilder;
+use direct::{Direct, Source};
 use pool::Pool;
 
 /// Letters for each connection that is opened for a batch: few letters are not worth many connections.
@@ -38,7 +43,7 @@ struct Token(Arc<dyn Fn() -> Fetched + Send + Sync>);
 /// A token on its way, or why there is none.
 type Fetched = Pin<Box<dyn Future<Output = Result<String, String>> + Send>>;
 
-/// Sends letters through one server, or through the first of several that can be reached. Cheap to clone; clones share the connections.
+/// Sends letters through one server, or through the first of several that can be reached, or straight to the mail hosts of the recipients' domains. Cheap to clone; clones share the connections.
 ///
 /// ```no_run
 /// use posthouse_client::{Mailer, Message};
@@ -54,7 +59,14 @@ type Fetched = Pin<Box<dyn Future<Output = Result<String, String>> + Send>>;
 /// ```
 #[derive(Clone)]
 pub struct Mailer {
-    pool: Arc<Pool>,
+    way: Way,
+}
+
+/// To whom letters are given.
+#[derive(Clone)]
+enum Way {
+    Servers(Arc<Pool>),
+    Direct(Arc<Direct>),
 }
 
 impl Mailer {
@@ -62,7 +74,7 @@ impl Mailer {
     ///
     /// ```
     /// let mailer = posthouse_client::Mailer::connect("smtp://localhost:2525")?;
-    /// assert_eq!(mailer.url().port(), 2525);
+    /// assert_eq!(mailer.url().map(|url| url.port()), Some(2525));
     /// # Ok::<(), posthouse_client::MailerError>(())
     /// ```
     ///
@@ -87,16 +99,59 @@ impl Mailer {
         MailerBuilder::new(url)
     }
 
-    /// The server; of several the first.
+    /// Begins a mailer that gives letters straight to the mail hosts of the recipients' domains, as a server does: their MX records are looked up, what they promise of
+    /// TLS is obeyed (DANE, MTA-STS), and REQUIRETLS. `helo` is our name, which hosts compare with our address; see [`DirectBuilder`] for all else.
+    ///
+    /// What a host cannot take now is not tried again: for that there has to be a queue, and somebody must still be there when it is sent. Many networks let nobody
+    /// but their servers through to port 25.
+    ///
+    /// ```no_run
+    /// use posthouse_client::{Mailer, Message};
+    ///
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let mailer = Mailer::direct("app.example.org").policies_in("/var/lib/app").build()?;
+    /// let message = Message::builder().from("app@example.org").to("bob@example.net").to("eve@example.com").text("Hi.").build()?;
+    /// for recipient in mailer.send(&message).await?.recipients {
+    ///     let host = recipient.via.as_ref().map_or("nobody", |via| &via.server);
+    ///     println!("{recipient} (by {host})");
+    /// }
+    /// mailer.close().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "direct")]
+    #[must_use]
+    pub fn direct(helo: &str) -> DirectBuilder {
+        DirectBuilder::new(helo.to_owned(), Source::Fetched(None))
+    }
+
+    /// The same with somebody who knows the MTA-STS policies of domains (RFC 8461), so that the feature `direct` is not needed. With
+    /// [`NoPolicies`](crate::mx::NoPolicies) nobody promises anything by that way: only DANE protects.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use posthouse_client::{Mailer, mx::NoPolicies};
+    ///
+    /// let mailer = Mailer::direct_with("app.example.org", Arc::new(NoPolicies)).require_tls().connections(8);
+    /// ```
+    #[must_use]
+    pub fn direct_with(helo: &str, policies: Arc<dyn Policies>) -> DirectBuilder {
+        DirectBuilder::new(helo.to_owned(), Source::Given(policies))
+    }
+
+    /// The server; of several the first. None where letters go straight to the recipients' hosts.
     ///
     /// ```
     /// let mailer = posthouse_client::Mailer::connect("smtp://localhost")?;
-    /// assert_eq!((mailer.url().host(), mailer.url().port()), ("localhost", 25));
+    /// assert_eq!(mailer.url().map(ToString::to_string).as_deref(), Some("smtp://localhost:25"));
     /// # Ok::<(), posthouse_client::MailerError>(())
     /// ```
     #[must_use]
-    pub fn url(&self) -> &ServerUrl {
-        self.pool.servers.first()
+    pub fn url(&self) -> Option<&ServerUrl> {
+        match &self.way {
+            Way::Servers(pool) => Some(pool.servers.first()),
+            Way::Direct(_) => None,
+        }
     }
 
     /// Sends one letter and tells what became of each recipient.
@@ -113,15 +168,19 @@ impl Mailer {
     /// # Errors
     /// [`ClientError`]: nobody got it.
     pub async fn send(&self, message: &Message) -> Result<SendReport, ClientError> {
-        let _place = self.pool.place().await?;
+        let pool = match &self.way {
+            Way::Servers(pool) => pool,
+            Way::Direct(direct) => return direct.send(message).await,
+        };
+        let _place = pool.places.place().await?;
         let (ended, mut results) = mpsc::unbounded_channel();
         let batch = Batch::new(Box::new(std::iter::once(message.clone())), ended);
-        if let Err((job, error)) = self.pool.work(&batch).await {
+        if let Err((job, error)) = pool.work(&batch).await {
             batch.failed(job, error);
         }
         drop(batch);
         let ended = results.recv().await.map(|(_, result)| result);
-        ended.unwrap_or_else(|| Err(ClientError::NoAddress { name: self.url().host().to_owned() }))
+        ended.unwrap_or_else(|| Err(self.lost()))
     }
 
     /// Sends several letters, over as many connections as there may be; the results are in the letters' order.
@@ -140,8 +199,7 @@ impl Mailer {
             }
         })
         .await;
-        let lost = || Err(ClientError::NoAddress { name: self.url().host().to_owned() });
-        results.into_iter().map(|result| result.unwrap_or_else(lost)).collect()
+        results.into_iter().map(|result| result.unwrap_or_else(|| Err(self.lost()))).collect()
     }
 
     /// Sends letters while they are being made: any number, a few of which are in memory at a time. `done` is told of each by its number, from 0, in the order in
@@ -163,18 +221,22 @@ impl Mailer {
         I::IntoIter: Send + 'static,
     {
         let letters = letters.into_iter();
+        let pool = match &self.way {
+            Way::Servers(pool) => pool,
+            Way::Direct(direct) => return Arc::clone(direct).send_each(letters, done).await,
+        };
         let at_least = letters.size_hint().1.unwrap_or(usize::MAX);
-        let wanted = at_least.div_ceil(LETTERS_PER_CONNECTION_MIN).min(self.pool.connections_max());
+        let wanted = at_least.div_ceil(LETTERS_PER_CONNECTION_MIN).min(pool.connections_max());
         let (ended, mut results) = mpsc::unbounded_channel();
         let batch = Arc::new(Batch::new(Box::new(letters), ended));
-        let mut place = match self.pool.place().await {
+        let mut place = match pool.places.place().await {
             Ok(place) => Some(place),
             Err(error) => return refuse_all(&batch, error, &mut results, &mut done),
         };
         let mut workers = 0;
         while workers < wanted {
-            let Some(place) = place.take().or_else(|| self.pool.free_place()) else { break };
-            let (pool, batch) = (Arc::clone(&self.pool), Arc::clone(&batch));
+            let Some(place) = place.take().or_else(|| pool.places.free_place()) else { break };
+            let (pool, batch) = (Arc::clone(pool), Arc::clone(&batch));
             workers += 1;
             batch.join();
             task::spawn("letters", async move {
@@ -210,9 +272,12 @@ impl Mailer {
     /// ```
     ///
     /// # Errors
-    /// [`ClientError`].
+    /// [`ClientError`]; [`ClientError::NoServer`] of a mailer that delivers directly.
     pub async fn open(&self) -> Result<Connection, ClientError> {
-        self.pool.servers.open().await
+        match &self.way {
+            Way::Servers(pool) => pool.servers.open().await,
+            Way::Direct(_) => Err(ClientError::NoServer),
+        }
     }
 
     /// Closes the connections that rest, in good order. The mailer can be used on; a dropped one just breaks them off, which loses nothing.
@@ -223,7 +288,15 @@ impl Mailer {
     /// # }
     /// ```
     pub async fn close(&self) {
-        self.pool.close().await;
+        match &self.way {
+            Way::Servers(pool) => pool.close().await,
+            Way::Direct(direct) => direct.close().await,
+        }
+    }
+
+    /// A letter that nobody told the end of.
+    fn lost(&self) -> ClientError {
+        ClientError::NoAddress { name: self.url().map_or_else(String::new, |url| url.host().to_owned()) }
     }
 }
 
@@ -243,6 +316,6 @@ fn refuse_all(
 
 impl fmt::Debug for Mailer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Mailer").field("url", self.url()).finish_non_exhaustive()
+        f.debug_struct("Mailer").field("url", &self.url()).finish_non_exhaustive()
     }
 }

@@ -1,6 +1,7 @@
 //! The way to a domain's own mail hosts: which they are, what is asked of the connection to each, and connections that rest between letters.
 //!
-//! The delivery of `posthouse serve` is made of it. It is for those who deliver themselves; [`Mailer`](crate::Mailer) is for everybody else.
+//! [`Mailer::direct_with`](crate::Mailer::direct_with) and the delivery of `posthouse serve` are both made of it, so that a letter is never less safe with the
+//! one than with the other. It is for those who deliver themselves; [`Mailer`](crate::Mailer) is for everybody else.
 
 mod hosts;
 mod policy;
@@ -8,12 +9,25 @@ mod pool;
 
 use posthouse_mail::{Reply, Status};
 
+use crate::error::ClientError;
+
 pub use hosts::{Plan, addresses, hosts};
 pub use policy::{Means, Promises, leaves_out, outcome, tls_name, wish, words};
 pub use pool::{Kept, Pool};
+pub use posthouse_mailauth::mta_sts::{NoPolicies, Policies};
 
 /// A temporary trouble of the way there: no answer, no connection (RFC 3463 §3.5, X.4.x).
 #[must_use]
 pub fn unreachable(detail: u16, text: &str) -> Reply {
     Reply::new(451, Status::temporary(4, detail), text)
+}
+
+/// What a dialogue that came to nothing means: in the server's words, or ours for what happened on the way (RFC 3463 §3.5: X.4.1 no answer, X.4.2 bad
+/// connection).
+///
+/// # Errors
+/// Ours.
+pub fn answer(error: &ClientError) -> Result<Reply, Reply> {
+    let was_reached = matches!(error, ClientError::Session { .. } | ClientError::Tls { .. });
+    error.reply().cloned().ok_or_else(|| unreachable(if was_reached { 2 } else { 1 }, &error.to_string()))
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use posthouse_mail::Address;
 use posthouse_smtp::client::RecipientResult;
@@ -15,9 +16,9 @@ use crate::error::Fault;
 pub struct SendReport {
     /// One for each recipient, in the order of the envelope.
     pub recipients: Vec<RecipientReport>,
-    /// The server's name.
+    /// The server's name; of a mailer that delivers directly those of the mail hosts, with commas between.
     pub server: String,
-    /// The address it was reached at; none where nothing was connected.
+    /// The address it was reached at; none where nothing was connected, or several servers were.
     pub peer: Option<SocketAddr>,
     /// Protocol and cipher; `None` in clear.
     pub tls: Option<String>,
@@ -33,6 +34,23 @@ pub struct RecipientReport {
     pub address: Address,
     /// What.
     pub result: RecipientResult,
+    /// The mail host that was spoken to last for this recipient, by a mailer that delivers directly ([`Mailer::direct_with`](crate::Mailer::direct_with));
+    /// for all others the report has it.
+    pub via: Option<Arc<Via>>,
+}
+
+/// A mail host that was spoken to, and how safely.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct Via {
+    /// Its name.
+    pub server: String,
+    /// The address it was reached at.
+    pub peer: Option<SocketAddr>,
+    /// Protocol and cipher; `None` in clear.
+    pub tls: Option<String>,
+    /// What was asked of the connection, by whom, and what came of it: `dane, by 1 TLSA records at …; it fits TLSA 3 1 1 …`.
+    pub policy: String,
 }
 
 impl SendReport {
@@ -49,6 +67,10 @@ impl SendReport {
 }
 
 impl RecipientReport {
+    pub(crate) fn new(address: Address, result: RecipientResult) -> Self {
+        Self { address, result, via: None }
+    }
+
     /// Whether the server has the letter for this recipient.
     #[must_use]
     pub fn is_accepted(&self) -> bool {
@@ -59,9 +81,9 @@ impl RecipientReport {
     #[must_use]
     pub fn is_temporary(&self) -> bool {
         match &self.result {
-            RecipientResult::Refused(reply) => !reply.is_permanent(),
+            RecipientResult::Refused(reply) | RecipientResult::Unsendable(reply) => !reply.is_permanent(),
             RecipientResult::Unknown(_) | RecipientResult::NotTried(_) => true,
-            RecipientResult::Accepted(_) | RecipientResult::Unsendable(_) => false,
+            RecipientResult::Accepted(_) => false,
         }
     }
 
@@ -73,6 +95,7 @@ impl RecipientReport {
             // RFC 3463 §3.2: X.1 is about addresses, X.6 about the letter itself.
             RecipientResult::Refused(reply) if matches!(reply.status_or_default().subject, 1 | 6) => Some(Fault::Yours),
             RecipientResult::Refused(_) => Some(Fault::Server),
+            RecipientResult::Unsendable(reply) if reply.is_temporary() => Some(Fault::Network),
             RecipientResult::Unsendable(_) => Some(Fault::Yours),
             RecipientResult::Unknown(_) | RecipientResult::NotTried(_) => Some(Fault::Network),
         }
@@ -102,6 +125,9 @@ impl RecipientReport {
                 (7, _) | (_, 530) => "The server does not allow it: log in, or send from an address that is yours.",
                 _ => "Read the server's words: trying again will not help.",
             },
+            RecipientResult::Unsendable(reply) if !reply.is_permanent() => "Try again later.",
+            // RFC 3463 §3.2, §3.5: what the DNS says of the address.
+            RecipientResult::Unsendable(reply) if matches!(reply.status_or_default().subject, 1 | 4) => "Check the address.",
             RecipientResult::Unsendable(_) => "Use another server, or a letter that this one can take.",
             RecipientResult::Unknown(_) => "Ask the recipient before sending it again: it may have arrived.",
             RecipientResult::NotTried(_) => "Send it again to this recipient.",
@@ -117,6 +143,7 @@ impl fmt::Display for RecipientReport {
             RecipientResult::Accepted(reply) => write!(f, "{address}: accepted: {reply}"),
             RecipientResult::Refused(reply) if reply.is_permanent() => write!(f, "{address}: refused: {reply}"),
             RecipientResult::Refused(reply) => write!(f, "{address}: refused for now: {reply}"),
+            RecipientResult::Unsendable(reply) if reply.is_temporary() => write!(f, "{address}: not sent for now: {reply}"),
             RecipientResult::Unsendable(reply) => write!(f, "{address}: not sent: {reply}"),
             RecipientResult::Unknown(why) => write!(f, "{address}: unknown: {why}"),
             RecipientResult::NotTried(why) => write!(f, "{address}: not tried: {why}"),

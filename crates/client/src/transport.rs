@@ -101,7 +101,7 @@ impl Memory {
                 None => RecipientResult::Accepted(Reply::new(250, Status::success(0, 0), "kept in memory")),
             };
             let taken = refusal.is_none();
-            ends.push(RecipientReport { address: recipient.address.clone(), result });
+            ends.push(RecipientReport::new(recipient.address.clone(), result));
             taken
         });
         if !envelope.recipients.is_empty() {

@@ -68,10 +68,17 @@ impl Client {
     /// # Errors
     /// The file of authorities cannot be read.
     pub fn new(resolver: Resolver, settings: &Settings) -> Result<Self, TlsError> {
-        let roots = settings.ca.clone().map_or(Roots::Platform, Roots::PemFile);
+        Self::trusting(resolver, settings, settings.ca.clone().map_or(Roots::Platform, Roots::PemFile))
+    }
+
+    /// The same with these authorities in place of those in the settings.
+    ///
+    /// # Errors
+    /// The authorities cannot be read.
+    pub fn trusting(resolver: Resolver, settings: &Settings, roots: Roots) -> Result<Self, TlsError> {
         let tls = OnceLock::new();
-        // A file that was named is looked at now and not with the first question.
-        if settings.ca.is_some() {
+        // Those that were named are looked at now and not with the first question.
+        if !matches!(roots, Roots::Platform) {
             // Empty as yet, so it is taken.
             let _ = tls.set(Ok(ClientTls::verified(&roots)?));
         }

@@ -66,7 +66,18 @@ impl Store {
     pub fn open(path: &Path) -> Result<Self, TransitError> {
         // Who writes to whom is nobody else's business; SQLite gives its -wal and -shm files the mode of the file.
         OpenOptions::new().create(true).append(true).mode(0o600).open(path).map_err(|error| TransitError::at(path, error))?;
-        let mut connection = Connection::open(path).map_err(|error| TransitError::at(path, error))?;
+        Self::on(Connection::open(path).map_err(|error| TransitError::at(path, error))?, path)
+    }
+
+    /// Without a file: everything is forgotten with it.
+    ///
+    /// # Errors
+    /// [`TransitError`].
+    pub fn in_memory() -> Result<Self, TransitError> {
+        Self::on(Connection::open_in_memory()?, Path::new(":memory:"))
+    }
+
+    fn on(mut connection: Connection, path: &Path) -> Result<Self, TransitError> {
         connection.busy_timeout(WAIT)?;
         connection.pragma_update(None, "journal_mode", "wal").map_err(|error| TransitError::at(path, error))?;
         connection.pragma_update(None, "synchronous", "full")?;

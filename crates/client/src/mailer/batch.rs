@@ -158,10 +158,7 @@ impl Job {
         let unknown = || RecipientResult::NotTried("the letter was not sent".to_owned());
         let ends = self.message.envelope().recipients.iter().zip(std::mem::take(&mut self.results));
         report.recipients = ends
-            .map(|(recipient, result)| RecipientReport {
-                address: recipient.address.clone(),
-                result: result.unwrap_or_else(unknown),
-            })
+            .map(|(recipient, result)| RecipientReport::new(recipient.address.clone(), result.unwrap_or_else(unknown)))
             .collect();
         report.message_id = self.message.message_id().map(str::to_owned);
         report

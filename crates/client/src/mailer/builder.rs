@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use posthouse_dns::Resolver;
+use posthouse_dns::{Resolver, ResolverError};
 use posthouse_mail::Domain;
 use posthouse_runtime::tls::{CertificateFiles, ClientTls, Roots, TlsError};
 use posthouse_sasl::Method as LoginMethod;
@@ -15,7 +15,7 @@ use thiserror::Error;
 use super::pace::Pace;
 use super::pool::{Bounds, Pool};
 use super::server::{Server, Servers};
-use super::{Mailer, Token};
+use super::{Mailer, Token, Way};
 use crate::proxy::Proxy;
 use crate::target::{Security, Target, Transcript};
 use crate::url::{ServerUrl, UrlError};
@@ -63,6 +63,15 @@ pub enum MailerError {
     /// The name for EHLO.
     #[error("`{0}` cannot be our name in EHLO: it must be a host name or an address literal such as [192.0.2.1]")]
     Helo(String),
+    /// The trusted roots for mail hosts, which are looked at before the first letter.
+    #[error("the trusted roots cannot be used: {0}")]
+    Roots(String),
+    /// Nobody answers DNS questions; only of one that delivers directly.
+    #[error(transparent)]
+    Resolver(#[from] ResolverError),
+    /// The folder with the policies of domains.
+    #[error("the policies of domains cannot be kept: {0}")]
+    Policies(String),
 }
 
 /// Who logs in.
@@ -157,7 +166,7 @@ impl MailerBuilder {
             timeouts: Timeouts::default(),
             transcript: None,
             resolver: None,
-            bounds: Bounds { connections_max: 4, letters_max: 1000, waiting_max: 10_000, idle: Duration::from_secs(15) },
+            bounds: Bounds::default(),
             rate: None,
         })
     }
@@ -320,7 +329,7 @@ impl MailerBuilder {
         });
         let first = self.urls.first().cloned().ok_or(UrlError::Scheme)?;
         let servers = Servers { first, all: all.collect(), resolver: self.resolver, token, methods: self.methods.clone() };
-        Ok(Mailer { pool: Arc::new(Pool::new(servers, self.bounds, Pace::new(self.rate))) })
+        Ok(Mailer { way: Way::Servers(Arc::new(Pool::new(servers, self.bounds, Pace::new(self.rate)))) })
     }
 
     /// Who logs in, if not by a token.

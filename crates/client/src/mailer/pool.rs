@@ -5,16 +5,15 @@
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use posthouse_runtime::sync::{OwnedSemaphorePermit, Semaphore};
 use posthouse_runtime::{clock, task};
 use posthouse_smtp::client::RecipientResult;
 
 use super::batch::{Batch, Job};
 use super::pace::Pace;
+use super::places::Places;
 use super::server::Servers;
 use crate::connection::{Connection, Outgoing};
 use crate::error::ClientError;
@@ -29,12 +28,17 @@ pub(super) struct Bounds {
     pub(super) idle: Duration,
 }
 
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { connections_max: 4, letters_max: 1000, waiting_max: 10_000, idle: Duration::from_secs(15) }
+    }
+}
+
 pub(super) struct Pool {
     pub(super) servers: Servers,
     bounds: Bounds,
     pace: Pace,
-    places: Arc<Semaphore>,
-    waiting: AtomicUsize,
+    pub(super) places: Places,
     at_rest: Mutex<AtRest>,
 }
 
@@ -53,33 +57,7 @@ struct About {
 
 impl Pool {
     pub(super) fn new(servers: Servers, bounds: Bounds, pace: Pace) -> Self {
-        Self {
-            servers,
-            bounds,
-            pace,
-            places: Arc::new(Semaphore::new(bounds.connections_max)),
-            waiting: AtomicUsize::new(0),
-            at_rest: Mutex::default(),
-        }
-    }
-
-    /// A place for one connection; waits for it, unless too many wait already.
-    pub(super) async fn place(&self) -> Result<OwnedSemaphorePermit, ClientError> {
-        if let Some(place) = self.free_place() {
-            return Ok(place);
-        }
-        let waits = Waits::begin(&self.waiting);
-        if waits.others >= self.bounds.waiting_max {
-            return Err(ClientError::Busy { waiting: waits.others });
-        }
-        let place = Arc::clone(&self.places).acquire_owned().await;
-        // The semaphore is never closed.
-        place.map_err(|_| ClientError::Busy { waiting: waits.others })
-    }
-
-    /// A place if there is one now.
-    pub(super) fn free_place(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.places).try_acquire_owned().ok()
+        Self { servers, bounds, pace, places: Places::new(bounds.connections_max, bounds.waiting_max), at_rest: Mutex::default() }
     }
 
     pub(super) fn connections_max(&self) -> usize {
@@ -242,23 +220,5 @@ impl About {
             tls: self.tls.clone(),
             message_id: None,
         }
-    }
-}
-
-/// One who waits, counted until it is dropped.
-struct Waits<'a> {
-    count: &'a AtomicUsize,
-    others: usize,
-}
-
-impl<'a> Waits<'a> {
-    fn begin(count: &'a AtomicUsize) -> Self {
-        Self { count, others: count.fetch_add(1, Ordering::Relaxed) }
-    }
-}
-
-impl Drop for Waits<'_> {
-    fn drop(&mut self) {
-        self.count.fetch_sub(1, Ordering::Relaxed);
     }
 }

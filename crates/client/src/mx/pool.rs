@@ -79,6 +79,14 @@ impl Pool {
         }
     }
 
+    /// Closes all that rest, in good order.
+    pub async fn close(&self) {
+        let all = std::mem::take(&mut self.state().at_rest);
+        for kept in all.into_values().flatten() {
+            kept.connection.quit().await;
+        }
+    }
+
     /// Closes what has rested too long; ends when nothing rests.
     async fn sweep(&self) {
         loop {

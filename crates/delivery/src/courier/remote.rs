@@ -390,15 +390,11 @@ fn hop(host: &Domain, ask: &Ask, connection: &Connection) -> Hop {
     }
 }
 
-/// A dialogue that came to nothing: in the server's words, or ours for what happened on the way (RFC 3463 §3.5: X.4.1 no answer, X.4.2 bad
-/// connection).
+/// A dialogue that came to nothing.
 fn missed(host: &Domain, ask: &Ask, error: &ClientError) -> Miss {
     let address =
         if let ClientError::Session { address, .. } | ClientError::Tls { address, .. } = error { Some(*address) } else { None };
-    let (reply, speaks) = match error.reply() {
-        Some(reply) => (reply.clone(), true),
-        None => (unreachable(if address.is_none() { 1 } else { 2 }, &error.to_string()), false),
-    };
+    let (reply, speaks) = mx::answer(error).map_or_else(|ours| (ours, false), |theirs| (theirs, true));
     let throttles = speaks && outcome::throttles(&reply);
     let policy = ask.decision.as_ref().map(|decision| mx::words(decision, None));
     Miss { reply, hop: Hop { address, policy, speaks, throttles, ..named(host) }, in_letter: false }

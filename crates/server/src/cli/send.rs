@@ -1,5 +1,6 @@
 //! `posthouse send`.
 
+mod direct;
 mod later;
 mod letter;
 mod merge;
@@ -26,6 +27,7 @@ use serde::Serialize;
 
 use super::password::{Ask, PasswordArgs};
 use super::{Exit, Failure, Printer};
+use direct::{Common, DirectArgs};
 use letter::LetterArgs;
 use merge::MergeArgs;
 use profile::Profile;
@@ -46,6 +48,7 @@ Examples:
   df -h | posthouse send --from root@example.org --to admin@example.org --subject Disks
   posthouse send --to 'Bob <bob@example.net>' --cc carol@example.net --subject Report --text 'See the file.' --attach report.pdf
   posthouse send --eml letter.eml --transcript
+  posthouse send --direct --helo mail.example.org --from alice@example.org --to bob@example.net --subject Hello --text 'Straight to you.'
   posthouse send --queue --at 18:00 --from root@example.org --to bob@example.net --subject Tonight --text 'See you.'
   posthouse send --merge people.csv --to '{{ email }}' --subject 'Hello {{ name }}' --html-file page.html --state sent.txt
   posthouse send --server smtps://localhost:2465 --ca mail/ca/ca.pem --user alice@example.test --password-env PASSWORD \\
@@ -59,8 +62,11 @@ pub(crate) struct Args {
     server: Option<String>,
     /// Hand the letter to the Posthouse of this machine, which delivers it; with its server down it is kept and goes out when it is up again. No password is
     /// needed (POSTHOUSE_SUBMIT names its socket file).
-    #[arg(long, conflicts_with_all = ["server", "user", "ca", "danger_accept_any_certificate", "proxy", "helo"])]
+    #[arg(long, conflicts_with_all = ["server", "user", "ca", "tls", "danger_accept_any_certificate", "proxy", "helo"])]
     queue: bool,
+    /// TLS, or nothing is sent: makes of smtp:// what smtp+starttls:// is; with --direct no host is used without it.
+    #[arg(long, alias = "ssl-reqd")]
+    tls: bool,
     /// The server holds the letter until then: 18:00, '2026-12-24 18:00' (local time), a time with its zone (RFC 3339), +90m, +2h or +3d. It has to offer FUTURERELEASE;
     /// with --queue ours does.
     #[arg(long, value_name = "TIME")]
@@ -98,6 +104,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE", conflicts_with = "merge")]
     save: Option<PathBuf>,
     #[command(flatten)]
+    direct: DirectArgs,
+    #[command(flatten)]
     letter: LetterArgs,
     #[command(flatten)]
     merge: MergeArgs,
@@ -120,7 +128,8 @@ pub(crate) fn run(args: Args, printer: &Printer) -> Result<(), Failure> {
 impl Args {
     /// What is not given is the profile's.
     fn with(mut self, profile: Profile) -> Self {
-        self.server = self.server.or(profile.server.filter(|_| !self.queue));
+        self.direct.direct |= profile.direct && self.server.is_none() && !self.queue;
+        self.server = self.server.or(profile.server.filter(|_| !self.queue && !self.direct.direct));
         self.user = self.user.or(profile.user);
         self.ca = self.ca.or(profile.ca);
         self.helo = self.helo.or(profile.helo);
@@ -133,14 +142,7 @@ impl Args {
     fn run(self, printer: &Printer) -> Result<(), Failure> {
         // Before the password is asked for: a wrong URL or time should not cost one.
         let at = self.at.as_deref().map(|text| later::read(text, UnixMillis(clock::unix_millis()))).transpose()?;
-        let url = match (&self.server, self.dry_run || self.queue) {
-            (_, true) if self.queue => None,
-            (Some(server), _) => Some(server.parse::<ServerUrl>().map_err(|error: UrlError| unusable(error.into()))?),
-            (None, true) => None,
-            (None, false) => {
-                return Err(Failure::say(Exit::Usage, "no server: give --server, or a profile that has one, or --queue"));
-            }
-        };
+        let url = self.url()?;
         let user = self.user.clone().or(url.as_ref().and_then(ServerUrl::user).map(str::to_owned));
         if let Some(path) = &self.merge.merge {
             return self.run_merge(path, url.as_ref(), user.as_deref(), at, printer);
@@ -163,6 +165,24 @@ impl Args {
         let report = Report::of(&way, &Sketch::of(&letter), &end.map_err(|error| failure(&error))?);
         report.print(printer)?;
         report.exit().map_or(Ok(()), |exit| Err(Failure::silent(exit)))
+    }
+
+    /// The server, if letters go to one.
+    fn url(&self) -> Result<Option<ServerUrl>, Failure> {
+        let wrong = |error: UrlError| unusable(error.into());
+        match &self.server {
+            _ if self.queue || self.direct.direct => Ok(None),
+            Some(server) => {
+                let url: ServerUrl = server.parse().map_err(wrong)?;
+                // With its port, so that it stays the same.
+                let text = if self.tls { url.to_string().replacen("smtp://", "smtp+starttls://", 1) } else { url.to_string() };
+                text.parse().map(Some).map_err(wrong)
+            }
+            None if self.dry_run => Ok(None),
+            None => {
+                Err(Failure::say(Exit::Usage, "no server: give --server, or a profile that has one, or --direct, or --queue"))
+            }
+        }
     }
 
     fn run_merge(
@@ -189,10 +209,24 @@ impl Args {
     }
 
     fn way(&self, url: Option<&ServerUrl>, user: Option<&str>) -> Result<Way, Failure> {
-        match url {
-            Some(url) => self.connected(url, user).map(|mailer| Way::Server(Box::new(mailer))),
-            None => Ok(Way::queue(self.transcript)),
+        let mailer = match url {
+            Some(url) => self.connected(url, user)?,
+            None if self.direct.direct => self.straight()?,
+            None => return Ok(Way::queue(self.transcript)),
+        };
+        Ok(Way::Server(Box::new(mailer)))
+    }
+
+    fn straight(&self) -> Result<Mailer, Failure> {
+        let (helo, ca) = (self.helo.as_deref(), self.ca.as_deref());
+        let mut mailer = self.direct.mailer(&Common { helo, ca, tls: self.tls, transcript: self.transcript })?;
+        if self.merge.merge.is_some() {
+            mailer = mailer.connections(self.merge.connections);
         }
+        if let Some(rate) = self.merge.rate {
+            mailer = mailer.rate(rate, Duration::from_secs(1));
+        }
+        mailer.build().map_err(unusable)
     }
 
     fn connected(&self, url: &ServerUrl, user: Option<&str>) -> Result<Mailer, Failure> {
@@ -257,7 +291,8 @@ fn save(letter: &Message, path: &Path, printer: &Printer) -> Result<(), Failure>
 /// The exit code for arguments that make no mailer.
 fn unusable(error: MailerError) -> Failure {
     let exit = match &error {
-        MailerError::Tls(_) => Exit::NoInput,
+        MailerError::Tls(_) | MailerError::Roots(_) | MailerError::Policies(_) => Exit::NoInput,
+        MailerError::Resolver(_) => Exit::Config,
         MailerError::Credentials(_) => Exit::Data,
         MailerError::Url(_) | MailerError::NoPassword(_) | MailerError::NoUser | MailerError::Helo(_) | _ => Exit::Usage,
     };
@@ -272,7 +307,7 @@ fn failure(error: &ClientError) -> Failure {
         // Trying again does not mend a certificate.
         ClientError::Tls { .. } => Exit::Protocol,
         ClientError::Read(_) => Exit::Io,
-        ClientError::Helo(_) => Exit::Usage,
+        ClientError::Helo(_) | ClientError::NoServer => Exit::Usage,
         ClientError::Session { source, .. } => session_exit(source),
         ClientError::Runtime(_) => Exit::Os,
         ClientError::Token(_) => Exit::NoPermission,

@@ -1,5 +1,5 @@
 //! A DNSSEC laboratory: signed, forged, expired and unsigned zones by nsd, a validating unbound in front, and one mail host. What we make of each
-//! destination is what Postfix makes of it.
+//! destination is what Postfix makes of it, whether the server asks or a program that sends directly.
 
 use crate::posthouse::posthouse;
 use crate::world::{PATIENCE, World, eventually, in_a_world, run_to_end, try_to_end};
@@ -106,6 +106,10 @@ in_a_world! {
         for (destination, expected) in DESTINATIONS {
             let (sight, said) = lab.posthouse(destination);
             let (theirs, heard) = lab.postfix(destination);
+            let (sent, told) = lab.sent(world, destination);
+            if sent != expected {
+                differences.push(format!("{destination}: expected {expected:?}\n`send --direct` says {sent:?}:\n{told}"));
+            }
             if sight != expected || theirs != expected {
                 differences.push(format!("{destination}: expected {expected:?}\nwe say {sight:?}:\n{said}\nPostfix says {theirs:?}:\n{heard}"));
             }
@@ -209,6 +213,34 @@ impl Lab {
             (false, _) => Sight::NotUsed,
         };
         assert_eq!(output.status.success(), sight != Sight::NotUsed, "{destination}:\n{said}");
+        (sight, said)
+    }
+
+    /// A letter that is given to the hosts of the destination, as far as one of them listens.
+    fn sent(&self, world: &World, destination: &str) -> (Sight, String) {
+        let to = format!("somebody@{destination}");
+        let letter = ["--from", "us@client.test", "--to", &to, "--text", "hello", "--json"];
+        let mut send = posthouse();
+        send.args(["send", "--direct", "--helo", "client.test"]).args(letter).env("XDG_STATE_HOME", world.folder("state"));
+        let output = try_to_end(&mut send);
+        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {said}"));
+        let row = &told["recipients"][0];
+        let sight = match (
+            row["host"]["tls"].is_string(),
+            row["host"]["policy"].as_str().is_some_and(|words| words.contains("it fits TLSA")),
+        ) {
+            (true, true) => Sight::Verified,
+            (true, false) => Sight::Encrypted,
+            (false, _) => Sight::NotUsed,
+        };
+        // The host is nobody's and says so to whoever comes that far. What cannot be found out is for now; only that there is nothing is for good.
+        let expected = match (sight, destination) {
+            (Sight::NotUsed, "gone.lab" | "nobody.signed.lab") => "unsendable",
+            (Sight::NotUsed, _) => "deferred",
+            (Sight::Verified | Sight::Encrypted, _) => "refused",
+        };
+        assert_eq!(row["outcome"], expected, "{destination}: {said}");
         (sight, said)
     }
 

@@ -28,7 +28,7 @@ pub enum RecipientResult {
     /// The server does not take it: 4xx for now, 5xx for good.
     Refused(Reply),
     /// We cannot give it to this server: it lacks something that the letter needs (5.6.3, 5.6.7, 5.3.4), or the letter is malformed (5.6.0). The reply is
-    /// ours, and permanent.
+    /// ours, and permanent. A caller that looks for the server itself says so too when there is none, for good or for now.
     Unsendable(Reply),
     /// The whole letter was sent and no reply came: the server has it or not (RFC 5321 §4.5.3.2.6). Trying again may make a duplicate; not
     /// trying may lose it.

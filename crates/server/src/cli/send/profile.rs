@@ -23,6 +23,9 @@ pub(super) struct Profile {
     pub(super) from: Option<String>,
     /// As `--server`.
     pub(super) server: Option<String>,
+    /// As `--direct`.
+    #[serde(default)]
+    pub(super) direct: bool,
     /// As `--user`.
     pub(super) user: Option<String>,
     /// As `--password-command`.

@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 
 use serde::Serialize;
 
-use posthouse_client::{Line, Message, RecipientResult, SendReport};
+use posthouse_client::{Line, Message, RecipientResult, SendReport, Via};
 use posthouse_mail::{Address, Reply};
 use posthouse_runtime::log::one_line;
 
@@ -36,6 +36,31 @@ struct Row {
     status: Option<String>,
     /// The reply's text, or why there is none.
     text: String,
+    /// The mail host that was spoken to, where there is more than one server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<Host>,
+}
+
+#[derive(Serialize)]
+struct Host {
+    name: String,
+    peer: Option<String>,
+    tls: Option<String>,
+    /// What was asked of the connection, by whom, and what came of it.
+    policy: String,
+}
+
+impl Host {
+    fn of(via: &Via) -> Self {
+        let peer = via.peer.map(|peer| peer.to_string());
+        Self { name: via.server.clone(), peer, tls: via.tls.clone(), policy: via.policy.clone() }
+    }
+
+    fn words(&self) -> String {
+        let peer = self.peer.as_ref().map_or_else(String::new, |peer| format!(" at {peer}"));
+        let tls = self.tls.as_deref().unwrap_or("no TLS");
+        format!("  {}{peer}, {tls}: {}", self.name, self.policy)
+    }
 }
 
 #[derive(Serialize, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +96,12 @@ impl Sketch {
     }
 }
 
+impl Row {
+    fn new(address: String, outcome: Outcome, text: &str) -> Self {
+        Self { address, outcome, code: None, status: None, text: text.to_owned(), host: None }
+    }
+}
+
 impl Report {
     /// Of a letter's end.
     pub(super) fn of(way: &Way, letter: &Sketch, end: &End) -> Self {
@@ -82,7 +113,7 @@ impl Report {
 
     fn kept(way: &Way, letter: &Sketch) -> Self {
         let text = "the server is down; the letter is in the maildrop and goes out when it is up again".to_owned();
-        let row = |to: &String| Row { address: to.clone(), outcome: Outcome::Kept, code: None, status: None, text: text.clone() };
+        let row = |to: &String| Row::new(to.clone(), Outcome::Kept, &text);
         Self {
             server: way.name(),
             peer: String::new(),
@@ -106,14 +137,15 @@ impl Report {
             recipients: Vec::new(),
             exit: None,
         };
-        sent.recipients.iter().for_each(|recipient| report.add(&recipient.address, &recipient.result));
+        for recipient in &sent.recipients {
+            report.add(&recipient.address, &recipient.result, recipient.via.as_deref());
+        }
         report
     }
 
     /// What became of one.
-    fn add(&mut self, address: &Address, result: &RecipientResult) {
-        let row =
-            |outcome, text: &str| Row { address: address.to_string(), outcome, code: None, status: None, text: text.to_owned() };
+    fn add(&mut self, address: &Address, result: &RecipientResult, via: Option<&Via>) {
+        let row = |outcome, text: &str| Row { host: via.map(Host::of), ..Row::new(address.to_string(), outcome, text) };
         let answered = |outcome, reply: &Reply| Row {
             code: Some(reply.code()),
             status: reply.status().map(|status| status.to_string()),
@@ -123,7 +155,10 @@ impl Report {
             RecipientResult::Accepted(reply) => (answered(Outcome::Accepted, reply), None),
             RecipientResult::Refused(reply) if reply.is_permanent() => (answered(Outcome::Refused, reply), Some(refused(reply))),
             RecipientResult::Refused(reply) => (answered(Outcome::Deferred, reply), Some(Exit::TempFail)),
-            RecipientResult::Unsendable(reply) => (answered(Outcome::Unsendable, reply), Some(Exit::Data)),
+            RecipientResult::Unsendable(reply) if reply.is_temporary() => {
+                (answered(Outcome::Deferred, reply), Some(Exit::TempFail))
+            }
+            RecipientResult::Unsendable(reply) => (answered(Outcome::Unsendable, reply), Some(unsendable(reply))),
             RecipientResult::Unknown(why) => (row(Outcome::Unknown, why), Some(Exit::TempFail)),
             RecipientResult::NotTried(why) => (row(Outcome::NotTried, why), Some(Exit::TempFail)),
         };
@@ -151,6 +186,9 @@ impl Report {
             let code = row.code.map_or_else(String::new, |code| format!("{code} "));
             let status = row.status.as_ref().map_or_else(String::new, |status| format!("{status} "));
             printer.line(format_args!("{word}  {}: {code}{status}{}", row.address, one_line(&row.text)))?;
+            if let Some(host) = &row.host {
+                printer.line(printer.dim(&one_line(&host.words())))?;
+            }
         }
         printer.json(self)
     }
@@ -182,6 +220,11 @@ pub(in crate::cli) fn refused(reply: &Reply) -> Exit {
         status if status.subject == 7 => Exit::NoPermission,
         _ => Exit::Unavailable,
     }
+}
+
+/// What we say ourselves: of the way there, or of the letter.
+fn unsendable(reply: &Reply) -> Exit {
+    if matches!(reply.status_or_default().subject, 1 | 4 | 7) { refused(reply) } else { Exit::Data }
 }
 
 /// A permanent failure is worse than a temporary one; of two permanent ones the first is told.

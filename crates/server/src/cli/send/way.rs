@@ -13,7 +13,7 @@ use crate::maildrop::Maildrop;
 
 /// See the module.
 pub(super) enum Way {
-    /// A server, by SMTP or LMTP.
+    /// A server, by SMTP or LMTP, or the recipients' own.
     Server(Box<Mailer>),
     /// The spool of this machine.
     Queue(LocalServer),
@@ -37,7 +37,7 @@ impl Way {
     /// How it is called.
     pub(super) fn name(&self) -> String {
         match self {
-            Self::Server(mailer) => mailer.url().to_string(),
+            Self::Server(mailer) => mailer.url().map_or_else(|| "direct".to_owned(), ToString::to_string),
             Self::Queue(server) => server.path().display().to_string(),
         }
     }

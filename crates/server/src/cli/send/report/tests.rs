@@ -14,7 +14,7 @@ fn report(results: &[RecipientResult]) -> Report {
         exit: None,
     };
     for result in results {
-        report.add(&"bob@example.test".parse().unwrap(), result);
+        report.add(&"bob@example.test".parse().unwrap(), result, None);
     }
     report
 }
@@ -34,6 +34,8 @@ fn the_exit_code_says_what_kind_of_refusal_it_was() {
         (vec![refusal(7, 1)], Some(Exit::NoPermission)),
         (vec![refusal(3, 4)], Some(Exit::Unavailable)),
         (vec![RecipientResult::Unsendable(Reply::new(554, Status::permanent(6, 0), "no"))], Some(Exit::Data)),
+        (vec![RecipientResult::Unsendable(Reply::new(451, Status::temporary(4, 3), "no DNS"))], Some(Exit::TempFail)),
+        (vec![RecipientResult::Unsendable(Reply::new(550, Status::permanent(1, 2), "no domain"))], Some(Exit::NoHost)),
         (vec![RecipientResult::Unknown("lost".to_owned())], Some(Exit::TempFail)),
         // The worst of several, wherever it stands.
         (vec![accepted.clone(), deferred.clone(), accepted.clone()], Some(Exit::TempFail)),
