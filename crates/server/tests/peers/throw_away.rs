@@ -4,12 +4,52 @@ use crate::posthouse::posthouse;
 use crate::world::{PATIENCE, in_a_world, program, run_to_end, try_to_end};
 use posthouse_testkit::guard::Guard;
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 
 in_a_world! {
     fn one_letter_and_out(world) {
         let data = world.folder("once");
         let said = run_to_end(posthouse().args(["try", "--once", "--data"]).arg(data));
         assert!(said.contains("250") && said.contains("bob@example.test"), "{said}");
+    }
+
+    fn the_readme_alone_leads_to_a_letter_with_a_picture_and_a_pdf(world) {
+        let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap();
+        let readme = fs::read_to_string(here.join("README.md")).unwrap();
+        let program = fs::read_to_string(here.join("crates/client/examples/menu/main.rs")).unwrap();
+        let (_, shown) = program.split_once("\n\n").unwrap();
+        assert!(readme.contains(&format!("```rust\n{shown}```")), "the program in the README is not the example");
+
+        let folder = world.folder("clone");
+        std::os::unix::fs::symlink(here.join("crates"), folder.join("crates")).unwrap();
+        let blocks: Vec<&str> = readme.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+        let block = |word: &str| *blocks.iter().find(|block| block.contains(word)).unwrap_or_else(|| panic!("no `{word}` in the README"));
+        // The lines as they stand; the programs are those of this build.
+        let shell = |lines: &str| {
+            let root = here.join("Cargo.toml");
+            let ours = format!("posthouse() {{ {} \"$@\"; }}\n", posthouse().get_program().to_str().unwrap());
+            let cargo = format!("cargo() {{ {} \"$@\" --offline --quiet --manifest-path {}; }}\n", env!("CARGO"), root.display());
+            let mut shell = Command::new("/bin/sh");
+            shell.args(["-euc", &format!("{ours}{cargo}{lines}")]).current_dir(&folder).env("PASSWORD", "secret");
+            shell
+        };
+        let line = block("posthouse try").lines().find(|line| line.starts_with("posthouse try")).unwrap();
+        let mut system = Guard::spawn(&mut shell(&line.replacen("posthouse", &format!("exec {}", posthouse().get_program().to_str().unwrap()), 1)));
+        system.expect("Ctrl-C", PATIENCE);
+        for (lines, uid) in [(block("posthouse send"), 2), (block("cargo run"), 3)] {
+            let said = run_to_end(&mut shell(lines));
+            assert!(said.contains("accepted") && said.contains("bob@example.test"), "{said}");
+            let letter = crate::world::eventually("the letter did not arrive", || {
+                let show = format!("posthouse mail show bob@example.test {uid} --data mail");
+                let shown = try_to_end(&mut shell(&show));
+                shown.status.success().then(|| String::from_utf8(shown.stdout).unwrap())
+            });
+            for part in ["Subject: The menu", "Content-ID: <dish@example.test>", "filename=menu.pdf", "JVBERi0xLjQK"] {
+                assert!(letter.contains(part), "no {part} in\n{letter}");
+            }
+        }
+        assert!(system.terminate(PATIENCE).success());
     }
 
     fn any_program_can_join_in(world) {

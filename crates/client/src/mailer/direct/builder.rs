@@ -175,6 +175,10 @@ impl DirectBuilder {
             Some(resolver) => resolver,
             None => posthouse_dns::real(&posthouse_dns::Settings::default())?,
         };
+        #[cfg_attr(
+            not(feature = "direct"),
+            allow(clippy::infallible_destructuring_match, reason = "there are two kinds with the feature `direct`")
+        )]
         let policies = match self.policies {
             Source::Given(policies) => policies,
             #[cfg(feature = "direct")]
