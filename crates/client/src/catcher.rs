@@ -16,8 +16,8 @@ use posthouse_runtime::sync::watch;
 use posthouse_runtime::tls::{Roots, ServerTls};
 use posthouse_runtime::{block_on, clock, random, select, task};
 use posthouse_sasl::{
-    ChannelBinding, FAKE_SALT_SEED_BYTES, ITERATIONS_MIN, Mechanism, Nonce, SALT_BYTES, ScramKeys, prepare_login,
-    prepare_password,
+    ChannelBinding, FAKE_SALT_SEED_BYTES, ITERATIONS_MIN, Mechanism, Nonce, SALT_BYTES, ScramKeys, TokenFault, TokenRefusal,
+    prepare_login, prepare_password,
 };
 use posthouse_smtp::server::{
     Answer, AuthAnswer, AuthQuestion, Output, Profile, Protocol, Question, Reason, Session, Tls, Verdict,
@@ -371,7 +371,7 @@ impl CatcherBuilder {
     }
 
     fn profile(&self) -> Profile {
-        let offered = if self.login.is_some() { Mechanism::ALL.to_vec() } else { Vec::new() };
+        let offered = if self.login.is_some() { Mechanism::WITH_PASSWORD.to_vec() } else { Vec::new() };
         Profile {
             protocol: if self.lmtp { Protocol::Lmtp } else { Protocol::Smtp },
             hostname: self.hostname.clone().unwrap_or_else(|| "catcher.localhost".to_owned()),
@@ -517,6 +517,10 @@ impl Visit {
                 });
                 self.login = Some(login);
                 AuthAnswer::Keys { keys, seed: [7; FAKE_SALT_SEED_BYTES] }
+            }
+            // Not offered: a catcher knows no issuer.
+            AuthQuestion::Token { .. } => {
+                AuthAnswer::Token(Err(TokenRefusal { fault: TokenFault::Invalid, scope: None, configuration: None }))
             }
         })
     }

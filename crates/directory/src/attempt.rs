@@ -7,7 +7,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use posthouse_mail::Address;
-use posthouse_sasl::{Password, ScramKeys, prepare_password};
+use posthouse_sasl::{Password, ScramKeys, TokenFault, TokenRefusal, prepare_login, prepare_password};
 
 use crate::account::Account;
 use crate::app_password::{self, Stored};
@@ -16,6 +16,7 @@ use crate::error::DirectoryError;
 use crate::guard::{Slowed, Ticket};
 use crate::names;
 use crate::protocol::Protocol;
+use crate::tokens::{TokenError, TokenHint};
 
 /// See the module.
 pub struct Attempt {
@@ -63,6 +64,22 @@ impl Directory {
         let ticket = self.guard().admit(login, peer)?;
         let (directory, login) = (self.clone(), login.to_owned());
         Ok(Attempt { directory, login, protocol, peer, ticket, password: None, account: None, app_password: None, why: None })
+    }
+
+    /// Somebody wants in with a token, which says who it is; `login` is what the client says of it, if it says anything.
+    ///
+    /// # Errors
+    /// As [`Self::attempt`].
+    pub fn attempt_with_token(&self, login: Option<&str>, protocol: Protocol, peer: IpAddr) -> Result<Attempt, Slowed> {
+        match login {
+            Some(login) => self.attempt(login, protocol, peer),
+            // Nobody's account is meant yet, so what goes wrong counts for the place.
+            None => {
+                let mut attempt = self.attempt(&format!("(a token from {peer})"), protocol, peer)?;
+                attempt.login.clear();
+                Ok(attempt)
+            }
+        }
     }
 
     fn meant(&self, login: &str) -> Result<Option<Meant>, DirectoryError> {
@@ -132,6 +149,38 @@ impl Attempt {
         ScramKeys::decode(&text).map(Some).map_err(|_| DirectoryError::corrupt("the SCRAM keys of", &self.login))
     }
 
+    /// Whose token this is: an account here, and the one that the client named, if it named one.
+    ///
+    /// # Errors
+    /// Storage errors, and [`DirectoryError::Issuer`]; never for what was shown.
+    pub async fn token(&mut self, token: &str) -> Result<Result<String, TokenRefusal>, DirectoryError> {
+        let Some(tokens) = self.directory.tokens() else {
+            return Ok(Err(self.refuse(
+                TokenFault::Invalid,
+                TokenHint::default(),
+                "no issuer of tokens is trusted here".to_owned(),
+            )));
+        };
+        let login = match tokens.check(token).await {
+            Ok(login) => login,
+            Err(TokenError::Refused(why)) => return Ok(Err(self.refuse(TokenFault::Invalid, tokens.hint(), why))),
+            Err(TokenError::Scope(why)) => return Ok(Err(self.refuse(TokenFault::Scope, tokens.hint(), why))),
+            Err(TokenError::Unavailable(why)) => return Err(DirectoryError::Issuer(why)),
+        };
+        let Some(account) = self.directory.account(&login).await? else {
+            let why = format!("the token is that of `{}`, who has no account here", login.escape_debug());
+            return Ok(Err(self.refuse(TokenFault::Invalid, tokens.hint(), why)));
+        };
+        let named = if self.login.is_empty() { None } else { Some(self.directory.account(&self.login).await?) };
+        if named.is_some_and(|named| named.is_none_or(|named| named.id != account.id)) {
+            let why = format!("the token is that of {}", account.address);
+            return Ok(Err(self.refuse(TokenFault::Invalid, tokens.hint(), why)));
+        }
+        let login = prepare_login(&account.address.to_string())?;
+        self.account = Some(account);
+        Ok(Ok(login))
+    }
+
     /// The end: whether the mechanism let it in. The failure, or the place, is written down when this returns.
     pub async fn ended(self, ok: bool) -> LoggedIn {
         let Self { directory, protocol, peer, ticket, password, account, app_password, why, .. } = self;
@@ -144,6 +193,11 @@ impl Attempt {
             directory.guard().used(stored.id, protocol, peer).await;
         }
         LoggedIn { account, app_password: app_password.map(|stored| stored.name), why: None }
+    }
+
+    fn refuse(&mut self, fault: TokenFault, hint: TokenHint, why: String) -> TokenRefusal {
+        self.why = Some(why);
+        TokenRefusal { fault, scope: hint.scope, configuration: hint.configuration }
     }
 
     /// Whether an app password may be used here and now.

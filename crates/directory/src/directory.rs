@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Transaction};
 
@@ -16,6 +17,7 @@ use crate::names::{self, CATCH_ALL, Found, Key, Route, TARGETS_MAX, fold};
 use crate::password::{Check, Credentials, Passwords};
 use crate::signing;
 use crate::store::{Reader, Store};
+use crate::tokens::{Slot, Tokens};
 
 /// The identities of a server. A clone is another handle to the same file.
 #[derive(Clone)]
@@ -23,6 +25,7 @@ pub struct Directory {
     store: Store,
     passwords: Passwords,
     guard: Guard,
+    tokens: Slot,
     fake_salt_seed: [u8; FAKE_SALT_SEED_BYTES],
 }
 
@@ -39,7 +42,7 @@ impl Directory {
         let store = Store::open(path)?;
         let fake_salt_seed = store.write_here(fake_salt_seed)?;
         let guard = Guard::open(&path.with_file_name("logins.sqlite"))?;
-        Ok(Self { store, passwords: Passwords::new(), guard, fake_salt_seed })
+        Ok(Self { store, passwords: Passwords::new(), guard, tokens: Slot::default(), fake_salt_seed })
     }
 
     /// The folder that holds the file.
@@ -60,6 +63,21 @@ impl Directory {
     #[must_use]
     pub fn guard(&self) -> &Guard {
         &self.guard
+    }
+
+    /// Takes who knows the issuers of tokens; `None`: no token is taken.
+    pub fn trust_tokens(&self, tokens: Option<Arc<dyn Tokens>>) {
+        self.tokens.set(tokens);
+    }
+
+    /// Whether anybody can log in with a token.
+    #[must_use]
+    pub fn takes_tokens(&self) -> bool {
+        self.tokens.get().is_some()
+    }
+
+    pub(crate) fn tokens(&self) -> Option<Arc<dyn Tokens>> {
+        self.tokens.get()
     }
 
     /// Where an address leads, one step.

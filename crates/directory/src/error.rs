@@ -94,6 +94,9 @@ pub enum DirectoryError {
     /// Another process or thread holds the file, or the disk is full: it may work later.
     #[error("the directory is busy or its disk is full: {0}")]
     Busy(String),
+    /// The issuer of a token cannot be asked.
+    #[error("a token cannot be checked: {0}")]
+    Issuer(String),
     /// The file cannot be opened, read or written, or what it holds makes no sense.
     #[error("the directory failed: {0}")]
     Storage(String),
@@ -106,7 +109,7 @@ impl DirectoryError {
     #[must_use]
     pub fn is_temporary(&self) -> bool {
         match self {
-            Self::Busy(_) | Self::Storage(_) | Self::TooMuch(_) | Self::Newer { .. } => true,
+            Self::Busy(_) | Self::Issuer(_) | Self::Storage(_) | Self::TooMuch(_) | Self::Newer { .. } => true,
             Self::NoSuchDomain(_)
             | Self::DomainExists(_)
             | Self::DomainInUse { .. }

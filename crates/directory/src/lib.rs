@@ -22,6 +22,7 @@ mod protocol;
 mod schema;
 mod signing;
 mod store;
+mod tokens;
 
 pub use account::{Account, AccountId, AccountIdError, Alias, Removed};
 pub use app_password::{APP_PASSWORDS_MAX, AppPassword, AppPasswordName, AppPasswordNameError};
@@ -33,3 +34,4 @@ pub use guard::{Guard, LastUse, LoginSettings, Slowed, SlowedSubject, Subject, S
 pub use names::{ALIAS_DEPTH_MAX, EXPANSION_MAX, Route, TARGETS_MAX};
 pub use protocol::{Protocol, ProtocolError};
 pub use signing::StoredKey;
+pub use tokens::{TokenChecking, TokenError, TokenHint, Tokens};

@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 
 use bytes::BytesMut;
-use posthouse_mail::{Reply, Status, UnixMillis};
+use posthouse_mail::{Reply, Status};
 use posthouse_runtime::local::LocalStream;
 use posthouse_runtime::net::Stream;
 use posthouse_runtime::shutdown::Shutdown;
@@ -32,8 +32,7 @@ pub async fn serve_smtp(mut stream: Stream, context: &Context, kind: ListenerKin
             None => return,
         }
     }
-    let now = UnixMillis(clock::unix_millis());
-    let profile = context.settings.profile(context.hostname.as_str(), kind, peer.ip(), context.tls.is_some(), now);
+    let profile = context.settings.profile(context, context.hostname.as_str(), kind, peer.ip());
     let mut session = Session::new(profile, channel(&stream), clock::now());
     let mut visit = Visit::new(context, kind, peer);
     visit.tls = stream.tls().map(ToString::to_string);
@@ -52,9 +51,9 @@ pub async fn serve_local(stream: LocalStream, submitter: Submitter, door: &Local
     let (Some(pass), Ok(origin)) = (door.enter(submitter.uid, limits), origin) else {
         return Box::pin(turn_away(stream, context, kind, Who::User(&submitter))).await;
     };
-    let (peer, now) = (stream.peer_addr(), UnixMillis(clock::unix_millis()));
+    let peer = stream.peer_addr();
     // The name in the greeting tells programs what names without a domain belong to.
-    let profile = context.settings.profile(origin.as_str(), kind, peer.ip(), false, now);
+    let profile = context.settings.profile(context, origin.as_str(), kind, peer.ip());
     let mut session = Session::new(profile, None, clock::now());
     let mut visit = Visit::new(context, kind, peer);
     visit.caller = Some(Caller { submitter, origin, pass });

@@ -4,13 +4,14 @@ use std::net::IpAddr;
 
 use posthouse_config::{ByteSize, Network, Period};
 use posthouse_mail::UnixMillis;
+use posthouse_runtime::clock;
 use posthouse_sasl::Mechanism;
 use posthouse_smtp::server::{Profile, Protocol};
 use posthouse_smtp::syntax::FutureRelease;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::context::ListenerKind;
+use crate::context::{Context, ListenerKind};
 use crate::greylist::GreylistSettings;
 use crate::lists::Lists;
 use crate::local::Local;
@@ -117,13 +118,17 @@ impl Default for Settings {
 
 impl Settings {
     /// What a session that begins now offers at a listener to a peer.
-    pub(crate) fn profile(&self, hostname: &str, kind: ListenerKind, peer: IpAddr, has_tls: bool, now: UnixMillis) -> Profile {
+    pub(crate) fn profile(&self, context: &Context, hostname: &str, kind: ListenerKind, peer: IpAddr) -> Profile {
+        let (has_tls, now) = (context.tls.is_some(), UnixMillis(clock::unix_millis()));
+        let tokens = context.directory.takes_tokens();
+        let mechanisms =
+            Mechanism::ALL.into_iter().filter(|mechanism| kind.wants_login() && (tokens || !mechanism.takes_token()));
         let hold_max = self.hold_max.duration().as_secs();
         Profile {
             protocol: if kind == ListenerKind::Lmtp { Protocol::Lmtp } else { Protocol::Smtp },
             hostname: hostname.to_owned(),
             starttls: has_tls && kind != ListenerKind::Local,
-            mechanisms: if kind.wants_login() { Mechanism::ALL.to_vec() } else { Vec::new() },
+            mechanisms: mechanisms.collect(),
             auth_without_tls: self.plain_login_on_loopback && peer.to_canonical().is_loopback(),
             xclient: kind != ListenerKind::Local && self.xclient_from.iter().any(|network| network.contains(peer)),
             // RFC 4865 §4: to those who submit, and to nobody else.

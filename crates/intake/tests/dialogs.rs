@@ -10,8 +10,10 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use posthouse_config::{ByteSize, Period};
+use posthouse_directory::{TokenChecking, TokenError, TokenHint, Tokens};
 use posthouse_intake::{ListenerKind, Settings};
 use posthouse_testkit::dialog::{Dialog, Step, matches};
 
@@ -27,13 +29,30 @@ fn dialogs_over_tcp() {
         let mut worlds: HashMap<String, World> = HashMap::new();
         for dialog in dialogs {
             let settings = settings(&dialog);
-            let key = format!("{settings:?}");
+            let tokens = dialog.setting("tokens").is_some();
+            let key = format!("{tokens} {settings:?}");
             if !worlds.contains_key(&key) {
-                worlds.insert(key.clone(), World::new(settings).await);
+                let world = World::new(settings).await;
+                world.context.directory.trust_tokens(tokens.then(|| Arc::new(Clerk) as Arc<dyn Tokens>));
+                worlds.insert(key.clone(), world);
             }
             play(&dialog, &worlds[&key]).await;
         }
     });
+}
+
+/// The dialogs' issuer: `token` is Alice's.
+struct Clerk;
+
+impl Tokens for Clerk {
+    fn check<'a>(&'a self, token: &'a str) -> TokenChecking<'a> {
+        let refused = TokenError::Refused("the token is forged".to_owned());
+        Box::pin(std::future::ready(if token == "token" { Ok("alice@example.org".to_owned()) } else { Err(refused) }))
+    }
+
+    fn hint(&self) -> TokenHint {
+        TokenHint { scope: Some("mail".to_owned()), configuration: Some("https://id.test/config".to_owned()) }
+    }
 }
 
 fn settings(dialog: &Dialog) -> Settings {

@@ -16,6 +16,10 @@ pub enum Mechanism {
     ScramSha256,
     /// `SCRAM-SHA-256-PLUS`: the same, bound to this very TLS connection (RFC 9266).
     ScramSha256Plus,
+    /// `OAUTHBEARER` (RFC 7628): a token that an issuer vouches for.
+    OAuthBearer,
+    /// `XOAUTH2`: the same before it was a standard; for clients that know no other.
+    XOAuth2,
 }
 
 /// A name that is none of the mechanisms known here.
@@ -39,7 +43,11 @@ pub enum ChannelBinding {
 
 impl Mechanism {
     /// Every mechanism, best first.
-    pub const ALL: [Self; 4] = [Self::ScramSha256Plus, Self::ScramSha256, Self::Plain, Self::Login];
+    pub const ALL: [Self; 6] =
+        [Self::ScramSha256Plus, Self::ScramSha256, Self::OAuthBearer, Self::XOAuth2, Self::Plain, Self::Login];
+
+    /// Those that need a password and nothing else, best first.
+    pub const WITH_PASSWORD: [Self; 4] = [Self::ScramSha256Plus, Self::ScramSha256, Self::Plain, Self::Login];
 
     /// The name registered with IANA.
     #[must_use]
@@ -49,15 +57,26 @@ impl Mechanism {
             Self::Login => "LOGIN",
             Self::ScramSha256 => "SCRAM-SHA-256",
             Self::ScramSha256Plus => "SCRAM-SHA-256-PLUS",
+            Self::OAuthBearer => "OAUTHBEARER",
+            Self::XOAuth2 => "XOAUTH2",
         }
     }
 
-    /// Whether the password itself travels, so that the mechanism may run only inside TLS.
+    /// Whether the password or token itself travels, so that the mechanism may run only inside TLS.
     #[must_use]
     pub const fn reveals_password(self) -> bool {
         match self {
-            Self::Plain | Self::Login => true,
+            Self::Plain | Self::Login | Self::OAuthBearer | Self::XOAuth2 => true,
             Self::ScramSha256 | Self::ScramSha256Plus => false,
+        }
+    }
+
+    /// Whether a token is shown, so that somebody must be there who knows its issuer.
+    #[must_use]
+    pub const fn takes_token(self) -> bool {
+        match self {
+            Self::OAuthBearer | Self::XOAuth2 => true,
+            Self::Plain | Self::Login | Self::ScramSha256 | Self::ScramSha256Plus => false,
         }
     }
 
@@ -66,7 +85,7 @@ impl Mechanism {
     pub const fn client_first(self) -> bool {
         match self {
             Self::Login => false,
-            Self::Plain | Self::ScramSha256 | Self::ScramSha256Plus => true,
+            Self::Plain | Self::ScramSha256 | Self::ScramSha256Plus | Self::OAuthBearer | Self::XOAuth2 => true,
         }
     }
 }

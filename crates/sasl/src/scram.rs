@@ -120,7 +120,7 @@ pub(crate) fn encode_name(name: &str) -> String {
     name.replace('=', "=3D").replace(',', "=2C")
 }
 
-fn decode_name(name: &str) -> Option<String> {
+pub(crate) fn decode_name(name: &str) -> Option<String> {
     let mut parts = name.split('=');
     let mut decoded = parts.next()?.to_owned();
     for part in parts {

@@ -11,6 +11,7 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::MESSAGE_BYTES_MAX;
+use crate::bearer::{self, TOKEN_MESSAGE_BYTES_MAX, TokenRefusal};
 use crate::keys::{FAKE_SALT_SEED_BYTES, ScramKeys};
 use crate::mechanism::{ChannelBinding, Mechanism};
 use crate::nonce::Nonce;
@@ -41,6 +42,13 @@ pub enum ServerStep {
         /// Who wants in.
         login: String,
     },
+    /// Have the token checked and answer with [`ServerExchange::token_result`].
+    NeedToken {
+        /// Who wants in, if the client says so. The token must be theirs.
+        login: Option<String>,
+        /// The token, as it came.
+        token: Password,
+    },
     /// The client is who it says it is.
     Done {
         /// Who logged in.
@@ -60,6 +68,9 @@ pub enum Refusal {
     /// The user's fault: no such user, or another password.
     #[error("wrong login or password")]
     Credentials,
+    /// The user's fault, or its issuer's: the token is not one that is taken here, for this login.
+    #[error("the token is not accepted")]
+    Token,
     /// The client wants to act as another user than the one who logs in (RFC 4422 §3.4.1), which nobody may here.
     #[error("acting as another user is not allowed")]
     OtherIdentity,
@@ -80,12 +91,29 @@ pub enum Refusal {
 enum State {
     Plain,
     LoginName,
-    LoginPassword { login: String },
-    AwaitPassword { login: String },
-    ScramFirst { plus: bool },
+    LoginPassword {
+        login: String,
+    },
+    AwaitPassword {
+        login: String,
+    },
+    ScramFirst {
+        plus: bool,
+    },
     AwaitKeys(Box<Opened>),
     ScramFinal(Box<Challenged>),
-    ScramAck { login: String },
+    ScramAck {
+        login: String,
+    },
+    /// OAUTHBEARER, or else XOAUTH2.
+    Token {
+        standard: bool,
+    },
+    AwaitToken {
+        standard: bool,
+    },
+    /// The client has been told that its token is not taken, and acknowledges it.
+    TokenRefused,
     Ended,
 }
 
@@ -124,6 +152,8 @@ impl ServerExchange {
             Mechanism::Login => State::LoginName,
             Mechanism::ScramSha256 => State::ScramFirst { plus: false },
             Mechanism::ScramSha256Plus => State::ScramFirst { plus: true },
+            Mechanism::OAuthBearer => State::Token { standard: true },
+            Mechanism::XOAuth2 => State::Token { standard: false },
         };
         Self { state, binding, nonce }
     }
@@ -131,13 +161,14 @@ impl ServerExchange {
     /// Takes the client's initial response or its answer to a challenge; `None` when it began without an initial response.
     pub fn step(&mut self, client: Option<&[u8]>) -> ServerStep {
         let state = std::mem::replace(&mut self.state, State::Ended);
-        let first = matches!(state, State::Plain | State::ScramFirst { .. });
+        let first = matches!(state, State::Plain | State::ScramFirst { .. } | State::Token { .. });
+        let bytes_max = if matches!(state, State::Token { .. }) { TOKEN_MESSAGE_BYTES_MAX } else { MESSAGE_BYTES_MAX };
         match (client, state) {
-            // The first message of PLAIN and SCRAM is asked for with an empty challenge (RFC 4422 §3, RFC 4954 §4).
+            // The first message of PLAIN, SCRAM and a token is asked for with an empty challenge (RFC 4422 §3, RFC 4954 §4).
             (None, state) if first => self.next(state, Vec::new()),
             (None, State::LoginName) => self.next(State::LoginName, b"Username:".to_vec()),
             (None, _) => ServerStep::Failed(Refusal::Order),
-            (Some(message), _) if message.len() > MESSAGE_BYTES_MAX => ServerStep::Failed(Refusal::Malformed),
+            (Some(message), _) if message.len() > bytes_max => ServerStep::Failed(Refusal::Malformed),
             (Some(message), state) => self.message(state, message).unwrap_or_else(ServerStep::Failed),
         }
     }
@@ -164,6 +195,19 @@ impl ServerExchange {
         let server_first = format!("r={nonce},s={},i={}", STANDARD.encode(&keys.salt), keys.iterations);
         let challenge = server_first.clone().into_bytes();
         self.next(State::ScramFinal(Box::new(Challenged { opened: *opened, keys, known, server_first, nonce })), challenge)
+    }
+
+    /// The answer to [`ServerStep::NeedToken`]: whose it is. A refusal is told to the client, which acknowledges it before the exchange ends (RFC 7628
+    /// §3.2.3).
+    pub fn token_result(&mut self, result: Result<String, TokenRefusal>) -> ServerStep {
+        let State::AwaitToken { standard } = std::mem::replace(&mut self.state, State::Ended) else {
+            return ServerStep::Failed(Refusal::Order);
+        };
+        match result {
+            Ok(login) => ServerStep::Done { login },
+            Err(refusal) if standard => self.next(State::TokenRefused, refusal.oauthbearer()),
+            Err(refusal) => self.next(State::TokenRefused, refusal.xoauth2()),
+        }
     }
 
     fn next(&mut self, state: State, challenge: Vec<u8>) -> ServerStep {
@@ -199,7 +243,14 @@ impl ServerExchange {
             // SMTP and POP3 cannot carry data with success, so the server's signature was a challenge, answered with nothing (RFC 4422 §3.6).
             State::ScramAck { login } if message.is_empty() => Ok(ServerStep::Done { login }),
             State::ScramAck { .. } => Err(Refusal::Malformed),
-            State::AwaitPassword { .. } | State::AwaitKeys(_) | State::Ended => Err(Refusal::Order),
+            State::Token { standard } => {
+                let (login, token) = if standard { bearer::oauthbearer(message)? } else { bearer::xoauth2(message)? };
+                self.state = State::AwaitToken { standard };
+                Ok(ServerStep::NeedToken { login, token })
+            }
+            // Whatever it says: a %x01, or nothing where clients know no better.
+            State::TokenRefused => Err(Refusal::Token),
+            State::AwaitPassword { .. } | State::AwaitKeys(_) | State::AwaitToken { .. } | State::Ended => Err(Refusal::Order),
         }
     }
 

@@ -42,6 +42,9 @@ pub(crate) struct Config {
     /// Wrong passwords, and what slows down those who guess.
     #[serde(default)]
     pub(crate) logins: posthouse_directory::LoginSettings,
+    /// Who issues the tokens that log in.
+    #[serde(default)]
+    pub(crate) issuer: Vec<posthouse_oauth::Settings>,
     /// POP3: the limits.
     #[serde(default)]
     pub(crate) pop3: posthouse_access::Settings,
@@ -162,6 +165,7 @@ impl Config {
             return Err(source.mistake("tls-rpt.from", &error.to_string(), "an address, such as \"postmaster@example.org\""));
         }
         self.check_acme(source)?;
+        self.check_issuers(source)?;
         let mut taken = HashSet::new();
         for (place, listener) in self.listener.iter().enumerate() {
             let ip = listener.address.ip();
@@ -202,6 +206,21 @@ impl Config {
         Ok(())
     }
 
+    /// Tokens are as good as what is asked of them.
+    fn check_issuers(&self, source: &Source) -> Result<(), ConfigError> {
+        let help = "see `issuer` in the reference of the configuration";
+        let mut urls = HashSet::new();
+        for (place, issuer) in self.issuer.iter().enumerate() {
+            if let Err((key, why)) = issuer.check() {
+                return Err(source.mistake(&format!("issuer.{place}.{key}"), &why, help));
+            }
+            if !urls.insert(&issuer.url) {
+                return Err(source.mistake(&format!("issuer.{place}.url"), "two issuers have this URL", help));
+            }
+        }
+        Ok(())
+    }
+
     /// Our own MTA-STS policy.
     fn check_policy(&self, source: &Source) -> Result<(), ConfigError> {
         let Some(served) = &self.mta_sts.serve else { return Ok(()) };
@@ -224,6 +243,9 @@ impl Config {
         self.tls.next_key = self.tls.next_key.take().map(|path| directory.join(path));
         if let Some(acme) = &mut self.tls.acme {
             acme.ca = acme.ca.take().map(|path| directory.join(path));
+        }
+        for issuer in &mut self.issuer {
+            issuer.ca = issuer.ca.take().map(|path| directory.join(path));
         }
         for files in &mut self.tls.certificate {
             files.cert = directory.join(&files.cert);

@@ -155,7 +155,7 @@ fn send(world: &mut World, command: Command) -> Vec<u16> {
 
 fn fresh() -> World {
     let mut profile = profile();
-    profile.mechanisms = Mechanism::ALL.to_vec();
+    profile.mechanisms = Mechanism::WITH_PASSWORD.to_vec();
     profile.bad_commands_max = 1000;
     profile.future_release = Some(FutureRelease::from_now(TIME, 3600));
     let mut world = World::new(profile, false);

@@ -13,6 +13,7 @@
 
 pub mod dialog;
 pub mod guard;
+pub mod issuer;
 pub mod letters;
 pub mod name_server;
 pub mod peer;

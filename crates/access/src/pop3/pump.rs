@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 
-use posthouse_directory::{Account, Attempt, LoggedIn, Protocol};
+use posthouse_directory::{Account, Attempt, LoggedIn, Protocol, Slowed};
 use posthouse_journal::{Entry, Event};
 use posthouse_mail::UnixMillis;
 use posthouse_mailbox::{Body, Lock, MailboxError, Message, Uid};
@@ -15,7 +15,7 @@ use posthouse_runtime::net::Stream;
 use posthouse_runtime::shutdown::Shutdown;
 use posthouse_runtime::stream::ByteSource;
 use posthouse_runtime::{clock, random, select};
-use posthouse_sasl::ChannelBinding;
+use posthouse_sasl::{ChannelBinding, TokenRefusal};
 
 use super::session::{Closed, Config, Output, Question, Session, Verdict};
 use super::{Parts, Pop3};
@@ -123,6 +123,10 @@ impl Connection<'_> {
                 };
                 self.session.keys(keys, self.parts.directory.fake_salt_seed());
             }
+            Question::Token { login, token } => {
+                let result = self.token(login.as_deref(), token.reveal()).await;
+                self.session.token(result);
+            }
             Question::Open { login, mechanism } => {
                 self.login(login.clone(), mechanism, true, stream).await;
                 let opened = self.open(&login).await;
@@ -207,11 +211,26 @@ impl Connection<'_> {
         Ok(())
     }
 
+    async fn token(&mut self, login: Option<&str>, token: &str) -> Result<Result<String, TokenRefusal>, Verdict> {
+        self.attempt = None;
+        let begun = self.parts.directory.attempt_with_token(login, Protocol::Pop3, self.peer);
+        let attempt = self.begun(begun, login.unwrap_or_default()).map_err(Verdict::Slowed)?;
+        attempt.token(token).await.map_err(|error| {
+            tracing::error!(%error, "a token could not be checked");
+            Verdict::Failed
+        })
+    }
+
     /// Begins a log-in; the words of a refusal if too many have failed.
     fn attempt(&mut self, login: &str) -> Result<&mut Attempt, String> {
         // What another command began and did not end counts for nothing.
         self.attempt = None;
-        let attempt = self.parts.directory.attempt(login, Protocol::Pop3, self.peer).map_err(|slowed| {
+        let begun = self.parts.directory.attempt(login, Protocol::Pop3, self.peer);
+        self.begun(begun, login)
+    }
+
+    fn begun(&mut self, begun: Result<Attempt, Slowed>, login: &str) -> Result<&mut Attempt, String> {
+        let attempt = begun.map_err(|slowed| {
             tracing::info!(peer = %self.peer, login, full = slowed.subject.kind.name(), "a log-in was not looked at: {slowed}");
             slowed.to_string()
         })?;
@@ -277,6 +296,7 @@ fn config(parts: &Parts) -> Config {
         login_time: settings.login_time.0,
         wrong_passwords_max: settings.wrong_passwords_max,
         bad_commands_max: settings.bad_commands_max,
+        tokens: parts.directory.takes_tokens(),
         nonce: || {
             let mut octets = [0; 18];
             random::fill(&mut octets);

@@ -24,7 +24,7 @@ pub(crate) use login::Verdict;
 /// A command line with its CRLF (RFC 2449 §4).
 const COMMAND_BYTES_MAX: usize = 255;
 /// A line of an AUTH exchange: the base64 of the longest message that `sasl` takes, with the command before it.
-const AUTH_BYTES_MAX: usize = 6 * 1024;
+const AUTH_BYTES_MAX: usize = 12 * 1024 + 32;
 /// How long one line may take from its first octet to its last.
 const LINE_TIME: Duration = Duration::from_secs(60);
 /// The shortest idle time a server may have (RFC 1939 §3).
@@ -42,6 +42,8 @@ pub(crate) struct Config {
     pub(crate) login_time: Duration,
     pub(crate) wrong_passwords_max: u32,
     pub(crate) bad_commands_max: u32,
+    /// Whether there is somebody who knows what a token is worth.
+    pub(crate) tokens: bool,
     /// Fresh random octets for a nonce.
     pub(crate) nonce: fn() -> [u8; 18],
 }
@@ -74,6 +76,8 @@ pub(crate) enum Question {
     Password { login: String, password: Password },
     /// To [`Session::keys`].
     Keys { login: String },
+    /// To [`Session::token`].
+    Token { login: Option<String>, token: Password },
     /// Take the mailbox and list it: to [`Session::opened`].
     Open { login: String, mechanism: &'static str },
     /// Open the message: to [`Session::message`].
@@ -144,6 +148,8 @@ struct Login {
     who: String,
     /// Whether the client's next line belongs to the exchange.
     challenged: bool,
+    /// Whether it was written down that it failed.
+    failed: bool,
 }
 
 struct Listing {

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use posthouse_mail::{Address, UnixMillis};
 use posthouse_runtime::block_on;
-use posthouse_sasl::{ChannelBinding, ClientExchange, ClientStep, Mechanism, Nonce, ServerExchange, ServerStep};
+use posthouse_sasl::{ChannelBinding, ClientExchange, ClientStep, Mechanism, Nonce, ServerExchange, ServerStep, TokenFault};
 
 use crate::directory::now;
 use crate::guard::LoginSettings;
@@ -66,7 +66,7 @@ impl World {
                     server.keys(keys, self.directory.fake_salt_seed())
                 }
                 ServerStep::Done { .. } => break true,
-                ServerStep::Failed(_) | ServerStep::NeedPassword { .. } => break false,
+                ServerStep::Failed(_) | ServerStep::NeedPassword { .. } | ServerStep::NeedToken { .. } => break false,
             };
         };
         attempt.unwrap().ended(ok).await
@@ -201,6 +201,86 @@ fn a_guesser_is_slowed_down_over_every_protocol_and_over_a_restart() {
         assert_eq!(slowed.iter().map(|one| one.subject.to_string()).collect::<Vec<_>>(), [AWAY]);
         assert_eq!(world.directory.guard().clear(Some(AWAY.to_owned())).await.unwrap(), 1);
         assert!(world.plain("alice@a.test", "secret", Protocol::Pop3, AWAY).await.account.is_some());
+    })
+    .unwrap();
+}
+
+/// Takes `for NAME` as a token of NAME's, and nothing else.
+struct Clerk;
+
+impl crate::Tokens for Clerk {
+    fn check<'a>(&'a self, token: &'a str) -> crate::TokenChecking<'a> {
+        use crate::TokenError::{Refused, Scope, Unavailable};
+        let answer = match token {
+            "down" => Err(Unavailable("it is down".to_owned())),
+            "narrow" => Err(Scope("it lacks a scope".to_owned())),
+            token => token.strip_prefix("for ").map(str::to_owned).ok_or_else(|| Refused("it is forged".to_owned())),
+        };
+        Box::pin(std::future::ready(answer))
+    }
+
+    fn hint(&self) -> crate::TokenHint {
+        crate::TokenHint { scope: Some("mail".to_owned()), configuration: None }
+    }
+}
+
+#[test]
+fn a_token_lets_in_its_owner_and_nobody_who_only_says_so() {
+    block_on(async {
+        let world = World::new().await;
+        world.directory.trust_tokens(Some(std::sync::Arc::new(Clerk)));
+        world.directory.add_account(&at("bob@a.test"), "secret").await.unwrap();
+        let rows = [
+            (Some("alice@a.test"), "for alice@a.test", Ok("alice@a.test")),
+            (Some("ALICE@A.test"), "for Alice@a.test", Ok("alice@a.test")),
+            (None, "for alice@a.test", Ok("alice@a.test")),
+            (Some("bob@a.test"), "for alice@a.test", Err("the token is that of alice@a.test")),
+            (Some("nobody@a.test"), "for alice@a.test", Err("the token is that of alice@a.test")),
+            (Some("alice+phone@a.test"), "for alice@a.test", Err("the token is that of alice@a.test")),
+            (Some("alice"), "for alice@a.test", Err("the token is that of alice@a.test")),
+            (None, "for nobody@a.test", Err("the token is that of `nobody@a.test`, who has no account here")),
+            (Some("alice@a.test"), "forged", Err("it is forged")),
+            (Some("nobody@a.test"), "forged", Err("it is forged")),
+        ];
+        for (login, token, expected) in rows {
+            let mut attempt = world.directory.attempt_with_token(login, Protocol::Smtp, ip(HOME)).unwrap();
+            let result = attempt.token(token).await.unwrap();
+            if let Err(refusal) = &result {
+                // The client hears the same, whatever it is.
+                assert_eq!(format!("{refusal:?}"), "TokenRefusal { fault: Invalid, scope: Some(\"mail\"), configuration: None }");
+            }
+            let ended = attempt.ended(result.is_ok()).await;
+            assert_eq!(result.as_deref().ok(), expected.ok(), "{login:?} {token}");
+            assert_eq!(ended.why.as_deref(), expected.err(), "{login:?} {token}");
+            assert_eq!(ended.account.is_some(), expected.is_ok());
+        }
+        let mut attempt = world.directory.attempt_with_token(None, Protocol::Pop3, ip(HOME)).unwrap();
+        assert!(matches!(attempt.token("narrow").await.unwrap().unwrap_err().fault, TokenFault::Scope));
+        let mut attempt = world.directory.attempt_with_token(None, Protocol::Pop3, ip(HOME)).unwrap();
+        let error = attempt.token("down").await.unwrap_err();
+        assert!(error.is_temporary(), "{error}");
+        world.directory.trust_tokens(None);
+        let mut attempt = world.directory.attempt_with_token(None, Protocol::Pop3, ip(HOME)).unwrap();
+        assert!(attempt.token("for alice@a.test").await.unwrap().is_err());
+    })
+    .unwrap();
+}
+
+#[test]
+fn forged_tokens_are_slowed_down_like_wrong_passwords() {
+    block_on(async {
+        let world = World::new().await;
+        world.directory.trust_tokens(Some(std::sync::Arc::new(Clerk)));
+        let mut looked_at = 0;
+        while let Ok(mut attempt) = world.directory.attempt_with_token(None, Protocol::Smtp, ip(AWAY)) {
+            let right = attempt.token("forged").await.unwrap().is_ok();
+            attempt.ended(right).await;
+            looked_at += 1;
+        }
+        assert_eq!(looked_at, 20);
+        // Over every mechanism, and for nobody else.
+        assert!(world.directory.attempt("alice@a.test", Protocol::Pop3, ip(AWAY)).is_err());
+        assert!(world.directory.attempt_with_token(None, Protocol::Smtp, ip(HOME)).is_ok());
     })
     .unwrap();
 }

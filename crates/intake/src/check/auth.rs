@@ -36,6 +36,15 @@ pub(crate) async fn auth(visit: &mut Visit<'_>, question: AuthQuestion) -> Answe
             let seed = *directory.fake_salt_seed();
             keys.map_or_else(|error| not_now(&error), |keys| Answer::Auth(AuthAnswer::Keys { keys, seed }))
         }
+        AuthQuestion::Token { login, token } => {
+            let mut attempt = match directory.attempt_with_token(login.as_deref(), Protocol::Smtp, visit.peer) {
+                Ok(attempt) => attempt,
+                Err(slowed) => return too_often(visit, login.as_deref().unwrap_or_default(), &slowed),
+            };
+            let result = attempt.token(token.reveal()).await;
+            visit.attempt = Some(attempt);
+            result.map_or_else(|error| not_now(&error), |result| Answer::Auth(AuthAnswer::Token(result)))
+        }
     }
 }
 
@@ -47,6 +56,6 @@ fn too_often(visit: &Visit<'_>, login: &str, slowed: &Slowed) -> Answer {
 
 /// RFC 4954 §6: 454 4.7.0.
 fn not_now(error: &DirectoryError) -> Answer {
-    tracing::error!(%error, "the directory cannot compare a password");
+    tracing::error!(%error, "a log-in cannot be checked");
     Answer::Verdict(Verdict::Defer(Reason::new(454, Status::temporary(7, 0), "log-ins cannot be checked now, try again later")))
 }

@@ -3,12 +3,14 @@
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
+use std::sync::Arc;
 
-use posthouse_directory::Directory;
+use posthouse_directory::{Directory, Tokens};
 use posthouse_dns::Resolver;
 use posthouse_intake::Abuse;
 use posthouse_journal::Journal;
 use posthouse_mailbox::Mailboxes;
+use posthouse_oauth::Issuers;
 use posthouse_queue::{Queue, QueueError};
 use posthouse_runtime::clock;
 use posthouse_runtime::tls::{Ca, CertificateFiles, ServerTls, TlsError};
@@ -42,6 +44,7 @@ impl Parts {
         let io = |error: anyhow::Error| Failure::new(Exit::Io, error);
         let directory = Directory::open(&config.data.join("directory.sqlite")).map_err(|error| io(error.into()))?;
         directory.guard().configure(config.logins.clone());
+        trust_issuers(&directory, config, &resolver).map_err(tls_failure)?;
         let mailboxes = Mailboxes::open(&config.data.join("accounts")).map_err(|error| io(error.into()))?;
         let journal =
             Journal::open_with(&config.data.join("journal.sqlite"), &config.journal).map_err(|error| io(error.into()))?;
@@ -57,6 +60,13 @@ pub(super) fn can_open(config: &Config) -> Result<(), Failure> {
     open_tls(config).map_err(tls_failure)?;
     posthouse_dns::real(&config.dns).map_err(|error| Failure::new(Exit::Config, error))?;
     posthouse_delivery::Way::new(&config.delivery).map_err(|error| Failure::new(Exit::Config, error))?;
+    Ok(())
+}
+
+/// Takes the tokens of the issuers that are configured, and of no others.
+pub(super) fn trust_issuers(directory: &Directory, config: &Config, resolver: &Resolver) -> Result<(), TlsError> {
+    let issuers = if config.issuer.is_empty() { None } else { Some(Issuers::new(&config.issuer, resolver)?) };
+    directory.trust_tokens(issuers.map(|issuers| Arc::new(issuers) as Arc<dyn Tokens>));
     Ok(())
 }
 

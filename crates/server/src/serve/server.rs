@@ -159,6 +159,9 @@ impl Server {
     pub(crate) fn reload(&mut self, config: Config) -> Result<(), Failure> {
         let next = contexts(&config, &self.parts, &self.smtp_tls, Some((&self.config, &self.contexts.borrow())))?;
         parts::renew_tls(&self.parts.tls, &config).map_err(parts::tls_failure)?;
+        if config.issuer != self.config.issuer {
+            parts::trust_issuers(&self.parts.directory, &config, &self.parts.resolver).map_err(parts::tls_failure)?;
+        }
         self.contexts.send_replace(Arc::new(next));
         self.parts.directory.guard().configure(config.logins.clone());
         for section in needing_restart(&self.config, &config) {
@@ -168,6 +171,7 @@ impl Server {
             tls: config.tls,
             intake: config.intake,
             logins: config.logins,
+            issuer: config.issuer,
             pop3: config.pop3,
             mta_sts: config.mta_sts,
             log: config.log,

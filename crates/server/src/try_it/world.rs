@@ -147,6 +147,7 @@ fn config(data: &Path, offset: u16) -> Config {
         listener: addresses.iter().flat_map(on).collect(),
         tls: Tls::default(),
         logins: posthouse_directory::LoginSettings::default(),
+        issuer: Vec::new(),
         intake: posthouse_intake::Settings { local, ..posthouse_intake::Settings::default() },
         pop3: posthouse_access::Settings::default(),
         queue: posthouse_queue::Settings::default(),

@@ -25,4 +25,5 @@ mod sink;
 mod strangers;
 mod submit;
 mod throw_away;
+mod tokens;
 mod world;

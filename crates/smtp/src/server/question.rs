@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use posthouse_mail::{BodyKind, Notify, OriginalRecipient, Priority, Reply, Ret, ReversePath};
-use posthouse_sasl::{FAKE_SALT_SEED_BYTES, Mechanism, Nonce, Password, ScramKeys};
+use posthouse_sasl::{FAKE_SALT_SEED_BYTES, Mechanism, Nonce, Password, ScramKeys, TokenRefusal};
 
 use super::verdict::Verdict;
 use crate::syntax::{By, ForwardPath, Hold};
@@ -97,6 +97,13 @@ pub enum AuthQuestion {
         /// Who wants in.
         login: String,
     },
+    /// Whose token is this? Answered with [`AuthAnswer::Token`].
+    Token {
+        /// Who wants in, if the client says so.
+        login: Option<String>,
+        /// With what.
+        token: Password,
+    },
 }
 
 /// `MAIL FROM`.
@@ -167,6 +174,8 @@ pub enum AuthAnswer {
         /// The server's secret.
         seed: [u8; FAKE_SALT_SEED_BYTES],
     },
+    /// Whose token it is, or what the client hears.
+    Token(Result<String, TokenRefusal>),
 }
 
 /// Something that happened.

@@ -95,6 +95,8 @@ pub(super) struct Login {
     pub(super) exchange: ServerExchange,
     /// Who it is about, as soon as that is known.
     pub(super) login: Option<String>,
+    /// Whether its failure was noted: a client that is told why has not had its last word.
+    pub(super) failed: bool,
 }
 
 /// In a letter that came by DATA.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use posthouse_mail::{Priority, Status, UnixMillis};
-use posthouse_sasl::{ChannelBinding, Mechanism, Nonce, ScramKeys, prepare_password};
+use posthouse_sasl::{ChannelBinding, Mechanism, Nonce, ScramKeys, TokenFault, TokenRefusal, prepare_password};
 use posthouse_smtp::server::{
     Answer, AuthAnswer, AuthQuestion, CloseReason, Note, Output, Profile, Protocol, Question, Reason, Refusal, Session, Tls,
     Verdict, XclientQuestion,
@@ -100,7 +100,8 @@ impl World {
         let number = |key: &str| setting(key).map(|value| value.parse::<u32>().unwrap());
         match setting("listener").as_deref() {
             Some("submission") => {
-                profile.mechanisms = Mechanism::ALL.to_vec();
+                let tokens = setting("tokens").is_some();
+                profile.mechanisms = if tokens { Mechanism::ALL.to_vec() } else { Mechanism::WITH_PASSWORD.to_vec() };
                 let seconds = number("hold-max").unwrap_or(2_592_000);
                 profile.future_release = (seconds > 0).then(|| FutureRelease::from_now(TIME, seconds.into()));
             }
@@ -257,6 +258,13 @@ fn answer_login(question: AuthQuestion) -> AuthAnswer {
         AuthQuestion::Keys { login } => {
             let derive = || ScramKeys::derive(&prepare_password(RIGHT.1).unwrap(), b"salt of alice...", 4096).unwrap();
             AuthAnswer::Keys { keys: (login == RIGHT.0).then(derive), seed: [9; 32] }
+        }
+        AuthQuestion::Token { login, token } if token.reveal() == "token" => {
+            AuthAnswer::Token(Ok(login.unwrap_or_else(|| RIGHT.0.to_owned())))
+        }
+        AuthQuestion::Token { .. } => {
+            let (scope, configuration) = (Some("mail".to_owned()), Some("https://id.test/config".to_owned()));
+            AuthAnswer::Token(Err(TokenRefusal { fault: TokenFault::Invalid, scope, configuration }))
         }
     }
 }

@@ -7,7 +7,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use posthouse_mailbox::Message;
-use posthouse_sasl::{ChannelBinding, FAKE_SALT_SEED_BYTES, Mechanism, Nonce, Refusal, ScramKeys, ServerExchange, ServerStep};
+use posthouse_sasl::{
+    ChannelBinding, FAKE_SALT_SEED_BYTES, Mechanism, Nonce, Refusal, ScramKeys, ServerExchange, ServerStep, TokenRefusal,
+};
 
 use super::{Authorization, Closed, Command, Login, Maildrop, Output, Question, Session, State};
 
@@ -57,7 +59,11 @@ impl Session {
     /// The mechanisms for this connection, best first.
     pub(super) fn offered(&self) -> impl Iterator<Item = Mechanism> + use<> {
         let binds = self.secure.is_some_and(|binding| binding.is_available());
-        Mechanism::ALL.into_iter().filter(move |&mechanism| binds || mechanism != Mechanism::ScramSha256Plus)
+        let tokens = self.config.tokens;
+        let fits = move |mechanism: &Mechanism| {
+            (binds || *mechanism != Mechanism::ScramSha256Plus) && (tokens || !mechanism.takes_token())
+        };
+        Mechanism::ALL.into_iter().filter(fits)
     }
 
     fn pass(&mut self, user: &str, password: &str) {
@@ -78,7 +84,8 @@ impl Session {
 
     fn begin(&mut self, mechanism: Mechanism, shown: &'static str, binding: ChannelBinding) {
         let exchange = ServerExchange::start(mechanism, binding, Nonce::from_random((self.config.nonce)()));
-        self.state = State::Login(Box::new(Login { exchange, mechanism: shown, who: String::new(), challenged: false }));
+        self.state =
+            State::Login(Box::new(Login { exchange, mechanism: shown, who: String::new(), challenged: false, failed: false }));
     }
 
     /// A line of the client inside an exchange.
@@ -116,6 +123,10 @@ impl Session {
                 login.who.clone_from(&who);
                 self.question = Some(Question::Keys { login: who });
             }
+            ServerStep::NeedToken { login: who, token } => {
+                login.who = who.clone().unwrap_or_default();
+                self.question = Some(Question::Token { login: who, token });
+            }
             ServerStep::Done { login: who } => {
                 let mechanism = login.mechanism;
                 self.question = Some(Question::Open { login: who, mechanism });
@@ -128,7 +139,7 @@ impl Session {
         let State::Login(login) = std::mem::replace(&mut self.state, State::Authorization(Authorization::default())) else {
             return;
         };
-        if !login.who.is_empty() {
+        if !login.who.is_empty() && !login.failed {
             self.note = Some(Output::LoginFailed { login: login.who, mechanism: login.mechanism });
         }
         // PASS holds no message of a mechanism that could be malformed.
@@ -163,6 +174,24 @@ impl Session {
             Err(Verdict::Right | Verdict::Wrong | Verdict::Failed) => self.fail(),
             Ok(keys) => {
                 let step = login.exchange.keys(keys, seed);
+                self.proceed(step);
+            }
+        }
+    }
+
+    /// The answer to [`Question::Token`]: whose it is, or what the client hears; `Err` if it was not looked at.
+    pub(crate) fn token(&mut self, result: Result<Result<String, TokenRefusal>, Verdict>) {
+        let State::Login(login) = &mut self.state else { return };
+        match result {
+            Err(Verdict::Slowed(words)) => self.slowed(&words),
+            Err(Verdict::Right | Verdict::Wrong | Verdict::Failed) => self.fail(),
+            Ok(result) => {
+                // Written down before the client is told: one that goes away without a further word has failed as well.
+                if result.is_err() {
+                    login.failed = true;
+                    self.note = Some(Output::LoginFailed { login: login.who.clone(), mechanism: login.mechanism });
+                }
+                let step = login.exchange.token_result(result);
                 self.proceed(step);
             }
         }

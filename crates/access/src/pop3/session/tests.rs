@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use posthouse_mail::{LetterId, UnixMillis};
 use posthouse_mailbox::{Message, Uid};
 use posthouse_runtime::clock;
-use posthouse_sasl::{ChannelBinding, ScramKeys, prepare_password};
+use posthouse_sasl::{ChannelBinding, ScramKeys, TokenFault, TokenRefusal, prepare_password};
 
 use super::*;
 
@@ -84,6 +84,11 @@ impl World {
                 let keys = ScramKeys::derive(&prepare_password("secret").unwrap(), &[1; 16], 4096).unwrap();
                 session.keys(Ok((login == "alice@a.test").then_some(keys)), &[9; 32]);
             }
+            Question::Token { login, token } => {
+                let refusal = TokenRefusal { fault: TokenFault::Invalid, scope: None, configuration: None };
+                let right = token.reveal() == "good";
+                session.token(Ok(if right { Ok(login.unwrap_or_else(|| "alice@a.test".to_owned())) } else { Err(refusal) }));
+            }
             Question::Open { login, mechanism } => {
                 self.log.push(format!("open {login} {mechanism}"));
                 session.opened(if self.in_use { Err(Closed::InUse) } else { Ok(self.messages()) });
@@ -115,6 +120,7 @@ fn config() -> Config {
         idle: Duration::from_secs(600),
         login_time: Duration::from_secs(180),
         wrong_passwords_max: 3,
+        tokens: false,
         bad_commands_max: 10,
         nonce: || [3; 18],
     }

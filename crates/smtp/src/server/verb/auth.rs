@@ -58,14 +58,21 @@ pub(in crate::server) fn begun(
     let binding = core.tls.filter(|_| plus_offered).map(|tls| tls.binding).unwrap_or_default();
     let mut exchange = ServerExchange::start(mechanism, binding, nonce);
     let step = exchange.step(initial);
-    go_on(Login { ready, mechanism, exchange, login: None }, core, step)
+    go_on(Login { ready, mechanism, exchange, login: None, failed: false }, core, step)
 }
 
-/// After [`AuthQuestion::Password`] and [`AuthQuestion::Keys`].
+/// After [`AuthQuestion::Password`], [`AuthQuestion::Keys`] and [`AuthQuestion::Token`].
 pub(in crate::server) fn answered(mut login: Login, core: &mut Core, answer: Result<AuthAnswer, Verdict>) -> Turn {
     let step = match answer {
         Ok(AuthAnswer::Password(right)) => login.exchange.password_result(right),
         Ok(AuthAnswer::Keys { keys, seed }) => login.exchange.keys(keys, &seed),
+        Ok(AuthAnswer::Token(result)) => {
+            // Noted before the client is told: one that goes away without a further word has failed as well.
+            if result.is_err() {
+                note_failure(&mut login, core, &SaslRefusal::Token.to_string());
+            }
+            login.exchange.token_result(result)
+        }
         Ok(AuthAnswer::Begin(_)) => ServerStep::Failed(SaslRefusal::Order),
         Err(verdict) => return Turn::Go(refused(login.ready, core, &verdict)),
     };
@@ -104,6 +111,10 @@ fn go_on(mut login: Login, core: &mut Core, step: ServerStep) -> Turn {
             login.login = Some(name.clone());
             Turn::Ask(State::Asked(Asked::Auth(login)), Question::Auth(AuthQuestion::Keys { login: name }))
         }
+        ServerStep::NeedToken { login: name, token } => {
+            login.login.clone_from(&name);
+            Turn::Ask(State::Asked(Asked::Auth(login)), Question::Auth(AuthQuestion::Token { login: name, token }))
+        }
         ServerStep::Done { login: name } => {
             core.note(Note::Login { login: Some(name.clone()), mechanism: login.mechanism, failure: None });
             core.login = Some(name);
@@ -117,8 +128,14 @@ fn go_on(mut login: Login, core: &mut Core, step: ServerStep) -> Turn {
     }
 }
 
-fn fail(login: Login, core: &mut Core, why: &str, reply: Reply) -> State {
-    core.note(Note::Login { login: login.login, mechanism: login.mechanism, failure: Some(why.to_owned()) });
+fn note_failure(login: &mut Login, core: &mut Core, why: &str) {
+    if !std::mem::replace(&mut login.failed, true) {
+        core.note(Note::Login { login: login.login.clone(), mechanism: login.mechanism, failure: Some(why.to_owned()) });
+    }
+}
+
+fn fail(mut login: Login, core: &mut Core, why: &str, reply: Reply) -> State {
+    note_failure(&mut login, core, why);
     if core.count_auth_failure() {
         // The reply to the login itself comes first: the client shall know that the password was wrong.
         core.say(&reply);

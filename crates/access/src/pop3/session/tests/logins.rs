@@ -106,3 +106,30 @@ fn a_password_of_another_form_or_none_at_all_is_only_wrong() {
         assert!(!ended);
     }
 }
+
+#[test]
+fn a_token_lets_its_owner_in_and_a_refused_one_is_written_down_before_the_client_hears_of_it() {
+    let (now, mut world) = (clock::now(), World::new(&[]));
+    for mechanism in [Mechanism::OAuthBearer, Mechanism::XOAuth2] {
+        for (token, right) in [("good", true), ("forged", false)] {
+            let mut session = Session::new(Config { tokens: true, ..config() }, now, Some(EXPORTER));
+            world.drive(&mut session, now);
+            world.log.clear();
+            let nonce = Nonce::from_random([5; 18]);
+            let mut client = ClientExchange::start(mechanism, "alice@a.test", token, ChannelBinding::None, nonce).unwrap();
+            let initial = STANDARD.encode(client.initial().unwrap());
+            let (reply, _) = say(&mut world, &mut session, now, &format!("AUTH {mechanism} {initial}\r\n"));
+            if right {
+                assert_eq!((reply.as_str(), world.log.join("")), (OPEN, format!("open alice@a.test {mechanism}")));
+                continue;
+            }
+            assert!(reply.starts_with("+ ey"), "{reply}");
+            assert_eq!(world.log, [format!("failed alice@a.test {mechanism}")]);
+            assert_eq!(say(&mut world, &mut session, now, "AQ==\r\n").0, WRONG);
+            assert_eq!(world.log.len(), 1, "it is one failure: {:?}", world.log);
+        }
+    }
+    // Without an issuer no token is taken.
+    let mut session = secure(&mut world, now);
+    assert!(say(&mut world, &mut session, now, "AUTH OAUTHBEARER AQ==\r\n").0.starts_with("-ERR"));
+}
