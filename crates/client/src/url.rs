@@ -89,6 +89,35 @@ impl ServerUrl {
         self.user.as_deref()
     }
 
+    /// The same at another port.
+    #[must_use]
+    pub fn with_port(self, port: u16) -> Self {
+        Self { port, ..self }
+    }
+
+    /// The same for another user.
+    #[must_use]
+    pub fn with_user(self, user: impl Into<String>) -> Self {
+        Self { user: Some(user.into()), ..self }
+    }
+
+    /// The same server with STARTTLS, where the scheme asks for no TLS; the port stays.
+    #[must_use]
+    pub fn with_starttls(self) -> Self {
+        let scheme = if self.scheme == Scheme::Smtp { Scheme::StartTls } else { self.scheme };
+        Self { scheme, ..self }
+    }
+
+    /// The same server with TLS from the first octet, where the scheme asks for no TLS; the usual port becomes that of TLS.
+    #[must_use]
+    pub fn with_implicit_tls(self) -> Self {
+        match (self.scheme, self.port) {
+            (Scheme::Smtp, 25) => Self { scheme: Scheme::Smtps, port: 465, ..self },
+            (Scheme::Smtp, _) => Self { scheme: Scheme::Smtps, ..self },
+            (Scheme::Smtps | Scheme::StartTls | Scheme::Lmtp, _) => self,
+        }
+    }
+
     /// What is spoken.
     #[must_use]
     pub fn protocol(&self) -> Protocol {

@@ -58,3 +58,13 @@ fn what_is_not_a_server_is_refused() {
     }
     assert_eq!(read(&format!("smtp://{}", "a".repeat(2000))), Err(UrlError::Scheme));
 }
+
+#[test]
+fn a_plain_server_can_be_protected_and_a_protected_one_stays_what_it_is() {
+    let url = |text: &str| read(text).unwrap();
+    assert_eq!(url("smtp://a@x.test").with_starttls().to_string(), "smtp+starttls://a@x.test:25");
+    assert_eq!(url("smtp://x.test").with_implicit_tls().to_string(), "smtps://x.test:465");
+    assert_eq!(url("smtp://x.test:2525").with_implicit_tls().to_string(), "smtps://x.test:2525");
+    assert_eq!(url("smtps://x.test").with_starttls(), url("smtps://x.test"));
+    assert_eq!(url("smtp://x.test").with_port(587).with_user("a:b").to_string(), "smtp://a%3Ab@x.test:587");
+}

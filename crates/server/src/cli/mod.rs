@@ -14,6 +14,7 @@ mod check;
 mod check_config;
 mod data;
 mod domain;
+mod dsn;
 mod exit;
 mod live;
 mod logins;
@@ -116,7 +117,7 @@ pub(crate) fn run() -> ExitCode {
     if let Some(done) = as_sendmail() {
         return done;
     }
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse_from(send::spelled(std::env::args_os())) {
         Ok(cli) => cli,
         Err(error) => {
             // Nobody may be there to read it; the exit code says it too.

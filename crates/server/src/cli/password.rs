@@ -44,10 +44,15 @@ impl PasswordArgs {
         self.password_file.as_deref() == Some(Path::new("-"))
     }
 
+    /// Whether a source was named.
+    pub(crate) fn is_named(&self) -> bool {
+        let of_file = self.password_file.is_some() || self.password_fd.is_some();
+        of_file || self.password_env.is_some() || self.password_command.is_some()
+    }
+
     /// Another source, if none was named.
     pub(crate) fn or(&mut self, command: Option<String>, file: Option<PathBuf>) {
-        let named = self.password_file.is_some() || self.password_env.is_some() || self.password_fd.is_some();
-        if !named && self.password_command.is_none() {
+        if !self.is_named() {
             (self.password_command, self.password_file) = (command, file);
         }
     }
@@ -89,7 +94,7 @@ fn line(input: impl io::BufRead) -> Result<Secret, Failure> {
     if text.is_empty() { Err(refused(SecretError::Empty)) } else { Ok(Secret::new(text)) }
 }
 
-fn of_command(command: &str) -> Result<Secret, Failure> {
+pub(super) fn of_command(command: &str) -> Result<Secret, Failure> {
     let say = |error: io::Error| Failure::say(Exit::NoInput, format_args!("the password command failed: {error}"));
     // Standard input and error stay the terminal's: the command may have to ask for something itself.
     let mut child = Command::new("/bin/sh").args(["-c", command]).stdout(Stdio::piped()).spawn().map_err(say)?;

@@ -6,33 +6,31 @@ mod letter;
 mod merge;
 mod profile;
 mod report;
+mod server;
 mod state;
 mod table;
 mod way;
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use posthouse_client::{
-    ClientError, Line, LoginMethod, Mailer, MailerBuilder, MailerError, Message, ServerUrl, SessionError, Stage, UrlError,
-};
-use posthouse_config::Secret;
+use posthouse_client::{ClientError, Mailer, MailerError, Message, ServerUrl, SessionError, Stage};
 use posthouse_mail::UnixMillis;
 use posthouse_runtime::clock;
 use posthouse_runtime::log::one_line;
-use posthouse_runtime::tls::Roots;
 use serde::Serialize;
 
-use super::password::{Ask, PasswordArgs};
 use super::{Exit, Failure, Printer};
-use direct::{Common, DirectArgs};
+use direct::DirectArgs;
 use letter::LetterArgs;
 use merge::MergeArgs;
 use profile::Profile;
 pub(super) use report::refused as refusal;
 use report::{Report, Sketch};
+use server::ServerArgs;
 use way::Way;
 
 /// Send a letter and see what becomes of it for each recipient.
@@ -57,16 +55,12 @@ Examples:
 Servers: smtps://host (TLS, port 465), smtp+starttls://host (port 587), smtp://host (no TLS, port 25), lmtp://host (port 24);
 with a user smtps://user@host; with a port smtps://host:2465.")]
 pub(crate) struct Args {
-    /// The server, such as smtp+starttls://alice@mail.example.org:587 [default: that of the profile].
-    #[arg(long, short, value_name = "URL", env = "POSTHOUSE_SERVER", hide_env_values = true)]
-    server: Option<String>,
+    #[command(flatten)]
+    server: ServerArgs,
     /// Hand the letter to the Posthouse of this machine, which delivers it; with its server down it is kept and goes out when it is up again. No password is
     /// needed (POSTHOUSE_SUBMIT names its socket file).
-    #[arg(long, conflicts_with_all = ["server", "user", "ca", "tls", "danger_accept_any_certificate", "proxy", "helo"])]
+    #[arg(long, conflicts_with_all = ["server", "port", "user", "auth", "token_command", "cert", "ca", "tls", "tls_on_connect", "danger_accept_any_certificate", "proxy", "helo", "source"])]
     queue: bool,
-    /// TLS, or nothing is sent: makes of smtp:// what smtp+starttls:// is; with --direct no host is used without it.
-    #[arg(long, alias = "ssl-reqd")]
-    tls: bool,
     /// The server holds the letter until then: 18:00, '2026-12-24 18:00' (local time), a time with its zone (RFC 3339), +90m, +2h or +3d. It has to offer FUTURERELEASE;
     /// with --queue ours does.
     #[arg(long, value_name = "TIME")]
@@ -74,29 +68,6 @@ pub(crate) struct Args {
     /// Use this profile [default: the one whose sender this is].
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
-    /// Log in as this user, if the URL names none.
-    #[arg(long, short, alias = "auth-user", value_name = "LOGIN")]
-    user: Option<String>,
-    /// Log in by one of these methods, such as PLAIN [default: the best that the server offers].
-    #[arg(long, value_name = "METHOD", value_delimiter = ',')]
-    auth: Vec<LoginMethod>,
-    #[command(flatten)]
-    password: PasswordArgs,
-    /// Trust the certificate authorities in this PEM file, and no others.
-    #[arg(long, alias = "cacert", value_name = "FILE")]
-    ca: Option<PathBuf>,
-    /// Accept any certificate: whoever is on the way can read and change everything, the password too.
-    #[arg(long, conflicts_with = "ca")]
-    danger_accept_any_certificate: bool,
-    /// Our name in EHLO: a host name or an address literal [default: our address].
-    #[arg(long, aliases = ["ehlo", "lhlo"], value_name = "NAME")]
-    helo: Option<String>,
-    /// Connect through a proxy: socks5://host:1080 or http://host:8080.
-    #[arg(long, value_name = "URL")]
-    proxy: Option<String>,
-    /// Show the dialogue with the server on standard error, without its secrets.
-    #[arg(long)]
-    transcript: bool,
     /// Connect to nobody: make everything, and print what would be sent.
     #[arg(long)]
     dry_run: bool,
@@ -120,6 +91,30 @@ struct Planned<'a> {
     size: u64,
 }
 
+/// The words of the command line, with swaks' `--h-NAME VALUE` and `--header-NAME VALUE` written as our own.
+pub(super) fn spelled(words: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut spelled: Vec<OsString> = Vec::new();
+    let mut words = words;
+    let mut is_send = false;
+    while let Some(word) = words.next() {
+        is_send |= spelled.len() == 1 && word == "send";
+        let text = word.to_str().filter(|_| is_send);
+        let field = text.and_then(|text| text.strip_prefix("--h-").or_else(|| text.strip_prefix("--header-")));
+        let Some(field) = field.map(str::to_owned) else {
+            spelled.push(word);
+            continue;
+        };
+        let (name, value) = match field.split_once('=') {
+            Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
+            None => (field, words.next().map(|value| value.to_string_lossy().into_owned())),
+        };
+        let value = value.unwrap_or_default();
+        let subject = name.eq_ignore_ascii_case("Subject");
+        spelled.push(if subject { format!("--subject={value}") } else { format!("--header={name}: {value}") }.into());
+    }
+    spelled
+}
+
 pub(crate) fn run(args: Args, printer: &Printer) -> Result<(), Failure> {
     let profile = profile::find(args.profile.as_deref(), args.letter.from.as_deref())?;
     args.with(profile).run(printer)
@@ -127,27 +122,28 @@ pub(crate) fn run(args: Args, printer: &Printer) -> Result<(), Failure> {
 
 impl Args {
     /// What is not given is the profile's.
-    fn with(mut self, profile: Profile) -> Self {
-        self.direct.direct |= profile.direct && self.server.is_none() && !self.queue;
-        self.server = self.server.or(profile.server.filter(|_| !self.queue && !self.direct.direct));
-        self.user = self.user.or(profile.user);
-        self.ca = self.ca.or(profile.ca);
-        self.helo = self.helo.or(profile.helo);
-        self.proxy = self.proxy.or(profile.proxy);
-        self.letter.from = self.letter.from.or(profile.from);
-        self.password.or(profile.password_command, profile.password_file);
+    fn with(mut self, mut profile: Profile) -> Self {
+        self.direct.direct |= profile.direct && self.server.server.is_empty() && !self.queue;
+        self.letter.from = self.letter.from.or(profile.from.take());
+        self.server.take(profile, self.queue || self.direct.direct);
         self
     }
 
     fn run(self, printer: &Printer) -> Result<(), Failure> {
         // Before the password is asked for: a wrong URL or time should not cost one.
         let at = self.at.as_deref().map(|text| later::read(text, UnixMillis(clock::unix_millis()))).transpose()?;
-        let url = self.url()?;
-        let user = self.user.clone().or(url.as_ref().and_then(ServerUrl::user).map(str::to_owned));
-        if let Some(path) = &self.merge.merge {
-            return self.run_merge(path, url.as_ref(), user.as_deref(), at, printer);
+        let urls = self.server.urls()?;
+        if urls.is_empty() && !(self.queue || self.direct.direct || self.dry_run) {
+            return Err(Failure::say(
+                Exit::Usage,
+                "no server: give --server, or a profile that has one, or --direct, or --queue",
+            ));
         }
-        let mut letter = self.letter.clone().read(user.as_deref(), self.password.uses_stdin())?;
+        let user = self.server.user(&urls);
+        if let Some(path) = &self.merge.merge {
+            return self.run_merge(path, &urls, user.as_deref(), at, printer);
+        }
+        let mut letter = self.letter.clone().read(user.as_deref(), self.server.password.uses_stdin())?;
         letter.envelope_mut().release_at = at;
         if let Some(path) = &self.save {
             save(&letter, path, printer)?;
@@ -155,7 +151,7 @@ impl Args {
         if self.dry_run {
             return plan(&letter, printer);
         }
-        let way = self.way(url.as_ref(), user.as_deref())?;
+        let way = self.way(&urls, user.as_deref())?;
         let sending = async {
             let sent = way.send(&letter).await;
             way.close().await;
@@ -167,34 +163,16 @@ impl Args {
         report.exit().map_or(Ok(()), |exit| Err(Failure::silent(exit)))
     }
 
-    /// The server, if letters go to one.
-    fn url(&self) -> Result<Option<ServerUrl>, Failure> {
-        let wrong = |error: UrlError| unusable(error.into());
-        match &self.server {
-            _ if self.queue || self.direct.direct => Ok(None),
-            Some(server) => {
-                let url: ServerUrl = server.parse().map_err(wrong)?;
-                // With its port, so that it stays the same.
-                let text = if self.tls { url.to_string().replacen("smtp://", "smtp+starttls://", 1) } else { url.to_string() };
-                text.parse().map(Some).map_err(wrong)
-            }
-            None if self.dry_run => Ok(None),
-            None => {
-                Err(Failure::say(Exit::Usage, "no server: give --server, or a profile that has one, or --direct, or --queue"))
-            }
-        }
-    }
-
     fn run_merge(
         &self,
         path: &Path,
-        url: Option<&ServerUrl>,
+        urls: &[ServerUrl],
         user: Option<&str>,
         at: Option<UnixMillis>,
         printer: &Printer,
     ) -> Result<(), Failure> {
         let mut letter = self.letter.clone();
-        letter.take_files(self.password.uses_stdin())?;
+        letter.take_files(self.server.password.uses_stdin())?;
         let letters = self.merge.letters(path, letter, user)?;
         if self.dry_run {
             for letter in letters.each() {
@@ -203,23 +181,31 @@ impl Args {
             return Ok(());
         }
         let state = self.merge.state()?;
-        let way = self.way(url, user)?;
+        let way = self.way(urls, user)?;
         posthouse_runtime::block_on(merge::send(&way, letters, at, state, printer))
             .map_err(|error| Failure::new(Exit::Os, error))?
     }
 
-    fn way(&self, url: Option<&ServerUrl>, user: Option<&str>) -> Result<Way, Failure> {
-        let mailer = match url {
-            Some(url) => self.connected(url, user)?,
-            None if self.direct.direct => self.straight()?,
-            None => return Ok(Way::queue(self.transcript)),
+    fn way(&self, urls: &[ServerUrl], user: Option<&str>) -> Result<Way, Failure> {
+        let mailer = if self.queue {
+            return Ok(Way::queue(self.server.transcript));
+        } else if self.direct.direct {
+            self.straight()?
+        } else {
+            let mut mailer = self.server.mailer(urls, user)?;
+            if self.merge.merge.is_some() {
+                mailer = mailer.connections(self.merge.connections);
+            }
+            if let Some(rate) = self.merge.rate {
+                mailer = mailer.rate(rate, Duration::from_secs(1));
+            }
+            mailer.build().map_err(unusable)?
         };
         Ok(Way::Server(Box::new(mailer)))
     }
 
     fn straight(&self) -> Result<Mailer, Failure> {
-        let (helo, ca) = (self.helo.as_deref(), self.ca.as_deref());
-        let mut mailer = self.direct.mailer(&Common { helo, ca, tls: self.tls, transcript: self.transcript })?;
+        let mut mailer = self.direct.mailer(&self.server)?;
         if self.merge.merge.is_some() {
             mailer = mailer.connections(self.merge.connections);
         }
@@ -227,44 +213,6 @@ impl Args {
             mailer = mailer.rate(rate, Duration::from_secs(1));
         }
         mailer.build().map_err(unusable)
-    }
-
-    fn connected(&self, url: &ServerUrl, user: Option<&str>) -> Result<Mailer, Failure> {
-        let password = user.is_some().then(|| self.password.read(Ask::Once)).transpose()?;
-        self.mailer(url, user.zip(password.as_ref())).and_then(MailerBuilder::build).map_err(unusable)
-    }
-
-    fn mailer(&self, url: &ServerUrl, credentials: Option<(&str, &Secret)>) -> Result<MailerBuilder, MailerError> {
-        let mut mailer = Mailer::builder(&url.to_string())?;
-        if let Some((user, password)) = credentials {
-            mailer = mailer.credentials(user, password.expose()).login_methods(&self.auth);
-        }
-        if let Some(ca) = &self.ca {
-            mailer = mailer.roots(Roots::PemFile(ca.clone()));
-        }
-        if let Some(helo) = &self.helo {
-            mailer = mailer.helo(helo);
-        }
-        if let Some(proxy) = &self.proxy {
-            mailer = mailer.proxy(proxy)?;
-        }
-        if self.merge.merge.is_some() {
-            mailer = mailer.connections(self.merge.connections);
-        }
-        if let Some(rate) = self.merge.rate {
-            mailer = mailer.rate(rate, Duration::from_secs(1));
-        }
-        if self.transcript {
-            mailer = mailer.transcript(|line: &Line| report::dialogue(line));
-        }
-        if self.danger_accept_any_certificate {
-            // Asked for by name. Without TLS a password still goes nowhere but to loopback.
-            mailer = mailer.danger_accept_any_certificate();
-            if url.is_protected() {
-                mailer = mailer.danger_send_password_unprotected();
-            }
-        }
-        Ok(mailer)
     }
 }
 

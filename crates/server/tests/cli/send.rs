@@ -263,3 +263,155 @@ fn a_letter_for_later_is_not_given_to_a_server_that_would_send_it_at_once() {
     run(Path::new("/"), &arguments).fails(65, "");
     assert!(catcher.letters().is_empty());
 }
+
+#[test]
+fn the_switches_of_swaks_and_curl_mean_what_they_mean_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let catcher = posthouse_client::Catcher::builder().starttls().start().unwrap();
+    let at = catcher.address();
+    std::fs::write(folder.path().join("ca.pem"), catcher.authority().unwrap()).unwrap();
+    std::fs::write(folder.path().join("a.eml"), "From: a@x.test\nTo: b@x.test\nSubject: whole\n\nHi.\n").unwrap();
+    std::fs::write(folder.path().join("f.bin"), "file").unwrap();
+    let port = at.port().to_string();
+    let swaks = [
+        "send",
+        "-s",
+        "127.0.0.1",
+        "-p",
+        &port,
+        "--tls",
+        "--cacert",
+        "ca.pem",
+        "-f",
+        "a@x.test",
+        "-t",
+        "b@x.test",
+        "--ehlo",
+        "me.test",
+    ];
+    let letter = ["--h-Subject", "From swaks", "--header-X-Mark=7", "--body", "Hi.", "--attach", "@f.bin", "--timeout", "20"];
+    run(folder.path(), &[&swaks[..], &letter[..]].concat()).ok();
+    let caught = catcher.wait_for_now("b@x.test").unwrap();
+    assert_eq!((caught.subject().as_deref(), caught.header("X-Mark").as_deref()), (Some("From swaks"), Some("7")));
+    assert!(caught.tls().is_some() && caught.attachment("f.bin").is_some());
+    run(folder.path(), &[&swaks[..], &["--data", "@a.eml"]].concat()).ok();
+    let url = format!("smtp://{at}");
+    let curl = [
+        "send",
+        "--url",
+        &url,
+        "--ssl-reqd",
+        "--cacert",
+        "ca.pem",
+        "--mail-from",
+        "a@x.test",
+        "--mail-rcpt",
+        "c@x.test",
+        "-T",
+        "a.eml",
+    ];
+    run(folder.path(), &curl).ok();
+    let subjects: Vec<_> = catcher.letters().iter().map(|letter| letter.subject().unwrap()).collect();
+    assert_eq!(subjects, ["From swaks", "whole", "whole"]);
+}
+
+#[test]
+fn what_is_asked_of_the_transport_is_said_in_the_envelope() {
+    let peer = Peer::listen(1, |talk| {
+        talk.say("220 peer.test");
+        assert!(talk.hear().unwrap().starts_with("EHLO "));
+        talk.say("250-peer.test\r\n250 DSN");
+        assert_eq!(talk.hear().as_deref(), Some("MAIL FROM:<alice@x.test> RET=HDRS ENVID=no+2B7"));
+        talk.say("250 ok");
+        assert_eq!(talk.hear().as_deref(), Some("RCPT TO:<bob@x.test> NOTIFY=SUCCESS,FAILURE"));
+        talk.say("250 ok");
+        assert_eq!(talk.hear().as_deref(), Some("DATA"));
+        talk.say("354 go on");
+        talk.body();
+        talk.say("250 taken");
+        assert_eq!(talk.hear().as_deref(), Some("QUIT"));
+        talk.say("221 bye");
+    });
+    let asked = ["--to", "bob@x.test", "--text", "Hi", "--notify", "success,failure", "--ret", "hdrs", "--envid", "no+7"];
+    send(&peer, &asked).ok();
+    peer.finish();
+    let catcher = posthouse_client::Catcher::start().unwrap();
+    let unsafe_way =
+        ["send", "--server", &catcher.url(), "--from", "a@x.test", "--to", "b@x.test", "--text", "hi", "--require-tls"];
+    let refused = run(Path::new("/"), &unsafe_way);
+    assert!(refused.exit != 0 && refused.out.contains("5.7"), "{}", refused.out);
+    assert!(catcher.letters().is_empty(), "it went without TLS");
+    run(
+        Path::new("/"),
+        &["send", "--server", &catcher.url(), "--from", "a@x.test", "--to", "b@x.test", "--text", "hi", "--notify", "soon"],
+    )
+    .fails(64, "never, or some of");
+}
+
+#[test]
+fn the_next_server_takes_it_where_the_first_is_down() {
+    let catcher = posthouse_client::Catcher::start().unwrap();
+    let servers = ["send", "--server", "smtp://127.0.0.1:1", "--server", &catcher.url()];
+    run(Path::new("/"), &[&servers[..], &["--from", "a@x.test", "--to", "b@x.test", "--text", "hi"]].concat()).ok();
+    assert_eq!(catcher.letters().len(), 1);
+}
+
+#[test]
+fn a_token_is_what_a_command_prints_and_is_in_no_transcript() {
+    let peer = Peer::listen(1, |talk| {
+        talk.say("220 peer.test");
+        assert!(talk.hear().unwrap().starts_with("EHLO "));
+        talk.say("250-peer.test\r\n250 AUTH XOAUTH2");
+        // user=al@x.test, then "auth=Bearer ya29.secret", each ended by ^A.
+        assert_eq!(talk.hear().as_deref(), Some("AUTH XOAUTH2 dXNlcj1hbEB4LnRlc3QBYXV0aD1CZWFyZXIgeWEyOS5zZWNyZXQBAQ=="));
+        talk.say("235 2.7.0 welcome");
+        for _ in 0..2 {
+            talk.hear().unwrap();
+            talk.say("250 ok");
+        }
+        assert_eq!(talk.hear().as_deref(), Some("DATA"));
+        talk.say("354 go on");
+        talk.body();
+        talk.say("250 taken");
+        assert_eq!(talk.hear().as_deref(), Some("QUIT"));
+        talk.say("221 bye");
+    });
+    let token =
+        ["--user", "al@x.test", "--token-command", "echo ya29.secret", "--to", "bob@x.test", "--text", "Hi", "--transcript"];
+    let sent = send(&peer, &token);
+    assert_eq!(sent.exit, 0, "{}", sent.err);
+    assert!(sent.err.contains(" -> AUTH XOAUTH2 ***") && !sent.err.contains("dXNlcj"), "{}", sent.err);
+    peer.finish();
+}
+
+#[test]
+fn an_answer_goes_to_the_writer_and_into_the_thread() {
+    let folder = tempfile::tempdir().unwrap();
+    let catcher = posthouse_client::Catcher::start().unwrap();
+    let letter = "From: Bob <bob@x.test>\nTo: al@x.test, carol@x.test\nSubject: Lunch?\nMessage-ID: <1@x.test>\n\nAt noon?\n";
+    std::fs::write(folder.path().join("a.eml"), letter).unwrap();
+    let send = |more: &[&str]| {
+        run(folder.path(), &[&["send", "--server", &catcher.url(), "--from", "al@x.test", "--text", "Yes."], more].concat()).ok();
+        catcher.letters().pop().unwrap()
+    };
+    let answer = send(&["--reply", "a.eml"]);
+    assert_eq!((answer.to(), answer.subject().as_deref()), (vec!["bob@x.test".to_owned()], Some("Re: Lunch?")));
+    assert_eq!(answer.header("In-Reply-To").as_deref(), Some("<1@x.test>"));
+    assert_eq!(send(&["--reply-all", "a.eml"]).to(), ["bob@x.test", "carol@x.test"]);
+    let forwarded = send(&["--forward", "a.eml", "--to", "dave@x.test"]);
+    assert_eq!(forwarded.subject().as_deref(), Some("Fwd: Lunch?"));
+    assert!(String::from_utf8_lossy(forwarded.bytes()).contains("message/rfc822"));
+}
+
+#[test]
+fn a_server_in_the_environment_is_no_reason_against_another_way() {
+    let dry = |way: &str| {
+        let letter = ["--dry-run", "--from", "a@x.test", "--to", "b@x.test", "--text", "hi"];
+        let output = posthouse().args(["send", way]).args(letter).env("POSTHOUSE_SERVER", "smtp://localhost").output().unwrap();
+        assert!(output.status.success(), "{way}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    dry("--queue");
+    dry("--direct");
+    run(Path::new("/"), &["send", "--direct", "--server", "smtp://x.test", "--to", "b@x.test", "--text", "hi"])
+        .fails(64, "cannot be used with");
+}

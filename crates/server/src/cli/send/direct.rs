@@ -1,10 +1,11 @@
 //! Straight to the recipients' mail hosts, without a server of one's own.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use posthouse_client::{DirectBuilder, Line, Mailer, Roots};
 
 use super::report;
+use super::server::ServerArgs;
 use crate::cli::{Exit, Failure};
 
 /// How letters go to mail hosts.
@@ -13,32 +14,27 @@ use crate::cli::{Exit, Failure};
 pub(super) struct DirectArgs {
     /// Give the letter straight to the mail hosts of the recipients' domains (MX), obeying what they promise of TLS (DANE, MTA-STS). It is tried once:
     /// what cannot go now is told, and not kept. Many networks let only their servers through to port 25.
-    #[arg(long, conflicts_with_all = ["server", "queue", "user", "auth", "danger_accept_any_certificate", "proxy"])]
+    #[arg(long, conflicts_with_all = ["server", "port", "queue", "user", "auth", "token_command", "cert", "danger_accept_any_certificate", "proxy"])]
     pub(super) direct: bool,
     /// The port of mail hosts [default: 25].
     #[arg(long, value_name = "PORT", requires = "direct")]
     mx_port: Option<u16>,
 }
 
-/// What all kinds of sending have in common.
-pub(super) struct Common<'a> {
-    pub(super) helo: Option<&'a str>,
-    pub(super) ca: Option<&'a Path>,
-    pub(super) tls: bool,
-    pub(super) transcript: bool,
-}
-
 impl DirectArgs {
     /// A mailer to be built.
-    pub(super) fn mailer(&self, common: &Common<'_>) -> Result<DirectBuilder, Failure> {
-        let helo = common.helo.map_or_else(own_name, |name| Ok(name.to_owned()))?;
-        let mut mailer = Mailer::direct(&helo);
+    pub(super) fn mailer(&self, common: &ServerArgs) -> Result<DirectBuilder, Failure> {
+        let helo = common.helo.clone().map_or_else(own_name, Ok)?;
+        let mut mailer = Mailer::direct(&helo).timeouts(common.timeouts());
+        if let Some(source) = common.source {
+            mailer = mailer.source(source);
+        }
         // Without a place to keep them they are known as long as this process lives.
         if let Some(folder) = state_folder().filter(|folder| std::fs::create_dir_all(folder).is_ok()) {
             mailer = mailer.policies_in(folder);
         }
-        if let Some(ca) = common.ca {
-            mailer = mailer.roots(Roots::PemFile(ca.to_owned()));
+        if let Some(ca) = &common.ca {
+            mailer = mailer.roots(Roots::PemFile(ca.clone()));
         }
         if let Some(port) = self.mx_port {
             mailer = mailer.port(port);

@@ -5,11 +5,12 @@ use std::io::{self, IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 
 use posthouse_client::dkim::Signer;
-use posthouse_client::{Message, MessageError, dkim_key};
+use posthouse_client::{Message, MessageBuilder, MessageError, dkim_key};
 use posthouse_mail::mime::{self, Limits, Mailbox};
-use posthouse_mail::{Address, ReversePath};
+use posthouse_mail::{Address, Notify, Ret, ReversePath, TlsWish};
 
 use crate::cli::data::malformed;
+use crate::cli::dsn;
 use crate::cli::{Exit, Failure};
 
 /// What is read from a file or standard input. Servers take a tenth of it at most.
@@ -64,6 +65,18 @@ pub(super) struct LetterArgs {
     /// Where readers unsubscribe with one click (RFC 8058): an https address.
     #[arg(long, value_name = "URL")]
     unsubscribe: Option<String>,
+    /// The same as an AMP page, beside the others, from a file.
+    #[arg(long, value_name = "FILE")]
+    amp_file: Option<PathBuf>,
+    /// Answer the letter in this file: whoever wrote it, the subject and the thread are its own.
+    #[arg(long, value_name = "FILE")]
+    reply: Option<PathBuf>,
+    /// The same to everybody it went to.
+    #[arg(long, value_name = "FILE", conflicts_with = "reply", requires = "from")]
+    reply_all: Option<PathBuf>,
+    /// Forward the letter in this file, as a letter inside this one.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["reply", "reply_all"])]
+    forward: Option<PathBuf>,
     /// Sign with this DKIM key (PEM) for the sender's domain: SELECTOR=FILE. Can be repeated.
     #[arg(long, value_name = "SELECTOR=FILE")]
     dkim: Vec<String>,
@@ -71,10 +84,42 @@ pub(super) struct LetterArgs {
     #[arg(long, value_name = "FIELD")]
     header: Vec<String>,
     /// A whole letter (`-`: standard input). Without --to, --cc and --bcc it goes to those whom it names itself.
-    #[arg(long, alias = "upload-file", value_name = "FILE", conflicts_with_all = [
-        "reply_to", "subject", "text", "text_file", "html", "html_file", "inline", "attach", "invite", "unsubscribe", "header",
+    #[arg(long, aliases = ["upload-file", "data"], short_alias = 'T', value_name = "FILE", conflicts_with_all = [
+        "amp_file", "reply", "reply_all", "forward", "reply_to", "subject", "text", "text_file", "html", "html_file", "inline", "attach", "invite", "unsubscribe", "header",
     ])]
     eml: Option<PathBuf>,
+    #[command(flatten)]
+    wishes: Wishes,
+}
+
+/// What is asked of its transport.
+#[derive(clap::Args, Debug, Default, Clone)]
+#[command(next_help_heading = "On its way")]
+struct Wishes {
+    /// Have reports sent of these: success, failure, delay, with commas between; or never (DSN).
+    #[arg(long, value_name = "WHEN", value_parser = dsn::notify)]
+    notify: Option<Notify>,
+    /// What a report gives back: the full letter, or its header: hdrs (DSN).
+    #[arg(long, value_name = "full|hdrs", value_parser = dsn::ret)]
+    ret: Option<Ret>,
+    /// What reports call the letter (DSN).
+    #[arg(long, value_name = "ID", value_parser = dsn::envid)]
+    envid: Option<String>,
+    /// TLS on the whole way, from server to server, or the letter comes back (REQUIRETLS).
+    #[arg(long)]
+    require_tls: bool,
+}
+
+impl Wishes {
+    fn put(&self, letter: &mut Message) {
+        let envelope = letter.envelope_mut();
+        envelope.recipients.iter_mut().for_each(|recipient| recipient.notify = self.notify.or(recipient.notify));
+        envelope.ret = self.ret.or(envelope.ret);
+        envelope.envid = self.envid.clone().or(envelope.envid.take());
+        if self.require_tls {
+            envelope.tls = TlsWish::Required;
+        }
+    }
 }
 
 /// Where in a letter a text stands.
@@ -91,7 +136,11 @@ impl LetterArgs {
             Some(path) if stdin_taken && path == Path::new("-") => {
                 Err(Failure::say(Exit::Usage, "standard input cannot be both the letter and the password"))
             }
-            Some(path) => self.sign(self.whole(&read_whole(path)?, user)?),
+            Some(path) => {
+                let mut letter = self.sign(self.whole(&read_whole(&at_sign(path))?, user)?)?;
+                self.wishes.put(&mut letter);
+                Ok(letter)
+            }
             None => {
                 self.take_files(stdin_taken)?;
                 self.compose(user)
@@ -145,18 +194,24 @@ impl LetterArgs {
             unsubscribe: some(&self.unsubscribe, Place::Elsewhere)?,
             header: all(&self.header)?,
             dkim: self.dkim.clone(),
+            amp_file: self.amp_file.clone(),
+            reply: self.reply.clone(),
+            reply_all: self.reply_all.clone(),
+            forward: self.forward.clone(),
+            wishes: self.wishes.clone(),
             ..Self::default()
         })
     }
 
     /// Makes the letter of its parts.
     pub(super) fn compose(&self, user: Option<&str>) -> Result<Message, Failure> {
-        if self.named().next().is_none() {
+        if self.named().next().is_none() && self.reply.is_none() && self.reply_all.is_none() {
             return Err(Failure::say(Exit::Usage, "nobody to send to: give --to, --cc or --bcc"));
         }
         let user = user.filter(|user| user.parse::<Address>().is_ok());
         let from = self.from.as_deref().or(user).ok_or_else(|| Failure::say(Exit::Usage, "no sender: give --from"))?;
-        let mut letter = Message::builder().from(from).subject(self.subject.clone().unwrap_or_default());
+        let mut letter = self.begun(from)?.from(from);
+        letter = self.subject.iter().fold(letter, |letter, subject| letter.subject(subject));
         letter = self.to.iter().fold(letter, |letter, mailbox| letter.to(mailbox));
         letter = self.cc.iter().fold(letter, |letter, mailbox| letter.cc(mailbox));
         letter = self.bcc.iter().fold(letter, |letter, mailbox| letter.bcc(mailbox));
@@ -168,6 +223,11 @@ impl LetterArgs {
         letter = self.text.iter().fold(letter, |letter, text| letter.text(text));
         letter = self.html.iter().fold(letter, |letter, html| letter.html(html));
         letter = self.unsubscribe.iter().fold(letter, |letter, url| letter.unsubscribe(url));
+        if let Some(path) = &self.amp_file {
+            let amp = String::from_utf8(read_whole(path)?)
+                .map_err(|error| malformed("--amp-file", &path.display().to_string(), error))?;
+            letter = letter.amp(amp);
+        }
         if let Some(path) = &self.invite {
             let ics = String::from_utf8(read_whole(path)?)
                 .map_err(|error| malformed("--invite", &path.display().to_string(), error))?;
@@ -178,7 +238,26 @@ impl LetterArgs {
             letter = letter.inline_file(id, path);
         }
         // Last, so that the first mistake that is told is not the one that takes longest to find.
-        self.sign(self.attach.iter().fold(letter, |letter, path| letter.attach_file(path)).build().map_err(failure)?)
+        letter = self.attach.iter().fold(letter, |letter, path| letter.attach_file(at_sign(path)));
+        let mut letter = self.sign(letter.build().map_err(failure)?)?;
+        self.wishes.put(&mut letter);
+        Ok(letter)
+    }
+
+    /// From nothing, or from another letter.
+    fn begun(&self, from: &str) -> Result<MessageBuilder, Failure> {
+        let of = |path: &Path, begin: &dyn Fn(&[u8]) -> Result<MessageBuilder, MessageError>| {
+            begin(&read_whole(path)?).map_err(failure)
+        };
+        match (&self.reply, &self.reply_all, &self.forward) {
+            (Some(path), _, _) => of(path, &|letter| Message::reply(letter)),
+            (None, Some(path), _) => {
+                let me = address(from)?.to_string();
+                of(path, &|letter| Message::reply_all(letter, &me))
+            }
+            (None, None, Some(path)) => of(path, &|letter| Message::forward(letter)),
+            (None, None, None) => Ok(Message::builder()),
+        }
     }
 
     fn sign(&self, letter: Message) -> Result<Message, Failure> {
@@ -208,7 +287,7 @@ impl LetterArgs {
                 Failure::say(Exit::Data, "the text on standard input is not UTF-8; send it as a file with --attach")
             });
         }
-        if self.attach.is_empty() && self.invite.is_none() {
+        if self.attach.is_empty() && self.invite.is_none() && self.forward.is_none() {
             return Err(Failure::say(Exit::Usage, "nothing to send: give --text, --html, --attach or --eml, or pipe a text"));
         }
         Ok(None)
@@ -242,6 +321,12 @@ fn sender(eml: &[u8], user: Option<&str>) -> Result<Address, Failure> {
     let named = mime::parse(eml, &Limits::default()).map_err(|error| Failure::new(Exit::Data, error))?.from;
     let from = named.first().map(|from| from.address.as_str()).or(user);
     address(from.ok_or_else(|| Failure::say(Exit::Data, "the letter names no sender: give --from"))?)
+}
+
+/// A file as swaks has it: `@letter.eml`, unless there is one that is called so.
+fn at_sign(path: &Path) -> PathBuf {
+    let bare = path.to_str().and_then(|path| path.strip_prefix('@')).map(PathBuf::from);
+    bare.filter(|_| !path.exists()).unwrap_or_else(|| path.to_owned())
 }
 
 fn address(text: impl AsRef<str>) -> Result<Address, Failure> {

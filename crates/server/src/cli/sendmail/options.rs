@@ -4,7 +4,7 @@ use posthouse_mail::{Address, Notify, Ret, ReversePath};
 
 use posthouse_runtime::users;
 
-use crate::cli::{Exit, Failure};
+use crate::cli::{Exit, Failure, dsn};
 
 /// What is to be done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -87,9 +87,9 @@ impl Options {
             'o' if rest == "i" => self.ignore_dots = true,
             'O' if rest.is_empty() => self.option(&value(rest, words, word)?),
             'O' => self.option(rest),
-            'N' => self.notify = Some(notify(&value(rest, words, word)?)?),
-            'R' => self.ret = Some(ret(&value(rest, words, word)?)?),
-            'V' => self.envid = Some(envid(&value(rest, words, word)?)?),
+            'N' => self.notify = Some(dsn::notify(&value(rest, words, word)?).map_err(|why| unknown(word, &why))?),
+            'R' => self.ret = Some(dsn::ret(&value(rest, words, word)?).map_err(|why| unknown(word, &why))?),
+            'V' => self.envid = Some(dsn::envid(&value(rest, words, word)?).map_err(|why| unknown(word, &why))?),
             // The body's type is found out, and another configuration or another name changes nothing here.
             'B' | 'C' | 'd' | 'h' | 'L' | 'p' | 'X' if rest.is_empty() => drop(words.next()),
             'B' | 'C' | 'd' | 'e' | 'h' | 'L' | 'm' | 'o' | 'p' | 'X' | 'G' | 'U' | 'n' | 's' | 'x' | 'E' | 'A' => {}
@@ -144,37 +144,6 @@ pub(super) fn host() -> String {
     let name = name.unwrap_or_default().trim().to_owned();
     let usable = name.parse::<posthouse_mail::Domain>().is_ok();
     if usable { name } else { "localhost".to_owned() }
-}
-
-/// `-N never`, or some of `success,failure,delay` (RFC 3461 §4.1).
-fn notify(text: &str) -> Result<Notify, Failure> {
-    let mut notify = Notify::default();
-    if text.eq_ignore_ascii_case("never") {
-        return Ok(notify);
-    }
-    for word in text.split(',') {
-        match word.trim().to_ascii_lowercase().as_str() {
-            "success" => notify.success = true,
-            "failure" => notify.failure = true,
-            "delay" => notify.delay = true,
-            _ => return Err(unknown(text, "write never, or some of success,failure,delay")),
-        }
-    }
-    Ok(notify)
-}
-
-fn ret(text: &str) -> Result<Ret, Failure> {
-    match text.to_ascii_lowercase().as_str() {
-        "full" => Ok(Ret::Full),
-        "hdrs" => Ok(Ret::Headers),
-        _ => Err(unknown(text, "write full or hdrs")),
-    }
-}
-
-/// RFC 3461 §4.4: printable ASCII, at most 100 octets.
-fn envid(text: &str) -> Result<String, Failure> {
-    let right = !text.is_empty() && text.len() <= 100 && text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-    if right { Ok(text.to_owned()) } else { Err(unknown(text, "an envelope id is printable ASCII, at most 100 octets")) }
 }
 
 #[cfg(test)]
