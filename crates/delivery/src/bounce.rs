@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use posthouse_directory::DirectoryError;
 use posthouse_journal::Event;
 use posthouse_mail::dsn::{Action, RETURNED_HEADER_BYTES_MAX, Report, ReportedRecipient, Returned};
 use posthouse_mail::header::end_of_header;
@@ -14,8 +15,7 @@ use posthouse_queue::{Lease, Letter, Origin, QueueError};
 use posthouse_runtime::stream::ByteSource as _;
 
 use crate::context::Context;
-use crate::derive;
-use crate::tls_report;
+use crate::{derive, report, sign};
 
 /// The origin of a report to the postmaster.
 const DOUBLE_BOUNCE: &str = "double-bounce";
@@ -70,7 +70,7 @@ pub(crate) async fn send(context: &Context, lease: &Lease, told: &[Told], now: U
     envelope.smtputf8 = report.needs_smtputf8();
     envelope.body = if report.is_eight_bit() { BodyKind::EightBitMime } else { BodyKind::SevenBit };
     let mut draft = context.queue.begin_as(id)?;
-    draft.write(Bytes::from(report.to_message())).await?;
+    draft.write(Bytes::from(signed(context, report.to_message(), now).await)).await?;
     let listener = if is_double { DOUBLE_BOUNCE } else { "report" };
     let origin = Origin { peer: None, helo: None, account: None, listener: listener.to_owned() };
     draft.commit(Letter { envelope, arrived: now, origin }).await?;
@@ -81,6 +81,23 @@ pub(crate) async fn send(context: &Context, lease: &Lease, told: &[Told], now: U
     Ok(())
 }
 
+/// With the signatures of the domain that our host's name is in, if it is ours. One that is not signed is better than none.
+async fn signed(context: &Context, message: Vec<u8>, now: UnixMillis) -> Vec<u8> {
+    let found = async {
+        let Some(domain) = sign::domain_of_host(context).await? else { return Ok(None) };
+        let keys = context.directory.keys(&domain).await?;
+        Ok::<_, DirectoryError>(Some((domain, keys)))
+    };
+    match found.await {
+        Ok(Some((domain, keys))) => sign::signed(&domain, &keys, message, now),
+        Ok(None) => message,
+        Err(error) => {
+            tracing::error!(%error, "the directory cannot say with which keys bounces are signed");
+            message
+        }
+    }
+}
+
 /// Who hears of a letter that has no sender and cannot be delivered: our postmaster (RFC 3464 §2, "double bounce"), unless it is such a
 /// report itself, or there were many of them lately. Those are written into the journal alone.
 async fn postmaster(context: &Context, lease: &Lease, told: &[Told], now: UnixMillis) -> Option<Address> {
@@ -89,8 +106,8 @@ async fn postmaster(context: &Context, lease: &Lease, told: &[Told], now: UnixMi
         return None;
     }
     let origin = lease.letter().origin.listener.as_str();
-    let (postmaster, why) = if origin == tls_report::ORIGIN {
-        (None, "nobody waits for what becomes of a report on TLS")
+    let (postmaster, why) = if report::is_report(origin) {
+        (None, "nobody waits for what becomes of a report")
     } else if origin == DOUBLE_BOUNCE {
         (None, "it is a report to the postmaster itself")
     } else if !context.double_bounces.may_send(now) {

@@ -7,6 +7,7 @@ use posthouse_directory::Directory;
 use posthouse_dns::Resolver;
 use posthouse_journal::Journal;
 use posthouse_mail::Domain;
+use posthouse_mailauth::dmarc;
 use posthouse_queue::Queue;
 use posthouse_runtime::gate::Gate;
 use posthouse_runtime::memory::Ceiling;
@@ -30,6 +31,8 @@ pub struct Context {
     pub journal: Journal,
     /// What is known of those that come.
     pub abuse: Abuse,
+    /// Where it is written down what was found of letters, for reports to the domains that they say they are of.
+    pub evaluations: Arc<dyn dmarc::Ledger>,
     /// For checks that ask the DNS.
     pub resolver: Resolver,
     /// For STARTTLS and for TLS from the start; without it nobody can log in.

@@ -30,6 +30,7 @@ pub use greylist::{GreylistPolicy, GreylistSettings};
 pub use lists::{ListKind, ListSettings, Lists};
 pub use local::{AddressPattern, Grant, Local, LocalDoor, Submitter, origin};
 pub use milter::{MilterAddress, MilterAddressError, MilterSettings, OnFailure};
+pub use posthouse_mailauth::dmarc::NoLedger;
 pub use priority::PriorityMax;
 pub use pump::{serve_local, serve_smtp};
 pub use rates::{RateLimits, Rates};

@@ -16,6 +16,7 @@ use posthouse_intake::{ListenerKind, SenderPolicy, Senders, Settings};
 use posthouse_journal::{Event, Query};
 use posthouse_mail::header::{Header, end_of_header};
 use posthouse_mailauth::dkim::{Algorithm, DkimResult, Keys, SigningKey, Verification, key_record};
+use posthouse_mailauth::dmarc::{Evaluation, Ledger};
 
 mod world;
 
@@ -186,4 +187,61 @@ fn letters_of_exempt_networks_ask_nothing() {
         assert!(sent(&world, LETTER).await.starts_with("250 "));
         assert_eq!(zone.questions(), 0);
     });
+}
+
+/// What was written down for reports.
+#[derive(Default)]
+struct Noted(std::sync::Mutex<Vec<Evaluation>>);
+
+impl Ledger for Noted {
+    fn note(&self, evaluation: Evaluation) {
+        self.0.lock().unwrap().push(evaluation);
+    }
+}
+
+/// What is written down of one letter under a policy of ours and a zone of theirs: what was done, why that, and whether SPF was aligned.
+fn noted(policy: SenderPolicy, zone: &str, letter: &[u8]) -> Vec<(String, Vec<String>, bool)> {
+    run(async {
+        let mut world = world(policy, zone).await;
+        let noted = Arc::new(Noted::default());
+        world.context.evaluations = Arc::clone(&noted) as Arc<dyn Ledger>;
+        sent(&world, letter).await;
+        let all = std::mem::take(&mut *noted.0.lock().unwrap());
+        all.into_iter()
+            .map(|Evaluation { published, row }| {
+                assert_eq!((published.domain.as_str(), row.header_from.as_str()), ("a.test", "a.test"));
+                assert_eq!((row.source.to_string().as_str(), row.envelope_from.as_deref()), ("127.0.0.1", Some("a.test")));
+                (row.disposition.to_string(), row.reasons.into_iter().map(|reason| reason.kind).collect(), row.spf_aligned)
+            })
+            .collect()
+    })
+}
+
+#[test]
+fn what_was_found_and_done_is_written_down_for_those_who_want_to_know() {
+    let asks = |zone: &str, more: &str| zone.replace("p=reject", &format!("p=reject; rua=mailto:d@a.test{more}"));
+    let (honest, forged) = (asks(HONEST, ""), asks(FORGED, ""));
+    let row =
+        |done: &str, why: &[&str], aligned| vec![(done.to_owned(), why.iter().map(|one| (*one).to_owned()).collect(), aligned)];
+    let report = [b"Subject: Report Domain: x.test Submitter: a.test Report-ID: <1>\r\n".as_slice(), LETTER].concat();
+    let report = String::from_utf8(report).unwrap().replace("Subject: x\r\n", "");
+    for (name, policy, zone, letter, expected) in [
+        ("it passes", SenderPolicy::Enforce, honest.as_str(), LETTER, row("none", &[], true)),
+        ("it fails and is refused", SenderPolicy::Enforce, forged.as_str(), LETTER, row("reject", &[], false)),
+        ("we are milder", SenderPolicy::Quarantine, forged.as_str(), LETTER, row("quarantine", &["local_policy"], false)),
+        ("we only mark", SenderPolicy::Mark, forged.as_str(), LETTER, row("none", &["local_policy"], false)),
+        (
+            "they only test",
+            SenderPolicy::Enforce,
+            &asks(FORGED, "; t=y"),
+            LETTER,
+            row("quarantine", &["policy_test_mode"], false),
+        ),
+        ("nobody asked", SenderPolicy::Enforce, FORGED, LETTER, Vec::new()),
+        ("nothing could be found out", SenderPolicy::Enforce, "_dmarc.a.test. TIMEOUT", LETTER, Vec::new()),
+        ("nothing is looked at", SenderPolicy::Off, forged.as_str(), LETTER, Vec::new()),
+        ("it is a report itself", SenderPolicy::Enforce, honest.as_str(), report.as_bytes(), Vec::new()),
+    ] {
+        assert_eq!(noted(policy, zone, letter), expected, "{name}");
+    }
 }

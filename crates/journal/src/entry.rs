@@ -141,6 +141,15 @@ pub enum Event {
         #[serde(with = "id")]
         bounce: LetterId,
     },
+    /// A report of ours on a domain was queued for it.
+    Reported {
+        /// `tls-report`, `dmarc-report`.
+        kind: String,
+        /// The domain.
+        about: String,
+        /// Where it wants it.
+        to: String,
+    },
     /// A recipient was given up without telling anybody.
     Discarded {
         /// The recipient.
@@ -265,6 +274,7 @@ impl Event {
             | Self::Waiting { .. }
             | Self::Stored { .. }
             | Self::Bounced { .. }
+            | Self::Reported { .. }
             | Self::Discarded { .. }
             | Self::Fetched { .. }
             | Self::Operator { .. } => None,
@@ -283,6 +293,7 @@ impl Event {
             Self::Stored { to, account, .. } => vec![to, account],
             Self::Attempt { to, also, .. } => also.iter().chain([to]).map(String::as_str).collect(),
             Self::Waiting { to, .. } | Self::Bounced { to, .. } | Self::Discarded { to, .. } => vec![to],
+            Self::Reported { about, to, .. } => vec![about, to],
             Self::Login { account, .. } | Self::Fetched { account, .. } => vec![account],
             Self::Operator { destination, .. } => destination.iter().map(String::as_str).collect(),
         }
@@ -300,6 +311,7 @@ impl Event {
             | Self::Waiting { .. }
             | Self::Stored { .. }
             | Self::Bounced { .. }
+            | Self::Reported { .. }
             | Self::Discarded { .. }
             | Self::Login { .. }
             | Self::Fetched { .. }

@@ -106,7 +106,11 @@ impl Tally {
             Event::Discarded { .. } => self.add("discarded", "", 1),
             Event::Login { protocol, ok, .. } => self.add(if *ok { "logins" } else { "failed_logins" }, protocol, 1),
             Event::Operator { .. } => self.add("operator_actions", "", 1),
-            Event::Expanded { .. } | Event::Waiting { .. } | Event::Fetched { .. } | Event::Filtered { .. } => {}
+            Event::Expanded { .. }
+            | Event::Waiting { .. }
+            | Event::Fetched { .. }
+            | Event::Filtered { .. }
+            | Event::Reported { .. } => {}
         }
     }
 

@@ -53,6 +53,7 @@ impl Event {
             Self::Waiting { to, why } => write!(line, "not tried for {to}, and waits on: {why}"),
             Self::Stored { to, account, uid } => write!(line, "stored for {to} as message {uid} of account {account}"),
             Self::Bounced { to, bounce } => write!(line, "gave up on {to}; letter {bounce} tells the sender"),
+            Self::Reported { kind, about, to } => write!(line, "a {} on {about} is on its way to {to}", kind.replace('-', " ")),
             Self::Discarded { to, why } => write!(line, "dropped for {to}: {why}"),
             Self::Login { .. } => self.write_login(line),
             Self::Fetched { account, uid, peer } => write!(line, "message {uid} of account {account} was read, {}", Peer(*peer)),

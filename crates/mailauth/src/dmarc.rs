@@ -3,7 +3,11 @@
 //! [`check`] takes the verdicts of SPF and DKIM. The organizational domain is found by walking the DNS tree (§4.10), at most eight questions
 //! for a name; records of the older standards (RFC 7489, RFC 9091) are read by the same rules.
 
+pub mod aggregate;
 mod author;
+mod destinations;
+mod evaluation;
+mod letter;
 mod record;
 mod walk;
 
@@ -16,8 +20,11 @@ use crate::dkim::{Dkim, DkimResult};
 use crate::lookup::{Looked, Lookups};
 use crate::spf::{Spf, SpfResult};
 pub use author::{Author, AuthorError};
+pub use destinations::{Wanted, destinations};
+pub use evaluation::{Evaluation, Ledger, NoLedger};
+pub use letter::ReportLetter;
 pub(crate) use record::DmarcRecord;
-pub use record::Policy;
+pub use record::{Policy, Published, ReportAddress};
 use walk::Tree;
 
 /// What DMARC says.
@@ -59,6 +66,9 @@ pub struct Dmarc {
     pub spf_aligned: bool,
     /// Whether a signature of a domain of the author's holds.
     pub dkim_aligned: bool,
+    /// What the record says, for reports.
+    #[serde(skip)]
+    pub published: Option<Published>,
     /// What was read.
     pub records: Vec<Looked>,
 }
@@ -113,6 +123,7 @@ fn nobody(error: &AuthorError) -> Dmarc {
         testing: false,
         spf_aligned: false,
         dkim_aligned: false,
+        published: None,
         records: Vec::new(),
     }
 }
@@ -135,6 +146,7 @@ fn verdict(domain: &Name, result: DmarcResult, reason: String) -> Dmarc {
         testing,
         spf_aligned,
         dkim_aligned,
+        published: None,
         records,
     }
 }
@@ -150,6 +162,7 @@ async fn judge(tree: &mut Tree<'_>, domain: &Name, spf: &Spf, dkim: &[Dkim]) -> 
     };
     let mut found = verdict(domain, DmarcResult::Fail, String::new());
     found.policy_domain = Some(place.to_string());
+    found.published = Some(record.published(place.to_string()));
     found.testing = record.testing;
     let mut trouble = None;
     if spf.result == SpfResult::Pass || spf.result == SpfResult::Temperror {

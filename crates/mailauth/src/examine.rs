@@ -15,6 +15,7 @@ pub struct Examination {
     dkim: Verification,
     arc: ArcVerification,
     author: Result<Author, AuthorError>,
+    is_report: bool,
 }
 
 /// All verdicts on a letter.
@@ -36,13 +37,25 @@ impl Examination {
     /// Begins with the header. `now` is in seconds since 1970.
     #[must_use]
     pub fn new(header: Header<'_>, now: u64) -> Self {
-        Self { dkim: Verification::new(header, now), arc: ArcVerification::new(header), author: Author::of(header) }
+        Self {
+            dkim: Verification::new(header, now),
+            arc: ArcVerification::new(header),
+            author: Author::of(header),
+            is_report: is_report(header),
+        }
     }
 
     /// Takes the next octets of the body.
     pub fn body(&mut self, octets: &[u8]) {
         self.dkim.body(octets);
         self.arc.body(octets);
+    }
+
+    /// Whether the letter is a report on DMARC or TLS (RFC 9990 §3.5.2, RFC 8460 §5.3), by its subject: on such a letter nobody reports, or two
+    /// servers would write to each other for ever.
+    #[must_use]
+    pub fn is_report(&self) -> bool {
+        self.is_report
     }
 
     /// The names of the keys that are needed.
@@ -67,4 +80,10 @@ impl Examination {
         let dmarc = dmarc::check(resolver, &author, &spf, &dkim).await;
         Verdicts { spf, dkim, dmarc, arc, iprev }
     }
+}
+
+/// `Report Domain: a.test Submitter: b.test`; some write `Report domain`.
+fn is_report(header: Header<'_>) -> bool {
+    let subject = header.first("Subject").map(|field| field.value()).unwrap_or_default().to_ascii_lowercase();
+    subject.trim_start().starts_with("report domain:") && subject.contains("submitter:")
 }

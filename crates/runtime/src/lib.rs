@@ -13,6 +13,7 @@ use std::io;
 pub mod actor;
 pub mod clock;
 pub mod gate;
+pub mod gather;
 pub mod local;
 pub mod log;
 pub mod memory;

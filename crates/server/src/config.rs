@@ -60,6 +60,9 @@ pub(crate) struct Config {
     /// Reports on TLS to the domains that ask for them.
     #[serde(default)]
     pub(crate) tls_rpt: posthouse_transit::ReportSettings,
+    /// Reports on letters to the domains that they say they are of.
+    #[serde(default)]
+    pub(crate) dmarc_reports: posthouse_reports::DmarcSettings,
     /// Our questions to web servers.
     #[serde(default)]
     pub(crate) http: posthouse_http::Settings,
@@ -161,8 +164,10 @@ impl Config {
             return Err(source.mistake(&format!("delivery.{}", mistake.key), &mistake.what, &hint));
         }
         self.check_policy(source)?;
-        if let Some(Err(error)) = self.tls_rpt.from.as_ref().map(|from| from.parse::<Address>()) {
-            return Err(source.mistake("tls-rpt.from", &error.to_string(), "an address, such as \"postmaster@example.org\""));
+        for (key, from) in [("tls-rpt.from", &self.tls_rpt.from), ("dmarc-reports.from", &self.dmarc_reports.from)] {
+            if let Some(Err(error)) = from.as_ref().map(|from| from.parse::<Address>()) {
+                return Err(source.mistake(key, &error.to_string(), "an address, such as \"postmaster@example.org\""));
+            }
         }
         self.check_acme(source)?;
         self.check_issuers(source)?;

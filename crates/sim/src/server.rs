@@ -122,6 +122,7 @@ impl Server {
             directory: directory.clone(),
             queue: queue.clone(),
             journal: journal.clone(),
+            evaluations: Arc::new(posthouse_intake::NoLedger),
             resolver: Arc::clone(&self.resolver),
             tls: None,
             memory: Ceiling::new(0),

@@ -19,8 +19,8 @@ use crate::bounce::address;
 use crate::context::Context;
 use crate::courier::session;
 use crate::outcome::{self, Attempt, AttemptResult, Hop, Verdict};
+use crate::report;
 use crate::source::Source;
-use crate::tls_report;
 use crate::way::{Destination, Manner, Way};
 
 /// Why a host took none of the recipients, so that the next may be tried.
@@ -258,9 +258,9 @@ impl Journey<'_> {
         Ok(connection)
     }
 
-    /// Whether the letter is a report on TLS.
+    /// Whether the letter is a report.
     fn is_report(&self) -> bool {
-        self.lease.letter().origin.listener == tls_report::ORIGIN
+        report::is_report(&self.lease.letter().origin.listener)
     }
 
     fn tell(&self, session: Option<Session>) {

@@ -4,6 +4,7 @@
 //! when it is due at that time, and nothing waits.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a failure here is a failed test")]
 
+mod dmarc_reports;
 mod local;
 mod plans;
 mod remote;

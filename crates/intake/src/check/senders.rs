@@ -8,7 +8,7 @@ use std::time::Instant;
 use posthouse_journal::{Event, Finding};
 use posthouse_mail::Status;
 use posthouse_mailauth::dkim::{DkimResult, Keys};
-use posthouse_mailauth::dmarc::{self, Dmarc, DmarcResult, Policy};
+use posthouse_mailauth::dmarc::{self, Dmarc, DmarcResult, Evaluation, Policy};
 use posthouse_mailauth::iprev::{self, Iprev};
 use posthouse_mailauth::spf::{self, Question, Spf, SpfResult};
 use posthouse_mailauth::{Examination, Looked, Verdicts, authentication_results};
@@ -84,9 +84,13 @@ pub(crate) async fn conclude(visit: &Visit<'_>, mut asked: Asked, examination: E
     // It keeps its own deadline; without an answer its task has failed.
     let answer = (&mut asked.answer).await;
     let (spf, iprev) = answer.unwrap_or_else(|_| (Spf::too_slow(question), Iprev::too_slow()));
+    let is_report = examination.is_report();
     let verdicts = verdicts(visit, examination, spf, iprev, deadline).await;
     let policy = visit.context.settings.senders.policy_for(&verdicts.dmarc.domain);
     let action = decide(policy, &verdicts.dmarc);
+    if !is_report {
+        report(visit, policy, &verdicts, action);
+    }
     match action {
         Action::Keep | Action::Quarantine => {}
         Action::Reject => {
@@ -110,6 +114,22 @@ pub(crate) async fn conclude(visit: &Visit<'_>, mut asked: Asked, examination: E
         fields.push_str(": dmarc\r\n");
     }
     Ok(Seen { fields, event: event(&verdicts, action), is_vouched_for })
+}
+
+/// Has it counted for the author's domain, if that wants to know. A letter that is put off comes again and is counted then.
+fn report(visit: &Visit<'_>, policy: SenderPolicy, verdicts: &Verdicts, action: Action) {
+    let done = match action {
+        Action::Keep => Policy::None,
+        Action::Quarantine => Policy::Quarantine,
+        Action::Reject => Policy::Reject,
+        Action::Defer => return,
+    };
+    let Verdicts { spf, dkim, dmarc, .. } = verdicts;
+    if policy != SenderPolicy::Off
+        && let Some(evaluation) = Evaluation::of(visit.peer, spf, dkim, dmarc, done)
+    {
+        visit.context.evaluations.note(evaluation);
+    }
 }
 
 async fn verdicts(visit: &Visit<'_>, examination: Examination, spf: Spf, iprev: Iprev, deadline: Instant) -> Verdicts {

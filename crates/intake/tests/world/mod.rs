@@ -90,6 +90,7 @@ impl World {
             queue: queue(path),
             journal: Journal::open(&path.join("journal.sqlite")).unwrap(),
             abuse: posthouse_intake::Abuse::default(),
+            evaluations: Arc::new(posthouse_mailauth::dmarc::NoLedger),
             resolver: Arc::new(Zone::new()),
             tls: Some(ServerTls::from_ca(&ca, &["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap()),
             memory: posthouse_runtime::memory::Ceiling::new(settings.memory_max.bytes()),

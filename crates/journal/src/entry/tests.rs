@@ -71,6 +71,7 @@ pub(crate) fn every_event() -> Vec<Event> {
         Event::Waiting { to: text("bob@example.test"), why: text("451 4.3.2 delivery is suspended by root") },
         Event::Stored { to: text("bob@example.test"), account: text("01ACCOUNT"), uid: 7 },
         Event::Bounced { to: text("bob@example.test"), bounce: id },
+        Event::Reported { kind: text("dmarc-report"), about: text("example.net"), to: text("d@example.net") },
         Event::Discarded { to: text("bob@example.test"), why: text("removed by the operator") },
         Event::Login {
             protocol: text("smtp"),

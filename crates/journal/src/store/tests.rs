@@ -29,7 +29,8 @@ fn an_address_finds_the_whole_timeline_of_its_letters_and_nothing_of_others() {
     let (_folder, mut connection) = store();
     let expanded = Event::Expanded { address: "Team@example.test".to_owned(), targets: vec!["bob@example.test".to_owned()] };
     let mine = [Entry::of(letter(1), UnixMillis(1), expanded), stored(1, "carol@example.test")];
-    let login = Entry::new(UnixMillis(3), every_event().remove(11));
+    let login = every_event().into_iter().find(|event| matches!(event, Event::Login { .. })).unwrap();
+    let login = Entry::new(UnixMillis(3), login);
     append(&mut connection, &[mine[0].clone(), stored(2, "dave@example.test"), mine[1].clone(), login.clone()]).unwrap();
     assert_eq!(find(&connection, &Query::Address("TEAM@example.TEST".to_owned())).unwrap(), mine);
     assert_eq!(find(&connection, &Query::Address("<bob@example.test>".to_owned())).unwrap(), mine);

@@ -2,10 +2,18 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use posthouse_mail::Address;
+use serde::{Deserialize, Serialize};
+
+use crate::report_uri;
+
+/// The addresses of one list that are heeded, from the first on: a domain cannot make us write to the whole world.
+const ADDRESSES_MAX: usize = 8;
+/// The characters of `fo` that are kept.
+const OPTIONS_CHARS_MAX: usize = 20;
 
 /// What a domain wants done, from mild to strict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Policy {
     /// Nothing.
@@ -36,6 +44,51 @@ pub(crate) struct DmarcRecord {
     pub(crate) testing: bool,
     pub(crate) strict_dkim: bool,
     pub(crate) strict_spf: bool,
+    /// `rua`
+    pub(crate) aggregate: Vec<ReportAddress>,
+    /// `ruf`
+    pub(crate) failures: Vec<ReportAddress>,
+    /// `fo`
+    pub(crate) failure_options: Option<String>,
+}
+
+/// Where a domain wants reports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportAddress {
+    /// The address.
+    pub address: Address,
+    /// The octets of the largest letter that it takes, if it says so: RFC 7489 §6.2 had `!10m` behind the address, RFC 9989 has it no more.
+    pub bytes_max: Option<u64>,
+}
+
+/// What a domain asks for, as reports repeat it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Published {
+    /// Where the record stands.
+    pub domain: String,
+    /// `p`
+    pub policy: Policy,
+    /// `sp`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subdomains: Option<Policy>,
+    /// `np`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nonexistent: Option<Policy>,
+    /// `adkim=s`
+    pub strict_dkim: bool,
+    /// `aspf=s`
+    pub strict_spf: bool,
+    /// `t=y`
+    pub testing: bool,
+    /// `fo`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure_options: Option<String>,
+    /// Whether it asks for aggregate reports (`rua`).
+    #[serde(skip)]
+    pub wants_aggregate: bool,
+    /// Whether it asks for failure reports (`ruf`).
+    #[serde(skip)]
+    pub wants_failures: bool,
 }
 
 impl DmarcRecord {
@@ -56,10 +109,18 @@ impl DmarcRecord {
             testing: false,
             strict_dkim: false,
             strict_spf: false,
+            aggregate: Vec::new(),
+            failures: Vec::new(),
+            failure_options: None,
         };
-        for (name, value) in tags.flatten() {
-            let value = value.to_ascii_lowercase();
+        for (name, written) in tags.flatten() {
+            let value = written.to_ascii_lowercase();
             match name.to_ascii_lowercase().as_str() {
+                "rua" => record.aggregate = ReportAddress::list(written),
+                "ruf" => record.failures = ReportAddress::list(written),
+                "fo" => {
+                    record.failure_options = Some(value.chars().filter(char::is_ascii_graphic).take(OPTIONS_CHARS_MAX).collect())
+                }
                 "p" => record.policy = Policy::parse(&value).unwrap_or(record.policy),
                 "sp" => record.subdomains = Policy::parse(&value).or(record.subdomains),
                 "np" => record.nonexistent = Policy::parse(&value).or(record.nonexistent),
@@ -78,10 +139,59 @@ impl DmarcRecord {
         }
         Some(record)
     }
+
+    /// What reports say of it.
+    pub(crate) fn published(&self, domain: String) -> Published {
+        Published {
+            domain,
+            policy: self.policy,
+            subdomains: self.subdomains,
+            nonexistent: self.nonexistent,
+            strict_dkim: self.strict_dkim,
+            strict_spf: self.strict_spf,
+            testing: self.testing,
+            failure_options: self.failure_options.clone(),
+            wants_aggregate: !self.aggregate.is_empty(),
+            wants_failures: !self.failures.is_empty(),
+        }
+    }
+}
+
+impl ReportAddress {
+    fn list(value: &str) -> Vec<Self> {
+        value.split(',').filter_map(Self::read).take(ADDRESSES_MAX).collect()
+    }
+
+    fn read(uri: &str) -> Option<Self> {
+        let uri = uri.trim();
+        let (uri, size) = uri.rsplit_once('!').map_or((uri, None), |(uri, size)| (uri, Some(size)));
+        let bytes_max = match size {
+            None => None,
+            Some(size) => Some(octets(size)?),
+        };
+        report_uri::mail_address(uri).map(|address| Self { address, bytes_max })
+    }
+}
+
+/// `50`, `50k`, `10m` … RFC 7489 §6.4.
+fn octets(text: &str) -> Option<u64> {
+    let (number, unit) = match text.char_indices().last()? {
+        (at, unit) if unit.is_ascii_alphabetic() => (text.get(..at)?, unit.to_ascii_lowercase()),
+        _ => (text, 'b'),
+    };
+    let shift = match unit {
+        'b' => 0,
+        'k' => 10,
+        'm' => 20,
+        'g' => 30,
+        't' => 40,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(1 << shift)
 }
 
 impl Policy {
-    fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         match text {
             "none" => Some(Self::None),
             "quarantine" => Some(Self::Quarantine),

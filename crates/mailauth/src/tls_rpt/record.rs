@@ -5,8 +5,8 @@ use std::fmt;
 use posthouse_mail::Address;
 use thiserror::Error;
 
-use crate::fields;
 use crate::tags::shown;
+use crate::{fields, report_uri};
 
 /// `v=TLSRPTv1`, letter for letter.
 const VERSION: &str = "v=TLSRPTv1";
@@ -70,40 +70,11 @@ impl Destination {
         let uri = uri.trim_matches([' ', '\t']);
         let (scheme, rest) = uri.split_once(':')?;
         if scheme.eq_ignore_ascii_case("mailto") {
-            // RFC 6068 §2: header fields behind `?` are not for a report to take over.
-            let address = rest.split('?').next().unwrap_or(rest);
-            return decoded(address)?.parse().ok().map(Self::Mail);
+            return report_uri::mail_address(uri).map(Self::Mail);
         }
         let is_plain = rest.starts_with("//") && rest.len() > 2 && rest.bytes().all(|octet| octet.is_ascii_graphic());
         (scheme.eq_ignore_ascii_case("https") && is_plain).then(|| Self::Https(format!("https:{rest}").into()))
     }
-}
-
-/// RFC 3986 §2.1. `None` for an escape that is broken, or a text that comes out as none.
-fn decoded(text: &str) -> Option<String> {
-    let mut octets = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&octet, tail)) = rest.split_first() {
-        if octet == b'%' {
-            let digits =
-                std::str::from_utf8(tail.get(..2)?).ok().filter(|digits| digits.bytes().all(|d| d.is_ascii_hexdigit()))?;
-            octets.push(u8::from_str_radix(digits, 16).ok()?);
-            rest = tail.get(2..)?;
-        } else {
-            octets.push(octet);
-            rest = tail;
-        }
-    }
-    String::from_utf8(octets).ok()
-}
-
-/// What RFC 6068 §2 and RFC 8460 §3 want written as `%` and two digits in an address, and what a text of the DNS cannot hold.
-fn encoded(address: &str) -> String {
-    let plain = |octet: u8| {
-        octet.is_ascii_alphanumeric() || matches!(octet, b'@' | b'.' | b'-' | b'_' | b'+' | b'~' | b'$' | b'\'' | b'*')
-    };
-    let one = |octet: u8| if plain(octet) { char::from(octet).to_string() } else { format!("%{octet:02X}") };
-    address.bytes().map(one).collect()
 }
 
 /// The text of the record.
@@ -118,7 +89,7 @@ impl fmt::Display for Record {
 impl fmt::Display for Destination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Mail(address) => write!(f, "mailto:{}", encoded(&address.to_string())),
+            Self::Mail(address) => f.write_str(&report_uri::mail_uri(address)),
             Self::Https(url) => f.write_str(url),
         }
     }

@@ -1,14 +1,12 @@
 //! The report (RFC 8460 §4): what came of the TLS sessions with a domain in a day, as JSON, packed or not.
 
 use std::fmt;
-use std::io::{Read as _, Write as _};
 
-use flate2::Compression;
-use flate2::read::GzDecoder;
-use flate2::write::GzEncoder;
 use posthouse_mail::UnixMillis;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+use crate::packed::{self, PackedError};
 
 /// The octets of a report, unpacked. The largest that are seen have some hundred thousand.
 const REPORT_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -162,15 +160,12 @@ pub enum ResultType {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ReportError {
-    /// It is larger than any report.
-    #[error("the report is larger than {REPORT_BYTES_MAX} octets when it is unpacked")]
-    TooLarge,
+    /// It is larger than any report, or what is packed is broken.
+    #[error(transparent)]
+    Packed(#[from] PackedError),
     /// It has more policies or failures than any report.
     #[error("the report has too many {0}")]
     TooMany(&'static str),
-    /// What is packed is broken.
-    #[error("the report cannot be unpacked: {0}")]
-    Packed(String),
     /// Not JSON, or not of a report.
     #[error("the report cannot be read: {0}")]
     Json(String),
@@ -182,18 +177,9 @@ impl Report {
     /// # Errors
     /// [`ReportError`].
     pub fn read(octets: &[u8]) -> Result<Self, ReportError> {
-        let unpacked;
-        let text = if octets.starts_with(&[0x1f, 0x8b]) {
-            unpacked = unpack(octets)?;
-            unpacked.as_slice()
-        } else {
-            octets
-        };
-        if text.len() > REPORT_BYTES_MAX {
-            return Err(ReportError::TooLarge);
-        }
+        let text = packed::unpack(octets, REPORT_BYTES_MAX)?;
         // The library's own limit holds for the depth.
-        let mut report: Self = serde_json::from_slice(text).map_err(|error| ReportError::Json(error.to_string()))?;
+        let mut report: Self = serde_json::from_slice(&text).map_err(|error| ReportError::Json(error.to_string()))?;
         if report.policies.len() > POLICIES_MAX {
             return Err(ReportError::TooMany("policies"));
         }
@@ -209,8 +195,7 @@ impl Report {
     pub fn pack(&self) -> Vec<u8> {
         // Writing to a vector cannot fail, nor can texts and numbers be no JSON.
         let json = serde_json::to_vec(self).unwrap_or_default();
-        let mut packed = GzEncoder::new(Vec::new(), Compression::default());
-        packed.write_all(&json).and_then(|()| packed.finish()).unwrap_or_default()
+        packed::pack(&json)
     }
 
     /// All sessions of the report.
@@ -254,14 +239,6 @@ impl DateRange {
         let ends = UnixMillis(begins.0.saturating_add(DAY_LESS_A_SECOND));
         Self { start_datetime: begins.to_rfc3339_seconds(), end_datetime: ends.to_rfc3339_seconds() }
     }
-}
-
-fn unpack(octets: &[u8]) -> Result<Vec<u8>, ReportError> {
-    let mut unpacked = Vec::new();
-    let max = u64::try_from(REPORT_BYTES_MAX).unwrap_or(u64::MAX);
-    let read = GzDecoder::new(octets).take(max.saturating_add(1)).read_to_end(&mut unpacked);
-    read.map_err(|error| ReportError::Packed(error.to_string()))?;
-    if unpacked.len() > REPORT_BYTES_MAX { Err(ReportError::TooLarge) } else { Ok(unpacked) }
 }
 
 /// `mx-host` is a list in the text of the standard and a string in one of its examples; senders write both.

@@ -107,8 +107,11 @@ fn a_report_that_is_a_bomb_is_left_packed() {
     (0..64).for_each(|_| bomb.write_all(&piece).expect("a vector"));
     let bomb = bomb.finish().expect("a vector");
     assert!(bomb.len() < 100_000);
-    assert_eq!(Report::read(&bomb), Err(ReportError::TooLarge));
-    assert_eq!(Report::read(&vec![b' '; 5 * 1024 * 1024]), Err(ReportError::TooLarge));
+    assert_eq!(Report::read(&bomb), Err(ReportError::Packed(crate::packed::PackedError::TooLarge(4 << 20))));
+    assert_eq!(
+        Report::read(&vec![b' '; 5 * 1024 * 1024]),
+        Err(ReportError::Packed(crate::packed::PackedError::TooLarge(4 << 20)))
+    );
     let policy = r#"{"policy":{"policy-type":"sts","policy-domain":"a"},"summary":{}},"#.repeat(1001);
     let many = format!(
         r#"{{"date-range":{{"start-datetime":"a","end-datetime":"b"}},"report-id":"c","policies":[{}]}}"#,
@@ -127,7 +130,7 @@ fn a_strangers_texts_carry_no_controls() {
 fn a_report_travels_in_a_letter_of_the_standards_form() {
     let report = Report::read(SAMPLE.as_bytes()).expect("a report");
     let day = posthouse_mail::UnixMillis(1_459_468_800_000);
-    let letter = ReportLetter {
+    let envelope = crate::ReportEnvelope {
         from: &"postmaster@company-x.example".parse().expect("an address"),
         to: &"reports@company-y.example".parse().expect("an address"),
         submitter: &"mail.company-x.example".parse().expect("a domain"),
@@ -135,8 +138,8 @@ fn a_report_travels_in_a_letter_of_the_standards_form() {
         id: posthouse_mail::LetterId::from_bytes([7; 16]),
         at: day,
         day,
-        report: &report,
     };
+    let letter = ReportLetter { envelope, report: &report };
     let text = String::from_utf8(letter.to_message()).expect("ASCII");
     for line in [
         "Subject: Report Domain: company-y.example\r\n Submitter: mail.company-x.example\r\n Report-ID: <5065427c-23d3-47ca-b6e0-946ea0e8c4be>\r\n",

@@ -12,6 +12,7 @@ use posthouse_journal::Journal;
 use posthouse_mailbox::Mailboxes;
 use posthouse_oauth::Issuers;
 use posthouse_queue::{Queue, QueueError};
+use posthouse_reports::Evaluations;
 use posthouse_runtime::clock;
 use posthouse_runtime::tls::{Ca, CertificateFiles, ServerTls, TlsError};
 use posthouse_transit::Store;
@@ -29,6 +30,7 @@ pub(crate) struct Parts {
     pub(crate) abuse: Abuse,
     pub(crate) resolver: Resolver,
     pub(crate) transit: Store,
+    pub(crate) evaluations: Evaluations,
     pub(crate) tls: ServerTls,
 }
 
@@ -49,9 +51,11 @@ impl Parts {
         let journal =
             Journal::open_with(&config.data.join("journal.sqlite"), &config.journal).map_err(|error| io(error.into()))?;
         let transit = Store::open(&config.data.join("transit.sqlite")).map_err(|error| io(error.into()))?;
+        let reports = posthouse_reports::Store::open(&config.data.join("reports.sqlite")).map_err(|error| io(error.into()))?;
+        let evaluations = Evaluations::start(&reports).map_err(|error| io(error.into()))?;
         let queue = open_queue(config).await?;
         let abuse = Abuse::open(&config.data);
-        Ok(Self { abuse, directory, mailboxes, queue, journal, resolver, transit, tls })
+        Ok(Self { abuse, directory, mailboxes, queue, journal, resolver, transit, evaluations, tls })
     }
 }
 

@@ -12,11 +12,12 @@ use posthouse_acme::{Keeper, Proofs, Standing};
 use posthouse_admin::Status;
 use posthouse_admin::queue::Desk;
 use posthouse_admin::socket::{self, Office, Restarts};
-use posthouse_delivery::{Ledger, TlsReports, Way};
+use posthouse_delivery::{DmarcReports, Ledger, TlsReports, Way};
 use posthouse_dns::Resolver;
 use posthouse_http::Client;
 use posthouse_intake::LocalDoor;
 use posthouse_mail::Domain;
+use posthouse_mailauth::dmarc;
 use posthouse_mailauth::mta_sts::Policy;
 use posthouse_runtime::clock;
 use posthouse_runtime::gate::Gate;
@@ -227,6 +228,7 @@ impl Server {
         self.workers.stop();
         self.parts.journal.flush().await;
         self.sessions.flush().await;
+        self.parts.evaluations.flush().await;
         info!("stopped");
     }
 }
@@ -253,6 +255,7 @@ fn contexts(
         queue: parts.queue.clone(),
         journal: parts.journal.clone(),
         abuse: parts.abuse.clone(),
+        evaluations: evaluations(config, parts),
         resolver: Arc::clone(&parts.resolver),
         tls: Some(smtp_tls.clone()),
         gate,
@@ -278,6 +281,11 @@ fn contexts(
         None => Web::new(parts).map_err(parts::tls_failure)?,
     };
     Ok(Contexts { smtp, pop3, web: web.serving(policy(config)?.map(|policy| policy.to_string())) })
+}
+
+/// Where it is written down what was found of letters: nowhere, when nobody is told.
+fn evaluations(config: &Config, parts: &Parts) -> Arc<dyn dmarc::Ledger> {
+    if config.dmarc_reports.send { Arc::new(parts.evaluations.clone()) } else { Arc::new(dmarc::NoLedger) }
 }
 
 fn start_delivery(config: &Config, parts: &Parts, sessions: &Sessions, shutdown: Shutdown) -> Result<(Task, Desk), Failure> {
@@ -307,6 +315,13 @@ fn start_delivery(config: &Config, parts: &Parts, sessions: &Sessions, shutdown:
         let from = config.tls_rpt.from.as_ref().and_then(|from| from.parse().ok());
         let reports = TlsReports { context: context.clone(), sessions: sessions.clone(), client, from };
         task::spawn("TLS reports", reports.run(shutdown.clone()));
+    }
+    if config.dmarc_reports.send {
+        let settings = &config.dmarc_reports;
+        let from = settings.from.as_ref().and_then(|from| from.parse().ok());
+        let (evaluations, organization) = (parts.evaluations.clone(), settings.organization.clone());
+        let reports = DmarcReports { context: context.clone(), evaluations, from, organization };
+        task::spawn("DMARC reports", reports.run(shutdown.clone()));
     }
     Ok((task::spawn("delivery", posthouse_delivery::run(context, way, shutdown)), desk))
 }
@@ -385,6 +400,7 @@ fn needing_restart(old: &Config, new: &Config) -> Vec<&'static str> {
             ("dns", format!("{:?}", config.dns)),
             ("http", format!("{:?}", config.http)),
             ("tls-rpt", format!("{:?}", config.tls_rpt)),
+            ("dmarc-reports", format!("{:?}", config.dmarc_reports)),
             ("mta-sts.obey", config.mta_sts.obey.to_string()),
             ("mta-sts.port", config.mta_sts.port.to_string()),
             ("journal", format!("{:?}", config.journal)),

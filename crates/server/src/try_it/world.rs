@@ -154,6 +154,7 @@ fn config(data: &Path, offset: u16) -> Config {
         delivery: posthouse_delivery::Settings::default(),
         mta_sts: posthouse_transit::Settings::default(),
         tls_rpt: posthouse_transit::ReportSettings::default(),
+        dmarc_reports: posthouse_reports::DmarcSettings::default(),
         http: posthouse_http::Settings::default(),
         dns: posthouse_dns::Settings::default(),
         journal: posthouse_journal::Settings::default(),

@@ -1,4 +1,5 @@
 use std::path::Path;
+use std::time::Duration;
 
 use posthouse_mailauth::tls_rpt::Failure;
 
