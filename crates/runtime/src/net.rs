@@ -24,9 +24,12 @@ use crate::local::LocalStream;
 use crate::sim::{self, net::SimListener};
 use crate::tls::{CertificateInfo, ClientTls, ServerTls, TlsError, TlsInfo};
 
+mod detached;
 mod plain;
 mod poll;
 pub mod proxy;
+
+pub use detached::Detached;
 
 use plain::Plain;
 use proxy::{Proxied, ProxyError};

@@ -15,7 +15,7 @@ mod server;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use rustls::crypto::CryptoProvider;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
 
 pub use ca::Ca;
 pub use certificate::{CertificateInfo, certificates_of};
@@ -30,8 +30,15 @@ pub use server::{CertificateFiles, ServerTls};
 const HANDSHAKE_MAX: Duration = Duration::from_secs(30);
 
 /// The one provider: chosen here, never the process's default, so that no other crate can change it.
+///
+/// AES-128 stands first: a handshake hashes more than a letter encrypts, and of SHA-256 (AES-128-GCM) and SHA-384 (AES-256-GCM) most processors have
+/// only the first as an instruction. Neither is in reach of anybody (RFC 9325 §4.2 recommends both).
 fn provider() -> Arc<CryptoProvider> {
-    static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
+    static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| {
+        let mut provider = aws_lc_rs::default_provider();
+        provider.cipher_suites.sort_by_key(|suite| !suite.suite().as_str().is_some_and(|name| name.contains("AES_128")));
+        Arc::new(provider)
+    });
     Arc::clone(&PROVIDER)
 }
 

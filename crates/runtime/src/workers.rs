@@ -1,7 +1,9 @@
 //! The threads that connections live on: one single-threaded runtime per processor.
 //!
-//! A connection stays on the worker that accepted it, so its wake-ups never cross processors. Nothing is moved between
-//! workers and nothing is stolen; what a task needs from elsewhere it gets through [`crate::sync`].
+//! A connection stays on the worker that serves it, so its wake-ups never cross processors. Nothing that has begun is moved between
+//! workers and nothing is stolen ([`Balance`] places what is new); what a task needs from elsewhere it gets through [`crate::sync`].
+
+mod balance;
 
 use std::future::Future;
 use std::io;
@@ -10,6 +12,8 @@ use std::thread::JoinHandle;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
+
+pub use balance::{Balance, Place};
 
 use crate::task::PanicLog;
 
@@ -41,15 +45,15 @@ impl Workers {
     /// Makes a future on worker `index` (counted round) and runs it there. The future need not be [`Send`]; it may start tasks
     /// with [`crate::task::spawn`], which stay on the same thread.
     pub fn spawn_on<Fut: Future<Output = ()> + 'static>(&self, index: usize, make: impl FnOnce() -> Fut + Send + 'static) {
-        let Some(worker) = self.workers.get(index % self.workers.len().max(1)) else { return };
-        let job: Job = Box::new(move || {
-            tokio::task::spawn_local(async move {
-                let _guard = PanicLog("worker");
-                make().await;
-            });
-        });
-        // Refused only while the worker stops, when no new work is wanted.
-        let _ = worker.jobs.send(job);
+        if let Some(worker) = self.workers.get(index % self.workers.len().max(1)) {
+            send(&worker.jobs, make);
+        }
+    }
+
+    /// A count of what each worker has to do, which begins with nothing.
+    #[must_use]
+    pub fn balance(&self) -> Balance {
+        Balance::of(self)
     }
 
     /// Returns when every worker has taken its turn: one that is stuck keeps it waiting.
@@ -111,6 +115,17 @@ impl Worker {
         let thread = crate::task::thread(&format!("worker-{index}"), move || run(&runtime, incoming, stopped))?;
         Ok(Self { jobs, stop: Some(stop), thread: Some(thread) })
     }
+}
+
+fn send<Fut: Future<Output = ()> + 'static>(jobs: &mpsc::UnboundedSender<Job>, make: impl FnOnce() -> Fut + Send + 'static) {
+    let job: Job = Box::new(move || {
+        tokio::task::spawn_local(async move {
+            let _guard = PanicLog("worker");
+            make().await;
+        });
+    });
+    // Refused only while the worker stops, when no new work is wanted.
+    let _ = jobs.send(job);
 }
 
 fn run(runtime: &Runtime, mut incoming: mpsc::UnboundedReceiver<Job>, mut stopped: oneshot::Receiver<()>) {

@@ -111,6 +111,7 @@ impl ServerTls {
         config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new().map_err(TlsError::setup)?;
         // A client that comes again needs one; the default is two.
         config.send_tls13_tickets = 1;
+        config.ignore_client_order = true;
         config.alpn_protocols = alpn.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
         Ok(Self { config: Arc::new(config), shown })
     }

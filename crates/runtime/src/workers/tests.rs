@@ -84,3 +84,39 @@ fn a_worker_that_is_stuck_is_noticed() {
     })
     .unwrap();
 }
+
+#[test]
+fn connections_that_all_come_to_one_worker_are_shared_out() {
+    let workers = Workers::start(3).unwrap();
+    let balance = workers.balance();
+    let mut places: Vec<_> = (0..12).map(|_| balance.place(1)).collect();
+    let on = |places: &[Place], worker| places.iter().filter(|place| place.worker() == worker).count();
+    assert_eq!([0, 1, 2].map(|worker| on(&places, worker)), [4, 4, 4]);
+    // Those that have ended make room.
+    places.retain(|place| place.worker() != 2);
+    places.extend((0..5).map(|_| balance.place(0)));
+    assert_eq!([0, 1, 2].map(|worker| on(&places, worker)), [5, 4, 4]);
+    // Where many are only a little uneven they stay where they came.
+    places.extend((0..287).map(|_| balance.place(0)));
+    assert_eq!(on(&places, 1), on(&places, 2));
+    assert!((1..=12).contains(&(on(&places, 0) - on(&places, 1))), "{} and {}", on(&places, 0), on(&places, 1));
+}
+
+#[test]
+fn what_is_placed_elsewhere_runs_there() {
+    let workers = Workers::start(2).unwrap();
+    let balance = workers.balance();
+    let (report, reports) = mpsc::channel();
+    let places = [balance.place(0), balance.place(0)];
+    assert_eq!(places.each_ref().map(Place::worker), [0, 1]);
+    for place in places {
+        let report = report.clone();
+        place.spawn(move |place| async move {
+            report.send((place.worker(), thread::current().name().map(str::to_owned))).unwrap();
+        });
+    }
+    for _ in 0..2 {
+        let (worker, thread) = reports.recv().unwrap();
+        assert_eq!(thread, Some(format!("worker-{worker}")));
+    }
+}

@@ -18,7 +18,7 @@ use posthouse_runtime::service::HandedOver;
 use posthouse_runtime::shutdown::Shutdown;
 use posthouse_runtime::sync::{mpsc, watch};
 use posthouse_runtime::task;
-use posthouse_runtime::workers::Workers;
+use posthouse_runtime::workers::{Balance, Place, Workers};
 
 use super::metrics::{self, Metrics};
 use super::web::{self, Web};
@@ -42,6 +42,7 @@ pub(super) struct Accepting {
     pub(super) shutdown: Shutdown,
     pub(super) open: mpsc::Sender<()>,
     pub(super) metrics: Metrics,
+    pub(super) balance: Balance,
 }
 
 /// A listener with its sockets: one, or one for each queue of connections that the kernel keeps for its address.
@@ -159,13 +160,13 @@ pub(super) fn start(workers: &Workers, bound: &mut [Bound], accepting: &Acceptin
         for (worker, socket) in sockets.iter().enumerate() {
             let listener = socket.try_clone().map_err(failed)?;
             let (kind, proxy_from, accepting) = (*kind, Arc::clone(proxy_from), accepting.clone());
-            workers.spawn_on(worker, move || accept(kind, proxy_from, listener, accepting));
+            workers.spawn_on(worker, move || accept(worker, kind, proxy_from, listener, accepting));
         }
     }
     Ok(())
 }
 
-async fn accept(kind: Kind, proxy_from: Arc<[Network]>, listener: Listener, accepting: Accepting) {
+async fn accept(worker: usize, kind: Kind, proxy_from: Arc<[Network]>, listener: Listener, accepting: Accepting) {
     loop {
         let accepted = select! {
             accepted = listener.accept() => accepted,
@@ -173,21 +174,37 @@ async fn accept(kind: Kind, proxy_from: Arc<[Network]>, listener: Listener, acce
         };
         match accepted {
             Ok(stream) => {
-                let contexts = Arc::clone(&accepting.contexts.borrow());
-                let accepting = accepting.clone();
                 let is_proxy = proxy_from.iter().any(|network| network.contains(stream.peer_addr().ip()));
-                let _running = task::spawn("connection", async move {
-                    let stream = if is_proxy { Box::pin(proxied(stream)).await } else { Some(stream) };
-                    if let Some(stream) = stream {
-                        serve(kind, stream, &contexts, accepting).await;
-                    }
-                });
+                let place = accepting.balance.place(worker);
+                begin(kind, stream, is_proxy, worker, place, accepting.clone());
             }
             Err(error) => {
                 error!(%kind, address = %listener.local_addr(), %error, "the listener is broken; restart the server");
                 return;
             }
         }
+    }
+}
+
+/// Starts a connection where its place is.
+fn begin(kind: Kind, stream: Stream, is_proxy: bool, worker: usize, place: Place, accepting: Accepting) {
+    if place.worker() == worker {
+        let _running = task::spawn("connection", connection(kind, stream, is_proxy, place, accepting));
+    } else if let Ok(detached) = stream.detach() {
+        // Else the peer is gone already.
+        place.spawn(move |place| async move {
+            if let Ok(stream) = detached.attach() {
+                let _running = task::spawn("connection", connection(kind, stream, is_proxy, place, accepting));
+            }
+        });
+    }
+}
+
+async fn connection(kind: Kind, stream: Stream, is_proxy: bool, _place: Place, accepting: Accepting) {
+    let contexts = Arc::clone(&accepting.contexts.borrow());
+    let stream = if is_proxy { Box::pin(proxied(stream)).await } else { Some(stream) };
+    if let Some(stream) = stream {
+        serve(kind, stream, &contexts, accepting).await;
     }
 }
 

@@ -110,7 +110,7 @@ impl Server {
         let office = Office { desk, status, restarts };
         let admin = start_admin(&config, office, shutdown.clone())?;
         let (open, connections) = mpsc::channel(1);
-        let accepting = Accepting { contexts: current, shutdown, open, metrics };
+        let accepting = Accepting { contexts: current, shutdown, open, metrics, balance: workers.balance() };
         listen::start(&workers, &mut bound, &accepting)?;
         let door = LocalDoor::new();
         let submit = local::start(&config, &door, accepting.clone())?;
