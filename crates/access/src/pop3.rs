@@ -14,7 +14,7 @@ use posthouse_directory::Directory;
 use posthouse_journal::Journal;
 use posthouse_mailbox::Mailboxes;
 use posthouse_runtime::gate::Gate;
-use posthouse_runtime::tls::{ServerTls, TlsError};
+use posthouse_runtime::tls::{ClientRoots, ServerTls, TlsError};
 
 use crate::settings::Settings;
 
@@ -33,6 +33,8 @@ pub struct Parts {
     pub journal: Journal,
     /// The certificates; without them nobody can log in, since no password travels in the clear.
     pub tls: Option<ServerTls>,
+    /// Whose certificates log clients in; `None`: none is asked for.
+    pub clients: Option<ClientRoots>,
     /// What the operator set.
     pub settings: Settings,
 }
@@ -52,7 +54,11 @@ impl Pop3 {
     /// # Errors
     /// [`TlsError::Setup`].
     pub fn new(mut parts: Parts) -> Result<Self, TlsError> {
-        parts.tls = parts.tls.map(|tls| tls.for_service(&["pop3"])).transpose()?;
+        let own = |tls: ServerTls| match &parts.clients {
+            Some(clients) => tls.for_service_with(&["pop3"], clients),
+            None => tls.for_service(&["pop3"]),
+        };
+        parts.tls = parts.tls.take().map(own).transpose()?;
         let gate = Gate::new(parts.settings.connections_max, parts.settings.connections_per_address_max);
         Ok(Self(Arc::new(Shared { parts, gate })))
     }

@@ -458,7 +458,7 @@ impl Visit {
         let info = stream.tls()?;
         self.tls = Some(info.to_string());
         let binding = info.exporter.map_or(ChannelBinding::None, ChannelBinding::Exporter);
-        Some((stream, Tls { binding }))
+        Some((stream, Tls { binding, certified: false }))
     }
 
     fn answer(&mut self, question: Question) -> Answer {
@@ -518,7 +518,8 @@ impl Visit {
                 self.login = Some(login);
                 AuthAnswer::Keys { keys, seed: [7; FAKE_SALT_SEED_BYTES] }
             }
-            // Not offered: a catcher knows no issuer.
+            // Neither is offered: a catcher knows no issuer, and asks for no certificate.
+            AuthQuestion::Certificate { .. } => AuthAnswer::Certificate(None),
             AuthQuestion::Token { .. } => {
                 AuthAnswer::Token(Err(TokenRefusal { fault: TokenFault::Invalid, scope: None, configuration: None }))
             }

@@ -71,15 +71,25 @@ impl Directory {
     /// # Errors
     /// As [`Self::attempt`].
     pub fn attempt_with_token(&self, login: Option<&str>, protocol: Protocol, peer: IpAddr) -> Result<Attempt, Slowed> {
-        match login {
-            Some(login) => self.attempt(login, protocol, peer),
+        self.attempt_unnamed(login, "a token", protocol, peer)
+    }
+
+    /// Somebody wants in with a certificate; `login` is whom they want to be, if they say so.
+    ///
+    /// # Errors
+    /// As [`Self::attempt`].
+    pub fn attempt_with_certificate(&self, login: Option<&str>, protocol: Protocol, peer: IpAddr) -> Result<Attempt, Slowed> {
+        self.attempt_unnamed(login, "a certificate", protocol, peer)
+    }
+
+    fn attempt_unnamed(&self, login: Option<&str>, what: &str, protocol: Protocol, peer: IpAddr) -> Result<Attempt, Slowed> {
+        let Some(login) = login else {
             // Nobody's account is meant yet, so what goes wrong counts for the place.
-            None => {
-                let mut attempt = self.attempt(&format!("(a token from {peer})"), protocol, peer)?;
-                attempt.login.clear();
-                Ok(attempt)
-            }
-        }
+            let mut attempt = self.attempt(&format!("({what} from {peer})"), protocol, peer)?;
+            attempt.login.clear();
+            return Ok(attempt);
+        };
+        self.attempt(login, protocol, peer)
     }
 
     fn meant(&self, login: &str) -> Result<Option<Meant>, DirectoryError> {
@@ -179,6 +189,40 @@ impl Attempt {
         let login = prepare_login(&account.address.to_string())?;
         self.account = Some(account);
         Ok(Ok(login))
+    }
+
+    /// Whose certificate this is: that of the account whose fingerprint was configured, or else of those whose addresses it has; the one that the client named, if it
+    /// named one, else the only one.
+    ///
+    /// # Errors
+    /// Storage errors; never for what was shown.
+    pub async fn certificate(&mut self, emails: &[String], fingerprint: &str) -> Result<Option<String>, DirectoryError> {
+        let named = self.directory.guard().account_of(fingerprint);
+        let logins = named.as_ref().map_or(emails, std::slice::from_ref);
+        let mut accounts: Vec<Account> = Vec::new();
+        for login in logins {
+            let account = self.directory.account(login).await?;
+            accounts.extend(account.filter(|account| accounts.iter().all(|known| known.id != account.id)));
+        }
+        if !self.login.is_empty() {
+            let meant = self.directory.account(&self.login).await?;
+            accounts.retain(|account| meant.as_ref().is_some_and(|meant| meant.id == account.id));
+        }
+        let why = match accounts.len() {
+            1 => None,
+            0 => Some(format!(
+                "the certificate {fingerprint} ({}) is not that of such an account",
+                logins.join(", ").escape_debug()
+            )),
+            _ => Some("the certificate is that of several accounts, and the client does not say which".to_owned()),
+        };
+        if why.is_some() {
+            self.why = why;
+            return Ok(None);
+        }
+        self.account = accounts.pop();
+        let login = self.account.as_ref().map(|account| prepare_login(&account.address.to_string())).transpose()?;
+        Ok(login)
     }
 
     /// The end: whether the mechanism let it in. The failure, or the place, is written down when this returns.

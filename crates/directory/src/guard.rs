@@ -33,7 +33,7 @@ use self::subject::Subjects;
 use crate::error::DirectoryError;
 use crate::protocol::Protocol;
 
-pub use settings::Settings as LoginSettings;
+pub use settings::{CertificateLogin, Settings as LoginSettings};
 pub use subject::{Kind as SubjectKind, Subject};
 
 /// What the same wrong password costs when it comes again: a device that was forgotten when the password was changed does not guess.
@@ -140,6 +140,13 @@ impl Guard {
     pub async fn clear(&self, subject: Option<String>) -> Result<usize, DirectoryError> {
         let guard = self.clone();
         task::blocking(move || guard.0.store.clear(subject.as_deref())).await
+    }
+
+    /// The account that a certificate was configured for.
+    pub(crate) fn account_of(&self, fingerprint: &str) -> Option<String> {
+        let settings = self.settings();
+        let configured = settings.certificate.iter().find(|one| one.digest().as_deref() == Some(fingerprint))?;
+        Some(configured.account.clone())
     }
 
     pub(crate) fn admit(&self, login: &str, peer: IpAddr) -> Result<Ticket, Slowed> {

@@ -30,7 +30,7 @@ pub use attempt::{Attempt, LoggedIn};
 pub use check::check;
 pub use directory::Directory;
 pub use error::DirectoryError;
-pub use guard::{Guard, LastUse, LoginSettings, Slowed, SlowedSubject, Subject, SubjectKind};
+pub use guard::{CertificateLogin, Guard, LastUse, LoginSettings, Slowed, SlowedSubject, Subject, SubjectKind};
 pub use names::{ALIAS_DEPTH_MAX, EXPANSION_MAX, Route, TARGETS_MAX};
 pub use protocol::{Protocol, ProtocolError};
 pub use signing::StoredKey;

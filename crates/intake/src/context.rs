@@ -37,12 +37,21 @@ pub struct Context {
     pub resolver: Resolver,
     /// For STARTTLS and for TLS from the start; without it nobody can log in.
     pub tls: Option<ServerTls>,
+    /// The same for listeners where users log in, if these ask for certificates.
+    pub users_tls: Option<ServerTls>,
     /// The connections open now.
     pub gate: Gate,
     /// Above it nothing new is begun.
     pub memory: Ceiling,
     /// The limits.
     pub settings: Arc<Settings>,
+}
+
+impl Context {
+    /// What a handshake at a listener is taken with.
+    pub(crate) fn tls_for(&self, kind: ListenerKind) -> Option<&ServerTls> {
+        self.users_tls.as_ref().filter(|_| kind.wants_login()).or(self.tls.as_ref())
+    }
 }
 
 /// Who is expected at a listener.

@@ -27,7 +27,7 @@ pub async fn serve_smtp(mut stream: Stream, context: &Context, kind: ListenerKin
         return Box::pin(turn_away(stream, context, kind, who)).await;
     };
     if kind == ListenerKind::Submissions {
-        match handshake(stream, context, peer).await {
+        match handshake(stream, context, kind, peer).await {
             Some(secured) => stream = secured,
             None => return,
         }
@@ -35,7 +35,7 @@ pub async fn serve_smtp(mut stream: Stream, context: &Context, kind: ListenerKin
     let profile = context.settings.profile(context, context.hostname.as_str(), kind, peer.ip());
     let mut session = Session::new(profile, channel(&stream), clock::now());
     let mut visit = Visit::new(context, kind, peer);
-    visit.tls = stream.tls().map(ToString::to_string);
+    visit.shown(stream.tls());
     if let Some(mut stream) = run(stream, &mut session, &mut visit, shutdown).await {
         // What was begun goes first: closing may take its time.
         visit.abandon();
@@ -89,8 +89,8 @@ async fn run(mut stream: Stream, session: &mut Session, visit: &mut Visit<'_>, s
             Output::Note(note) => Box::pin(visit.note(note)).await,
             Output::StartTls => {
                 input = BytesMut::new();
-                stream = handshake(stream, visit.context, SocketAddr::new(visit.peer, 0)).await?;
-                visit.secured(stream.tls().map(ToString::to_string));
+                stream = handshake(stream, visit.context, visit.kind, SocketAddr::new(visit.peer, 0)).await?;
+                visit.secured(stream.tls());
                 session.tls_established(clock::now(), channel(&stream).unwrap_or_default());
             }
             Output::Wait(deadline) if session.wants_read() => {
@@ -136,8 +136,8 @@ async fn turn_away(mut stream: Stream, context: &Context, kind: ListenerKind, wh
     stream.close().await;
 }
 
-async fn handshake(stream: Stream, context: &Context, peer: SocketAddr) -> Option<Stream> {
-    let tls = context.tls.as_ref()?;
+async fn handshake(stream: Stream, context: &Context, kind: ListenerKind, peer: SocketAddr) -> Option<Stream> {
+    let tls = context.tls_for(kind)?;
     // On the heap as well.
     match Box::pin(stream.into_tls_server(tls)).await {
         Ok(secured) => Some(secured),
@@ -150,5 +150,6 @@ async fn handshake(stream: Stream, context: &Context, peer: SocketAddr) -> Optio
 
 fn channel(stream: &Stream) -> Option<Tls> {
     let tls = stream.tls()?;
-    Some(Tls { binding: tls.exporter.map_or(ChannelBinding::None, ChannelBinding::Exporter) })
+    let binding = tls.exporter.map_or(ChannelBinding::None, ChannelBinding::Exporter);
+    Some(Tls { binding, certified: tls.client.is_some() })
 }

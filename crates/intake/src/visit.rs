@@ -11,6 +11,7 @@ use posthouse_directory::{Account, Attempt, Protocol};
 use posthouse_journal::Event;
 use posthouse_mail::{Address, Priority, Recipient, Status, UnixMillis};
 use posthouse_runtime::gate::Pass;
+use posthouse_runtime::tls::{ClientCertificate, TlsInfo};
 use posthouse_sasl::Mechanism;
 use posthouse_smtp::server::{Answer, HelloKind, Note, Question, Reason, SenderQuestion, Verdict, XclientQuestion};
 
@@ -33,6 +34,8 @@ pub(crate) struct Visit<'a> {
     pub(crate) caller: Option<Caller>,
     /// The TLS version and cipher.
     pub(crate) tls: Option<String>,
+    /// The certificate that the client has shown, if it is believed.
+    pub(crate) certificate: Option<Box<ClientCertificate>>,
     pub(crate) hello: Option<Hello>,
     /// Who is logged in.
     pub(crate) account: Option<Account>,
@@ -95,6 +98,7 @@ impl<'a> Visit<'a> {
             port,
             caller: None,
             tls: None,
+            certificate: None,
             hello: None,
             account: None,
             attempt: None,
@@ -136,6 +140,8 @@ impl<'a> Visit<'a> {
                 }
             };
             (self.peer, self.port) = (address, 0);
+            // The server in front has shown it, and not the client.
+            self.certificate = None;
         }
         (self.hello, self.account, self.attempt) = (None, None, None);
         self.named = question.helo;
@@ -193,11 +199,17 @@ impl<'a> Visit<'a> {
     }
 
     /// TLS begins: nothing said before counts (RFC 3207 §4.2).
-    pub(crate) fn secured(&mut self, tls: Option<String>) {
+    pub(crate) fn secured(&mut self, tls: Option<&TlsInfo>) {
         (self.hello, self.account, self.attempt) = (None, None, None);
         self.abandon();
         self.milters = Milters::new(&self.context.settings, self.kind);
-        self.tls = tls;
+        self.shown(tls);
+    }
+
+    /// What the handshake said.
+    pub(crate) fn shown(&mut self, tls: Option<&TlsInfo>) {
+        self.tls = tls.map(ToString::to_string);
+        self.certificate = tls.and_then(|tls| tls.client.clone());
     }
 
     /// Forgets the letter that was begun.

@@ -6,6 +6,7 @@
 mod ca;
 mod certificate;
 mod client;
+mod clients;
 mod error;
 mod info;
 mod keys;
@@ -20,6 +21,7 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 pub use ca::Ca;
 pub use certificate::{CertificateInfo, certificates_of};
 pub use client::{ClientTls, Roots};
+pub use clients::{ClientCertificate, ClientRoots};
 pub use error::{Doubt, TlsError};
 pub use info::TlsInfo;
 pub use keys::PublicKey;

@@ -1,11 +1,11 @@
 //! SASL mechanisms, client and server halves, without IO.
 //!
 //! PLAIN (RFC 4616), LOGIN (draft-murchison-sasl-login), SCRAM-SHA-256 (RFC 5802, RFC 7677) and SCRAM-SHA-256-PLUS with the
-//! `tls-exporter` binding (RFC 9266), OAUTHBEARER (RFC 7628) and XOAUTH2; as a client also SCRAM-SHA-1 and -512, EXTERNAL and CRAM-MD5 ([`Method`]). Messages are the octets inside the base64 that SMTP, POP3 and IMAP put around them; base64 of
+//! `tls-exporter` binding (RFC 9266), OAUTHBEARER (RFC 7628), XOAUTH2 and EXTERNAL (RFC 4422 appendix A); as a client also SCRAM-SHA-1 and -512 and CRAM-MD5 ([`Method`]). Messages are the octets inside the base64 that SMTP, POP3 and IMAP put around them; base64 of
 //! the outer protocol, the `*` that aborts and the `=` of an empty initial response are the protocol's own business.
 //!
 //! It never does IO, reads a clock or draws randomness: a [`Nonce`] is made of the caller's random octets. It never looks anything up
-//! either: [`ServerExchange`] stops with [`ServerStep::NeedPassword`], [`ServerStep::NeedKeys`] or [`ServerStep::NeedToken`] and waits for the answer. Every
+//! either: [`ServerExchange`] stops with [`ServerStep::NeedPassword`], [`ServerStep::NeedKeys`], [`ServerStep::NeedToken`] or [`ServerStep::NeedIdentity`] and waits for the answer. Every
 //! message is bounded by [`MESSAGE_BYTES_MAX`], one with a token by [`TOKEN_MESSAGE_BYTES_MAX`]. Secrets are wiped from memory when they are dropped and never printed by `Debug`.
 //!
 //! ```

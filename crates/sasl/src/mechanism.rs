@@ -20,6 +20,8 @@ pub enum Mechanism {
     OAuthBearer,
     /// `XOAUTH2`: the same before it was a standard; for clients that know no other.
     XOAuth2,
+    /// `EXTERNAL` (RFC 4422 appendix A): the certificate that the client has shown in the TLS handshake.
+    External,
 }
 
 /// A name that is none of the mechanisms known here.
@@ -43,8 +45,8 @@ pub enum ChannelBinding {
 
 impl Mechanism {
     /// Every mechanism, best first.
-    pub const ALL: [Self; 6] =
-        [Self::ScramSha256Plus, Self::ScramSha256, Self::OAuthBearer, Self::XOAuth2, Self::Plain, Self::Login];
+    pub const ALL: [Self; 7] =
+        [Self::External, Self::ScramSha256Plus, Self::ScramSha256, Self::OAuthBearer, Self::XOAuth2, Self::Plain, Self::Login];
 
     /// Those that need a password and nothing else, best first.
     pub const WITH_PASSWORD: [Self; 4] = [Self::ScramSha256Plus, Self::ScramSha256, Self::Plain, Self::Login];
@@ -59,6 +61,7 @@ impl Mechanism {
             Self::ScramSha256Plus => "SCRAM-SHA-256-PLUS",
             Self::OAuthBearer => "OAUTHBEARER",
             Self::XOAuth2 => "XOAUTH2",
+            Self::External => "EXTERNAL",
         }
     }
 
@@ -67,7 +70,7 @@ impl Mechanism {
     pub const fn reveals_password(self) -> bool {
         match self {
             Self::Plain | Self::Login | Self::OAuthBearer | Self::XOAuth2 => true,
-            Self::ScramSha256 | Self::ScramSha256Plus => false,
+            Self::ScramSha256 | Self::ScramSha256Plus | Self::External => false,
         }
     }
 
@@ -76,7 +79,7 @@ impl Mechanism {
     pub const fn takes_token(self) -> bool {
         match self {
             Self::OAuthBearer | Self::XOAuth2 => true,
-            Self::Plain | Self::Login | Self::ScramSha256 | Self::ScramSha256Plus => false,
+            Self::Plain | Self::Login | Self::ScramSha256 | Self::ScramSha256Plus | Self::External => false,
         }
     }
 
@@ -85,7 +88,7 @@ impl Mechanism {
     pub const fn client_first(self) -> bool {
         match self {
             Self::Login => false,
-            Self::Plain | Self::ScramSha256 | Self::ScramSha256Plus | Self::OAuthBearer | Self::XOAuth2 => true,
+            Self::Plain | Self::ScramSha256 | Self::ScramSha256Plus | Self::OAuthBearer | Self::XOAuth2 | Self::External => true,
         }
     }
 }

@@ -80,6 +80,7 @@ impl From<Mechanism> for Method {
             Mechanism::ScramSha256Plus => scram(ScramHash::Sha256, true),
             Mechanism::OAuthBearer => Self::OAuthBearer,
             Mechanism::XOAuth2 => Self::XOAuth2,
+            Mechanism::External => Self::External,
         }
     }
 }

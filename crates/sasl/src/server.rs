@@ -49,6 +49,11 @@ pub enum ServerStep {
         /// The token, as it came.
         token: Password,
     },
+    /// Say whose certificate the client has shown and answer with [`ServerExchange::identity_result`].
+    NeedIdentity {
+        /// Whom the client wants to act as, if it says so.
+        login: Option<String>,
+    },
     /// The client is who it says it is.
     Done {
         /// Who logged in.
@@ -83,6 +88,9 @@ pub enum Refusal {
     /// The client binds in another way than `tls-exporter`, or the mechanism and its use of binding do not match.
     #[error("the channel binding is not one that was offered")]
     BindingKind,
+    /// The user's fault: the certificate is nobody's here, or not that of the login.
+    #[error("the certificate is not that of such an account")]
+    Certificate,
     /// Our fault: a step or an answer that was not asked for.
     #[error("the exchange was driven out of order")]
     Order,
@@ -114,6 +122,8 @@ enum State {
     },
     /// The client has been told that its token is not taken, and acknowledges it.
     TokenRefused,
+    External,
+    AwaitIdentity,
     Ended,
 }
 
@@ -154,6 +164,7 @@ impl ServerExchange {
             Mechanism::ScramSha256Plus => State::ScramFirst { plus: true },
             Mechanism::OAuthBearer => State::Token { standard: true },
             Mechanism::XOAuth2 => State::Token { standard: false },
+            Mechanism::External => State::External,
         };
         Self { state, binding, nonce }
     }
@@ -161,10 +172,10 @@ impl ServerExchange {
     /// Takes the client's initial response or its answer to a challenge; `None` when it began without an initial response.
     pub fn step(&mut self, client: Option<&[u8]>) -> ServerStep {
         let state = std::mem::replace(&mut self.state, State::Ended);
-        let first = matches!(state, State::Plain | State::ScramFirst { .. } | State::Token { .. });
+        let first = matches!(state, State::Plain | State::ScramFirst { .. } | State::Token { .. } | State::External);
         let bytes_max = if matches!(state, State::Token { .. }) { TOKEN_MESSAGE_BYTES_MAX } else { MESSAGE_BYTES_MAX };
         match (client, state) {
-            // The first message of PLAIN, SCRAM and a token is asked for with an empty challenge (RFC 4422 §3, RFC 4954 §4).
+            // The first message of all but LOGIN is asked for with an empty challenge (RFC 4422 §3, RFC 4954 §4).
             (None, state) if first => self.next(state, Vec::new()),
             (None, State::LoginName) => self.next(State::LoginName, b"Username:".to_vec()),
             (None, _) => ServerStep::Failed(Refusal::Order),
@@ -210,6 +221,14 @@ impl ServerExchange {
         }
     }
 
+    /// The answer to [`ServerStep::NeedIdentity`]: the login, or `None` if the certificate is nobody's, or not that of whom the client wants to act as.
+    pub fn identity_result(&mut self, login: Option<String>) -> ServerStep {
+        let State::AwaitIdentity = std::mem::replace(&mut self.state, State::Ended) else {
+            return ServerStep::Failed(Refusal::Order);
+        };
+        login.map_or(ServerStep::Failed(Refusal::Certificate), |login| ServerStep::Done { login })
+    }
+
     fn next(&mut self, state: State, challenge: Vec<u8>) -> ServerStep {
         self.state = state;
         ServerStep::Challenge(challenge)
@@ -250,7 +269,17 @@ impl ServerExchange {
             }
             // Whatever it says: a %x01, or nothing where clients know no better.
             State::TokenRefused => Err(Refusal::Token),
-            State::AwaitPassword { .. } | State::AwaitKeys(_) | State::AwaitToken { .. } | State::Ended => Err(Refusal::Order),
+            // RFC 4422 appendix A.1: an identity to act as, or nothing for the one that the certificate means.
+            State::External => {
+                let login = if message.is_empty() { None } else { Some(login_text(message)?) };
+                self.state = State::AwaitIdentity;
+                Ok(ServerStep::NeedIdentity { login })
+            }
+            State::AwaitPassword { .. }
+            | State::AwaitKeys(_)
+            | State::AwaitToken { .. }
+            | State::AwaitIdentity
+            | State::Ended => Err(Refusal::Order),
         }
     }
 

@@ -122,6 +122,9 @@ pub(crate) struct Tls {
     /// Certificates; the name a client asks for picks, the first is shown to all others. None: the server makes an authority of its
     /// own in `ca` under the data directory and issues one.
     pub(crate) certificate: Vec<CertificateFiles>,
+    /// A file with the certificate authorities of clients, in PEM form. Set, clients of submission and POP3 are asked for a certificate; one of these authorities logs in
+    /// the account whose address is among its alternative names, or that `logins.certificate` says (EXTERNAL). Nobody needs one.
+    pub(crate) client_ca: Option<PathBuf>,
     /// The private key of the certificate that comes next. `posthouse domain dns` prints its TLSA record beside that of the key in use, so that it is known
     /// everywhere before it is needed (DANE).
     pub(crate) next_key: Option<PathBuf>,
@@ -171,6 +174,10 @@ impl Config {
         }
         self.check_acme(source)?;
         self.check_issuers(source)?;
+        if let Some(place) = self.logins.certificate.iter().position(|one| one.digest().is_none()) {
+            let help = "64 hexadecimal digits, as `openssl x509 -noout -fingerprint -sha256 -in FILE` prints them";
+            return Err(source.mistake(&format!("logins.certificate.{place}.fingerprint"), "this is no SHA-256 digest", help));
+        }
         let mut taken = HashSet::new();
         for (place, listener) in self.listener.iter().enumerate() {
             let ip = listener.address.ip();
@@ -245,6 +252,7 @@ impl Config {
         for path in [&mut local.socket, &mut local.maildrop] {
             *path = path.take().map(|path| directory.join(path));
         }
+        self.tls.client_ca = self.tls.client_ca.take().map(|path| directory.join(path));
         self.tls.next_key = self.tls.next_key.take().map(|path| directory.join(path));
         if let Some(acme) = &mut self.tls.acme {
             acme.ca = acme.ca.take().map(|path| directory.join(path));

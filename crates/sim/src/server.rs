@@ -125,6 +125,7 @@ impl Server {
             evaluations: Arc::new(posthouse_intake::NoLedger),
             resolver: Arc::clone(&self.resolver),
             tls: None,
+            users_tls: None,
             memory: Ceiling::new(0),
             gate: Gate::new(settings.connections_max, settings.connections_per_address_max),
             settings: Arc::new(settings),

@@ -11,6 +11,7 @@
     reason = "a failure here is a failed test, and the world that is tested against is a real one"
 )]
 
+pub mod certificates;
 pub mod dialog;
 pub mod guard;
 pub mod issuer;

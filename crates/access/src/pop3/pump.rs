@@ -14,6 +14,7 @@ use posthouse_mailbox::{Body, Lock, MailboxError, Message, Uid};
 use posthouse_runtime::net::Stream;
 use posthouse_runtime::shutdown::Shutdown;
 use posthouse_runtime::stream::ByteSource;
+use posthouse_runtime::tls::ClientCertificate;
 use posthouse_runtime::{clock, random, select};
 use posthouse_sasl::{ChannelBinding, TokenRefusal};
 
@@ -39,7 +40,8 @@ pub async fn serve_pop3(mut stream: Stream, pop3: &Pop3, secure_from_start: bool
         let Some(secured) = handshake(stream, parts).await else { return };
         stream = secured;
     }
-    let session = Session::new(config(parts), clock::now(), secure_from_start.then(|| binding(&stream)));
+    let mut session = Session::new(config(parts), clock::now(), secure_from_start.then(|| binding(&stream)));
+    session.certify(certificate(&stream).is_some());
     let connection =
         Connection { parts, peer: stream.peer_addr().ip(), session, attempt: None, account: None, lock: None, body: None };
     connection.run(stream, shutdown).await;
@@ -84,6 +86,7 @@ impl Connection<'_> {
                     let Some(secured) = handshake(stream, self.parts).await else { return };
                     stream = secured;
                     self.session.secured(clock::now(), binding(&stream));
+                    self.session.certify(certificate(&stream).is_some());
                 }
                 Output::Ask(question) => self.answer(question, &stream).await,
                 Output::NeedChunk => self.chunk().await,
@@ -122,6 +125,10 @@ impl Connection<'_> {
                     Err(slowed) => Err(Verdict::Slowed(slowed)),
                 };
                 self.session.keys(keys, self.parts.directory.fake_salt_seed());
+            }
+            Question::Certificate { login } => {
+                let whose = self.certificate(login.as_deref(), certificate(stream)).await;
+                self.session.certificate(whose);
             }
             Question::Token { login, token } => {
                 let result = self.token(login.as_deref(), token.reveal()).await;
@@ -211,6 +218,17 @@ impl Connection<'_> {
         Ok(())
     }
 
+    async fn certificate(&mut self, login: Option<&str>, shown: Option<&ClientCertificate>) -> Result<Option<String>, Verdict> {
+        self.attempt = None;
+        let begun = self.parts.directory.attempt_with_certificate(login, Protocol::Pop3, self.peer);
+        let attempt = self.begun(begun, login.unwrap_or_default()).map_err(Verdict::Slowed)?;
+        let Some(shown) = shown else { return Ok(None) };
+        attempt.certificate(&shown.emails, &shown.fingerprint).await.map_err(|error| {
+            tracing::error!(%error, "a certificate could not be checked");
+            Verdict::Failed
+        })
+    }
+
     async fn token(&mut self, login: Option<&str>, token: &str) -> Result<Result<String, TokenRefusal>, Verdict> {
         self.attempt = None;
         let begun = self.parts.directory.attempt_with_token(login, Protocol::Pop3, self.peer);
@@ -281,6 +299,10 @@ async fn handshake(stream: Stream, parts: &Parts) -> Option<Stream> {
             None
         }
     }
+}
+
+fn certificate(stream: &Stream) -> Option<&ClientCertificate> {
+    stream.tls()?.client.as_deref()
 }
 
 fn binding(stream: &Stream) -> ChannelBinding {

@@ -76,6 +76,8 @@ pub(crate) enum Question {
     Password { login: String, password: Password },
     /// To [`Session::keys`].
     Keys { login: String },
+    /// To [`Session::certificate`].
+    Certificate { login: Option<String> },
     /// To [`Session::token`].
     Token { login: Option<String>, token: Password },
     /// Take the mailbox and list it: to [`Session::opened`].
@@ -104,6 +106,8 @@ pub(crate) struct Session {
     note: Option<Output>,
     /// Under TLS, and what it can be bound to.
     secure: Option<ChannelBinding>,
+    /// Whether the client has shown a certificate that is believed.
+    certified: bool,
     bad_commands: u32,
     wrong_passwords: u32,
     /// When the session must be logged in.
@@ -187,6 +191,7 @@ impl Session {
             question: None,
             note: None,
             secure,
+            certified: false,
             bad_commands: 0,
             wrong_passwords: 0,
             login_until: now + config.login_time,
@@ -199,6 +204,11 @@ impl Session {
         let greeting = format!("{} POP3 ready", session.config.hostname);
         session.ok(&greeting);
         session
+    }
+
+    /// The client has shown a certificate in the handshake.
+    pub(crate) fn certify(&mut self, certified: bool) {
+        self.certified = certified;
     }
 
     /// Takes what the client sent.

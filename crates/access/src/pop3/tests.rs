@@ -43,6 +43,7 @@ impl World {
             directory,
             mailboxes: Mailboxes::open(&folder.path().join("accounts")).unwrap(),
             journal: Journal::open(&folder.path().join("journal.sqlite")).unwrap(),
+            clients: None,
             tls: Some(ServerTls::from_ca(&ca, &["mail.a.test".to_owned()]).unwrap()),
             settings,
         };

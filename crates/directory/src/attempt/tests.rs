@@ -66,7 +66,10 @@ impl World {
                     server.keys(keys, self.directory.fake_salt_seed())
                 }
                 ServerStep::Done { .. } => break true,
-                ServerStep::Failed(_) | ServerStep::NeedPassword { .. } | ServerStep::NeedToken { .. } => break false,
+                ServerStep::Failed(_)
+                | ServerStep::NeedPassword { .. }
+                | ServerStep::NeedToken { .. }
+                | ServerStep::NeedIdentity { .. } => break false,
             };
         };
         attempt.unwrap().ended(ok).await
@@ -281,6 +284,49 @@ fn forged_tokens_are_slowed_down_like_wrong_passwords() {
         // Over every mechanism, and for nobody else.
         assert!(world.directory.attempt("alice@a.test", Protocol::Pop3, ip(AWAY)).is_err());
         assert!(world.directory.attempt_with_token(None, Protocol::Smtp, ip(HOME)).is_ok());
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_certificate_is_that_of_its_addresses_or_of_its_fingerprint_and_of_nobody_else() {
+    block_on(async {
+        let world = World::new().await;
+        world.directory.add_account(&at("bob@a.test"), "secret").await.unwrap();
+        let pinned = "ab".repeat(32);
+        let certificate =
+            vec![crate::CertificateLogin { fingerprint: "AB:".repeat(31) + "AB", account: "bob@a.test".to_owned() }];
+        world.directory.guard().configure(LoginSettings { certificate, ..LoginSettings::default() });
+        let other = "cd".repeat(32);
+        let rows: [(Option<&str>, &[&str], &str, Option<&str>); 14] = [
+            (None, &["alice@a.test"], &other, Some("alice@a.test")),
+            (None, &["ALICE@A.TEST"], &other, Some("alice@a.test")),
+            (Some("Alice@a.test"), &["alice@a.test"], &other, Some("alice@a.test")),
+            (Some("bob@a.test"), &["alice@a.test"], &other, None),
+            (Some("nobody@a.test"), &["alice@a.test"], &other, None),
+            (Some("alice+phone@a.test"), &["alice@a.test"], &other, None),
+            (None, &["nobody@a.test"], &other, None),
+            (None, &[], &other, None),
+            (None, &["alice@a.test\0.evil.test"], &other, None),
+            (None, &["alice@a.test", "bob@a.test"], &other, None),
+            (Some("bob@a.test"), &["alice@a.test", "bob@a.test"], &other, Some("bob@a.test")),
+            (None, &["alice@a.test", "Alice@a.test", "nobody@a.test"], &other, Some("alice@a.test")),
+            // What was configured for a certificate counts, whatever else it says.
+            (None, &["alice@a.test"], &pinned, Some("bob@a.test")),
+            (Some("alice@a.test"), &["alice@a.test"], &pinned, None),
+        ];
+        for (login, emails, fingerprint, expected) in rows {
+            let emails: Vec<String> = emails.iter().map(|&email| email.to_owned()).collect();
+            let mut attempt = world.directory.attempt_with_certificate(login, Protocol::Smtp, ip(HOME)).unwrap();
+            let whose = attempt.certificate(&emails, fingerprint).await.unwrap();
+            assert_eq!(whose.as_deref(), expected, "{login:?} {emails:?}");
+            let ended = attempt.ended(whose.is_some()).await;
+            assert_eq!((ended.account.is_some(), ended.why.is_none()), (expected.is_some(), expected.is_some()));
+        }
+        for digest in ["", "ab", &"ab".repeat(33), &"zz".repeat(32)] {
+            let one = crate::CertificateLogin { fingerprint: digest.to_owned(), account: String::new() };
+            assert_eq!(one.digest(), None, "{digest}");
+        }
     })
     .unwrap();
 }

@@ -20,8 +20,29 @@ pub struct Settings {
     pub wrong_per_account: u32,
     /// How long an address from which somebody has logged in to an account is known there.
     pub known_for: Period,
+    /// Certificates of clients that have no mail address in them, or another's: whose they are. They are asked for and verified with `tls.client-ca`.
+    pub certificate: Vec<CertificateLogin>,
     /// Hosts that log in for many people, such as web mail: what goes wrong there counts for the accounts, not for the host.
     pub gateways: Vec<Network>,
+}
+
+/// Whose a certificate is.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct CertificateLogin {
+    /// Its SHA-256 digest in hexadecimal, with colons or without (`openssl x509 -noout -fingerprint -sha256`).
+    pub fingerprint: String,
+    /// The address of the account.
+    pub account: String,
+}
+
+impl CertificateLogin {
+    /// The digest as it is compared; `None` if it is none.
+    #[must_use]
+    pub fn digest(&self) -> Option<String> {
+        let digest: String = self.fingerprint.chars().filter(|&c| c != ':').map(|c| c.to_ascii_lowercase()).collect();
+        (digest.len() == 64 && digest.bytes().all(|octet| octet.is_ascii_hexdigit())).then_some(digest)
+    }
 }
 
 impl Default for Settings {
@@ -32,6 +53,7 @@ impl Default for Settings {
             wrong_per_network: 100,
             wrong_per_account: 50,
             known_for: Period::days(90),
+            certificate: Vec::new(),
             gateways: loopback.iter().filter_map(|text| text.parse().ok()).collect(),
         }
     }

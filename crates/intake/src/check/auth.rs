@@ -45,6 +45,18 @@ pub(crate) async fn auth(visit: &mut Visit<'_>, question: AuthQuestion) -> Answe
             visit.attempt = Some(attempt);
             result.map_or_else(|error| not_now(&error), |result| Answer::Auth(AuthAnswer::Token(result)))
         }
+        AuthQuestion::Certificate { login } => {
+            let mut attempt = match directory.attempt_with_certificate(login.as_deref(), Protocol::Smtp, visit.peer) {
+                Ok(attempt) => attempt,
+                Err(slowed) => return too_often(visit, login.as_deref().unwrap_or_default(), &slowed),
+            };
+            let whose = match &visit.certificate {
+                Some(shown) => attempt.certificate(&shown.emails, &shown.fingerprint).await,
+                None => Ok(None),
+            };
+            visit.attempt = Some(attempt);
+            whose.map_or_else(|error| not_now(&error), |whose| Answer::Auth(AuthAnswer::Certificate(whose)))
+        }
     }
 }
 

@@ -4,6 +4,8 @@ use std::fmt;
 
 use rustls::{ConnectionCommon, ProtocolVersion};
 
+use super::ClientCertificate;
+
 /// What a handshake agreed on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsInfo {
@@ -15,13 +17,15 @@ pub struct TlsInfo {
     pub group: Option<String>,
     /// The name the client asked for (SNI).
     pub server_name: Option<String>,
-    /// Whether the other end's certificate was verified. On a server: never, clients show none.
+    /// Whether the other end's certificate was verified. On a server: never; see [`Self::client`].
     pub verified: bool,
     /// What convinced, or what is wrong with the certificate, where it was judged by a check of the caller's or only observed.
     pub verdict: Option<String>,
     /// The channel binding `tls-exporter` (RFC 9266 §2), on TLS 1.3 alone: under 1.2 it would need the extended master secret
     /// (§4.2), and the library does not say whether that was agreed.
     pub exporter: Option<[u8; 32]>,
+    /// On a server that asks for certificates: what the client has shown, if it is believed.
+    pub client: Option<Box<ClientCertificate>>,
 }
 
 impl TlsInfo {
@@ -40,6 +44,7 @@ impl TlsInfo {
             exporter: is_13
                 .then(|| session.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(b"")).ok())
                 .flatten(),
+            client: None,
         }
     }
 }

@@ -20,7 +20,7 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::ca::Authority;
-use super::{Ca, CertificateInfo, HANDSHAKE_MAX, TlsError, TlsInfo, provider};
+use super::{Ca, CertificateInfo, ClientRoots, HANDSHAKE_MAX, TlsError, TlsInfo, provider};
 use crate::clock;
 
 /// A certificate with its key, as files in PEM form.
@@ -38,6 +38,8 @@ pub struct CertificateFiles {
 pub struct ServerTls {
     config: Arc<ServerConfig>,
     shown: Arc<Shown>,
+    /// Whose certificates of clients are believed; `None`: none is asked for.
+    clients: Option<ClientRoots>,
 }
 
 /// The certificates that are shown now.
@@ -97,15 +99,18 @@ impl ServerTls {
 
     fn new(certificates: Certificates) -> Result<Self, TlsError> {
         let challenges = ArcSwap::default();
-        Self::with_shown(Arc::new(Shown { certificates: ArcSwap::from_pointee(certificates), challenges }), &[])
+        Self::with_shown(Arc::new(Shown { certificates: ArcSwap::from_pointee(certificates), challenges }), &[], None)
     }
 
-    fn with_shown(shown: Arc<Shown>, alpn: &[&str]) -> Result<Self, TlsError> {
-        let mut config = ServerConfig::builder_with_provider(provider())
+    fn with_shown(shown: Arc<Shown>, alpn: &[&str], clients: Option<ClientRoots>) -> Result<Self, TlsError> {
+        let builder = ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-            .map_err(TlsError::setup)?
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::clone(&shown) as Arc<dyn ResolvesServerCert>);
+            .map_err(TlsError::setup)?;
+        let builder = match &clients {
+            None => builder.with_no_client_auth(),
+            Some(clients) => builder.with_client_cert_verifier(clients.asking()),
+        };
+        let mut config = builder.with_cert_resolver(Arc::clone(&shown) as Arc<dyn ResolvesServerCert>);
         // The ticket keys and the session memory belong to this configuration alone. Early data stays off (the default): it can
         // be replayed.
         config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new().map_err(TlsError::setup)?;
@@ -113,7 +118,7 @@ impl ServerTls {
         config.send_tls13_tickets = 1;
         config.ignore_client_order = true;
         config.alpn_protocols = alpn.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
-        Ok(Self { config: Arc::new(config), shown })
+        Ok(Self { config: Arc::new(config), shown, clients })
     }
 
     /// The same certificates, now and after a reload, for another service: with ticket keys of its own, so that a session of one
@@ -123,7 +128,16 @@ impl ServerTls {
     /// # Errors
     /// [`TlsError::Setup`].
     pub fn for_service(&self, alpn: &[&str]) -> Result<Self, TlsError> {
-        Self::with_shown(Arc::clone(&self.shown), alpn)
+        Self::with_shown(Arc::clone(&self.shown), alpn, None)
+    }
+
+    /// As [`Self::for_service`], for a service that also asks clients for a certificate: one that `clients` stand behind is in [`TlsInfo::client`]. None is
+    /// needed, and no other keeps a client out.
+    ///
+    /// # Errors
+    /// [`TlsError::Setup`].
+    pub fn for_service_with(&self, alpn: &[&str], clients: &ClientRoots) -> Result<Self, TlsError> {
+        Self::with_shown(Arc::clone(&self.shown), alpn, Some(clients.clone()))
     }
 
     /// Shows other certificates from the next handshake on; connections that stand are not touched.
@@ -189,7 +203,9 @@ impl ServerTls {
             .map_err(|_| TlsError::Timeout)?
             .map_err(|error| TlsError::handshake(&error, None))?;
         let session = stream.get_ref().1;
-        let info = TlsInfo::of(session, session.server_name().map(str::to_owned), false);
+        let mut info = TlsInfo::of(session, session.server_name().map(str::to_owned), false);
+        let shown = session.peer_certificates().unwrap_or_default();
+        info.client = self.clients.as_ref().and_then(|clients| clients.judge(shown)).map(Box::new);
         Ok((stream, info))
     }
 }

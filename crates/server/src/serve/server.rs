@@ -27,7 +27,7 @@ use posthouse_runtime::service::{Predecessor, Prepared, Successor};
 use posthouse_runtime::shutdown::{self, Shutdown, Trigger};
 use posthouse_runtime::sync::{mpsc, watch};
 use posthouse_runtime::task::{self, Task};
-use posthouse_runtime::tls::{ServerTls, TlsError};
+use posthouse_runtime::tls::{ClientRoots, ServerTls, TlsError};
 use posthouse_runtime::workers::Workers;
 use posthouse_transit::check::Finding;
 use posthouse_transit::{Policies, Sessions};
@@ -44,6 +44,9 @@ use crate::tlsa::Keys;
 
 /// How much longer than its stop may take a predecessor is waited for.
 const GRACE: Duration = Duration::from_secs(15);
+
+/// The names that clients use for SMTP in ALPN are not registered; these two are what others accept.
+const SMTP_ALPN: [&str; 2] = ["smtp", "esmtp"];
 
 /// A running server.
 pub(crate) struct Server {
@@ -92,8 +95,7 @@ impl Server {
             predecessor.gone(config.stop_deadline.duration() + GRACE).await;
         }
         let parts = Parts::open(&config, resolver).await?;
-        // The names that clients use for SMTP in ALPN are not registered; these two are what others accept.
-        let smtp_tls = parts.tls.for_service(&["smtp", "esmtp"]).map_err(parts::tls_failure)?;
+        let smtp_tls = parts.tls.for_service(&SMTP_ALPN).map_err(parts::tls_failure)?;
         let (trigger, shutdown) = shutdown::channel();
         let first = contexts(&config, &parts, &smtp_tls, None)?;
         let first_proofs = first.web.proofs().clone();
@@ -249,6 +251,8 @@ fn contexts(
         || Gate::new(intake.connections_max, intake.connections_per_address_max),
         |(_, contexts)| contexts.smtp.gate.clone(),
     );
+    let clients = config.tls.client_ca.as_deref().map(ClientRoots::from_pem_file).transpose().map_err(parts::tls_failure)?;
+    let users_tls = clients.as_ref().map(|clients| parts.tls.for_service_with(&SMTP_ALPN, clients)).transpose();
     let smtp = posthouse_intake::Context {
         hostname: hostname(config)?,
         directory: parts.directory.clone(),
@@ -258,12 +262,15 @@ fn contexts(
         evaluations: evaluations(config, parts),
         resolver: Arc::clone(&parts.resolver),
         tls: Some(smtp_tls.clone()),
+        users_tls: users_tls.map_err(parts::tls_failure)?,
         gate,
         memory: Ceiling::new(intake.memory_max.bytes()),
         settings: Arc::new(intake.clone()),
     };
+    // Where certificates of clients are asked for their authorities are read again.
     // The settings of POP3 hold no secret, so their texts tell whether they differ.
-    let same_pop3 = before.filter(|(old, _)| format!("{:?}", old.pop3) == format!("{pop3:?}"));
+    let same_pop3 = before
+        .filter(|(old, _)| format!("{:?}", old.pop3) == format!("{pop3:?}") && clients.is_none() && old.tls.client_ca.is_none());
     let pop3 = match same_pop3 {
         Some((_, contexts)) => contexts.pop3.clone(),
         None => Pop3::new(posthouse_access::Parts {
@@ -272,6 +279,7 @@ fn contexts(
             mailboxes: parts.mailboxes.clone(),
             journal: parts.journal.clone(),
             tls: Some(parts.tls.clone()),
+            clients,
             settings: pop3.clone(),
         })
         .map_err(parts::tls_failure)?,

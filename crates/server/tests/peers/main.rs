@@ -11,6 +11,7 @@
 )]
 
 mod acme;
+mod certificates;
 mod dkim;
 mod dnssec;
 mod hop;

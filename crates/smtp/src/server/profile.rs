@@ -67,6 +67,8 @@ pub struct Profile {
 pub struct Tls {
     /// What SCRAM-SHA-256-PLUS binds to.
     pub binding: ChannelBinding,
+    /// Whether the client has shown a certificate that is believed, so that EXTERNAL is possible.
+    pub certified: bool,
 }
 
 impl Default for Profile {

@@ -104,6 +104,11 @@ pub enum AuthQuestion {
         /// With what.
         token: Password,
     },
+    /// Whose certificate has the client shown? Answered with [`AuthAnswer::Certificate`].
+    Certificate {
+        /// Whom the client wants to act as, if it says so.
+        login: Option<String>,
+    },
 }
 
 /// `MAIL FROM`.
@@ -176,6 +181,8 @@ pub enum AuthAnswer {
     },
     /// Whose token it is, or what the client hears.
     Token(Result<String, TokenRefusal>),
+    /// Whose certificate it is, if it is that of the one who was named.
+    Certificate(Option<String>),
 }
 
 /// Something that happened.

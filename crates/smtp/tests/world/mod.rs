@@ -45,7 +45,7 @@ pub(crate) struct World {
 pub(crate) const TIME: UnixMillis = UnixMillis(1_795_489_923_000);
 
 pub(crate) fn tls() -> Tls {
-    Tls { binding: ChannelBinding::Exporter([7; 32]) }
+    Tls { binding: ChannelBinding::Exporter([7; 32]), certified: false }
 }
 
 pub(crate) fn profile() -> Profile {
@@ -261,6 +261,9 @@ fn answer_login(question: AuthQuestion) -> AuthAnswer {
         }
         AuthQuestion::Token { login, token } if token.reveal() == "token" => {
             AuthAnswer::Token(Ok(login.unwrap_or_else(|| RIGHT.0.to_owned())))
+        }
+        AuthQuestion::Certificate { login } => {
+            AuthAnswer::Certificate(login.is_none_or(|login| login == RIGHT.0).then(|| RIGHT.0.to_owned()))
         }
         AuthQuestion::Token { .. } => {
             let (scope, configuration) = (Some("mail".to_owned()), Some("https://id.test/config".to_owned()));

@@ -59,9 +59,12 @@ impl Session {
     /// The mechanisms for this connection, best first.
     pub(super) fn offered(&self) -> impl Iterator<Item = Mechanism> + use<> {
         let binds = self.secure.is_some_and(|binding| binding.is_available());
-        let tokens = self.config.tokens;
-        let fits = move |mechanism: &Mechanism| {
-            (binds || *mechanism != Mechanism::ScramSha256Plus) && (tokens || !mechanism.takes_token())
+        let (tokens, certified) = (self.config.tokens, self.certified);
+        let fits = move |mechanism: &Mechanism| match mechanism {
+            Mechanism::ScramSha256Plus => binds,
+            Mechanism::OAuthBearer | Mechanism::XOAuth2 => tokens,
+            Mechanism::External => certified,
+            Mechanism::ScramSha256 | Mechanism::Plain | Mechanism::Login => true,
         };
         Mechanism::ALL.into_iter().filter(fits)
     }
@@ -127,6 +130,10 @@ impl Session {
                 login.who = who.clone().unwrap_or_default();
                 self.question = Some(Question::Token { login: who, token });
             }
+            ServerStep::NeedIdentity { login: who } => {
+                login.who = who.clone().unwrap_or_default();
+                self.question = Some(Question::Certificate { login: who });
+            }
             ServerStep::Done { login: who } => {
                 let mechanism = login.mechanism;
                 self.question = Some(Question::Open { login: who, mechanism });
@@ -139,7 +146,8 @@ impl Session {
         let State::Login(login) = std::mem::replace(&mut self.state, State::Authorization(Authorization::default())) else {
             return;
         };
-        if !login.who.is_empty() && !login.failed {
+        let is_begun = !login.who.is_empty() || refusal == Refusal::Certificate;
+        if is_begun && !login.failed {
             self.note = Some(Output::LoginFailed { login: login.who, mechanism: login.mechanism });
         }
         // PASS holds no message of a mechanism that could be malformed.
@@ -192,6 +200,19 @@ impl Session {
                     self.note = Some(Output::LoginFailed { login: login.who.clone(), mechanism: login.mechanism });
                 }
                 let step = login.exchange.token_result(result);
+                self.proceed(step);
+            }
+        }
+    }
+
+    /// The answer to [`Question::Certificate`]: whose it is; `Err` if it was not looked at.
+    pub(crate) fn certificate(&mut self, whose: Result<Option<String>, Verdict>) {
+        let State::Login(login) = &mut self.state else { return };
+        match whose {
+            Err(Verdict::Slowed(words)) => self.slowed(&words),
+            Err(Verdict::Right | Verdict::Wrong | Verdict::Failed) => self.fail(),
+            Ok(whose) => {
+                let step = login.exchange.identity_result(whose);
                 self.proceed(step);
             }
         }

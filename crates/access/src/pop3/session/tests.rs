@@ -84,6 +84,10 @@ impl World {
                 let keys = ScramKeys::derive(&prepare_password("secret").unwrap(), &[1; 16], 4096).unwrap();
                 session.keys(Ok((login == "alice@a.test").then_some(keys)), &[9; 32]);
             }
+            Question::Certificate { login } => {
+                let right = login.is_none_or(|login| login == "alice@a.test");
+                session.certificate(Ok(right.then(|| "alice@a.test".to_owned())));
+            }
             Question::Token { login, token } => {
                 let refusal = TokenRefusal { fault: TokenFault::Invalid, scope: None, configuration: None };
                 let right = token.reveal() == "good";

@@ -38,7 +38,9 @@ fn can_scram(directory: &Directory, login: &str, password: &str) -> bool {
             }
             ServerStep::Done { login: who } => return who == login,
             ServerStep::Failed(_) => return false,
-            ServerStep::NeedPassword { .. } | ServerStep::NeedToken { .. } => unreachable!("SCRAM never shows the password"),
+            ServerStep::NeedPassword { .. } | ServerStep::NeedToken { .. } | ServerStep::NeedIdentity { .. } => {
+                unreachable!("SCRAM never shows the password")
+            }
         };
     }
 }

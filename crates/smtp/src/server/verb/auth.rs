@@ -61,7 +61,7 @@ pub(in crate::server) fn begun(
     go_on(Login { ready, mechanism, exchange, login: None, failed: false }, core, step)
 }
 
-/// After [`AuthQuestion::Password`], [`AuthQuestion::Keys`] and [`AuthQuestion::Token`].
+/// After [`AuthQuestion::Password`], [`AuthQuestion::Keys`], [`AuthQuestion::Token`] and [`AuthQuestion::Certificate`].
 pub(in crate::server) fn answered(mut login: Login, core: &mut Core, answer: Result<AuthAnswer, Verdict>) -> Turn {
     let step = match answer {
         Ok(AuthAnswer::Password(right)) => login.exchange.password_result(right),
@@ -73,6 +73,7 @@ pub(in crate::server) fn answered(mut login: Login, core: &mut Core, answer: Res
             }
             login.exchange.token_result(result)
         }
+        Ok(AuthAnswer::Certificate(whose)) => login.exchange.identity_result(whose),
         Ok(AuthAnswer::Begin(_)) => ServerStep::Failed(SaslRefusal::Order),
         Err(verdict) => return Turn::Go(refused(login.ready, core, &verdict)),
     };
@@ -114,6 +115,10 @@ fn go_on(mut login: Login, core: &mut Core, step: ServerStep) -> Turn {
         ServerStep::NeedToken { login: name, token } => {
             login.login.clone_from(&name);
             Turn::Ask(State::Asked(Asked::Auth(login)), Question::Auth(AuthQuestion::Token { login: name, token }))
+        }
+        ServerStep::NeedIdentity { login: name } => {
+            login.login.clone_from(&name);
+            Turn::Ask(State::Asked(Asked::Auth(login)), Question::Auth(AuthQuestion::Certificate { login: name }))
         }
         ServerStep::Done { login: name } => {
             core.note(Note::Login { login: Some(name.clone()), mechanism: login.mechanism, failure: None });

@@ -87,9 +87,18 @@ fn extensions(core: &Core) -> Reply {
 
 /// The mechanisms that can be used on this connection as it is.
 pub(super) fn offered(core: &Core) -> impl Iterator<Item = Mechanism> {
-    let (allowed, can_bind) = (may_log_in(core), core.tls.is_some_and(|tls| tls.binding.is_available()));
+    let (allowed, tls) = (may_log_in(core), core.tls.unwrap_or_default());
     let mechanisms = core.profile.mechanisms.iter().copied();
-    mechanisms.filter(move |mechanism| allowed && (can_bind || *mechanism != Mechanism::ScramSha256Plus))
+    mechanisms.filter(move |mechanism| {
+        allowed
+            && match mechanism {
+                Mechanism::ScramSha256Plus => tls.binding.is_available(),
+                Mechanism::External => tls.certified,
+                Mechanism::ScramSha256 | Mechanism::Plain | Mechanism::Login | Mechanism::OAuthBearer | Mechanism::XOAuth2 => {
+                    true
+                }
+            }
+    })
 }
 
 /// Whether AUTH may be used outside or inside TLS, as the connection is.

@@ -133,3 +133,18 @@ fn a_token_lets_its_owner_in_and_a_refused_one_is_written_down_before_the_client
     let mut session = secure(&mut world, now);
     assert!(say(&mut world, &mut session, now, "AUTH OAUTHBEARER AQ==\r\n").0.starts_with("-ERR"));
 }
+
+#[test]
+fn a_certificate_logs_in_where_one_was_shown_and_is_not_offered_elsewhere() {
+    let (now, mut world) = (clock::now(), World::new(&[]));
+    let malformed = "-ERR that is not a message of this mechanism\r\n";
+    for (initial, expected) in [("=", OPEN), ("YWxpY2VAYS50ZXN0", OPEN), ("Ym9iQGEudGVzdA==", WRONG), ("YWxpY2UA", malformed)] {
+        let mut session = secure(&mut world, now);
+        session.certify(true);
+        assert!(say(&mut world, &mut session, now, "CAPA\r\n").0.contains("SASL EXTERNAL SCRAM"));
+        assert_eq!(say(&mut world, &mut session, now, &format!("AUTH EXTERNAL {initial}\r\n")).0, expected, "{initial}");
+    }
+    let mut session = secure(&mut world, now);
+    assert!(!say(&mut world, &mut session, now, "CAPA\r\n").0.contains("EXTERNAL"));
+    assert!(say(&mut world, &mut session, now, "AUTH EXTERNAL =\r\n").0.starts_with("-ERR"));
+}
