@@ -12,7 +12,7 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as 
 use std::path::{Path, PathBuf};
 
 use posthouse_client::Message;
-use posthouse_mail::{Address, Domain, LetterId, Notify, Recipient, Ret, ReversePath, UnixMillis};
+use posthouse_mail::{Address, Domain, LetterId, Notify, Recipient, Ret, ReversePath, TlsWish, UnixMillis};
 use posthouse_runtime::{clock, random};
 use serde::{Deserialize, Serialize};
 
@@ -64,6 +64,9 @@ struct Envelope {
     /// Milliseconds since 1970: it is not sent before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     release_at: Option<u64>,
+    /// TLS is required on its whole way (RFC 8689).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    requires_tls: bool,
 }
 
 impl Maildrop {
@@ -185,6 +188,7 @@ impl Maildrop {
             ret_full: envelope.ret.map(|ret| ret == Ret::Full),
             envid: envelope.envid.clone(),
             release_at: envelope.release_at.map(|at| at.0),
+            requires_tls: envelope.tls == TlsWish::Required,
         })?;
         let part = self.folder.join(format!(".{:016x}.{PART_ENDING}", random::u64()));
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part)?;
@@ -238,6 +242,7 @@ pub(crate) fn envelope(line: &[u8]) -> Result<posthouse_mail::Envelope, String> 
         ret: read.ret_full.map(|full| if full { Ret::Full } else { Ret::Headers }),
         envid: read.envid,
         release_at: read.release_at.map(UnixMillis),
+        tls: if read.requires_tls { TlsWish::Required } else { TlsWish::default() },
         ..posthouse_mail::Envelope::new(from, to)
     })
 }
@@ -251,6 +256,7 @@ fn read(octets: &[u8]) -> Result<Message, String> {
     let wanted = message.envelope_mut();
     wanted.recipients = envelope.recipients;
     (wanted.ret, wanted.envid, wanted.release_at) = (envelope.ret, envelope.envid, envelope.release_at);
+    wanted.tls = envelope.tls;
     Ok(message)
 }
 
@@ -266,6 +272,7 @@ mod tests {
         let to = vec!["b@y.test".parse().unwrap(), "c@y.test".parse().unwrap()];
         let mut letter = Message::from_eml(b"Subject: s\n\nh\xc3\xa9\n", "a@x.test".parse().unwrap(), to).unwrap();
         letter.envelope_mut().ret = Some(Ret::Headers);
+        letter.envelope_mut().tls = TlsWish::Required;
         letter
     }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, WebPkiServerVerifier};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::SingleCertAndKey;
@@ -15,6 +16,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::error::untrusted;
+use super::info::cipher_name;
 use super::server::read_one;
 use super::{CertificateFiles, HANDSHAKE_MAX, TlsError, TlsInfo, provider};
 use crate::clock;
@@ -102,10 +104,31 @@ impl ClientTls {
         Self::new(Arc::new(AnyCertificate), Trust::Judged(Arc::new(Check(check))))
     }
 
+    /// As [`Self::danger_unverified`], without these ciphers ([`TlsInfo::cipher`]); nothing where none is left. It finds out what a server would take.
+    ///
+    /// # Errors
+    /// [`TlsError::Setup`].
+    pub fn danger_unverified_without(ciphers: &[String]) -> Result<Option<Self>, TlsError> {
+        let mut provider = CryptoProvider::clone(&provider());
+        provider.cipher_suites.retain(|suite| !ciphers.contains(&cipher_name(suite.suite())));
+        if provider.cipher_suites.is_empty() {
+            return Ok(None);
+        }
+        Self::with_provider(provider.into(), Arc::new(AnyCertificate), Trust::Unverified).map(Some)
+    }
+
     fn new(verifier: Arc<dyn ServerCertVerifier>, trust: Trust) -> Result<Self, TlsError> {
+        Self::with_provider(provider(), verifier, trust)
+    }
+
+    fn with_provider(
+        provider: Arc<CryptoProvider>,
+        verifier: Arc<dyn ServerCertVerifier>,
+        trust: Trust,
+    ) -> Result<Self, TlsError> {
         // Both constructors of the library's that avoid its `dangerous()` insist on its own kinds of verifiers; which one it is
         // is what the functions above are about.
-        let mut config = ClientConfig::builder_with_provider(provider())
+        let mut config = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
             .map_err(TlsError::setup)?
             .dangerous()

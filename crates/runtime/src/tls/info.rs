@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use rustls::{ConnectionCommon, ProtocolVersion};
+use rustls::{CipherSuite, ConnectionCommon, ProtocolVersion};
 
 use super::ClientCertificate;
 
@@ -32,11 +32,10 @@ impl TlsInfo {
     pub(super) fn of<Side>(session: &ConnectionCommon<Side>, server_name: Option<String>, verified: bool) -> Self {
         let version = session.protocol_version();
         let is_13 = version == Some(ProtocolVersion::TLSv1_3);
-        let cipher = session.negotiated_cipher_suite().map_or_else(String::new, |suite| format!("{:?}", suite.suite()));
+        let cipher = session.negotiated_cipher_suite().map_or_else(String::new, |suite| cipher_name(suite.suite()));
         Self {
             protocol: if is_13 { "TLSv1.3" } else { "TLSv1.2" },
-            // The library marks the 1.3 suites by `TLS13_`; IANA's names have no number.
-            cipher: cipher.replacen("TLS13_", "TLS_", 1),
+            cipher,
             group: session.negotiated_key_exchange_group().map(|group| format!("{:?}", group.name())),
             server_name,
             verified,
@@ -47,6 +46,11 @@ impl TlsInfo {
             client: None,
         }
     }
+}
+
+/// IANA's name. The library marks the 1.3 suites by `TLS13_`; IANA's names have no number.
+pub(super) fn cipher_name(suite: CipherSuite) -> String {
+    format!("{suite:?}").replacen("TLS13_", "TLS_", 1)
 }
 
 /// Protocol, cipher and group, as a `Received` line and a log show them.

@@ -30,6 +30,7 @@ mod sendmail;
 mod serve;
 mod shell;
 mod status;
+mod talk;
 mod tls;
 mod trace;
 mod try_it;

@@ -8,11 +8,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use posthouse_client::{Capabilities, ClientError, ClientTls, Connection, Line, Roots, Security, SessionError, Target};
+use posthouse_config::Secret;
 use posthouse_runtime::log::one_line;
 use posthouse_runtime::tls::CertificateInfo;
 use serde::Serialize;
 
 use self::trial::{Door, Tried};
+use super::password::{Ask, PasswordArgs};
 use super::{Exit, Failure, Printer};
 
 /// Where mail servers are met.
@@ -22,13 +24,14 @@ const IMPLICIT_TLS: u16 = 465;
 
 /// See what a mail server offers, before and after TLS, and with which certificate.
 ///
-/// Nothing is sent and nobody logs in, unless --try is given. Without a port, 25, 587 and 465 are tried. The exit code is 0 if one of them answered as it should.
+/// Nothing is sent and nobody logs in, unless --try and --user are given. Without a port, 25, 587 and 465 are tried. The exit code is 0 if one of them answered as it should.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
   posthouse probe mail.example.org
   posthouse probe mail.example.org:2525 --json
-  posthouse probe mail.example.org:25 --try
+  posthouse probe mail.example.org:25 --try --ciphers
+  posthouse probe mail.example.org:587 --try --user alice@example.org --password-command 'pass show mail'
   posthouse probe localhost:2465 --implicit-tls --ca mail/ca/ca.pem")]
 pub(crate) struct Args {
     /// The server: a name or an address, with a port or without.
@@ -47,6 +50,15 @@ pub(crate) struct Args {
     /// and RSET for each, NOOP, and `BDAT 0 LAST` with no letter begun; never a recipient, so that nothing can become a letter.
     #[arg(long = "try")]
     try_it: bool,
+    /// Log in as this user before what needs it is tried, by PLAIN, over verified TLS alone.
+    #[arg(long, short, value_name = "LOGIN", requires = "try_it")]
+    user: Option<String>,
+    #[command(flatten)]
+    password: PasswordArgs,
+    /// Find out which ciphers the server takes, in which order: a connection for each, twelve at most. Of those that this program speaks, which are those of TLS 1.2 and 1.3 with forward
+    /// secrecy: what is weaker it does not see.
+    #[arg(long)]
+    ciphers: bool,
     /// How long to wait for each answer, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     timeout: u64,
@@ -86,6 +98,9 @@ struct Tls {
     group: Option<String>,
     verified: bool,
     certificates: Vec<CertificateInfo>,
+    /// What the server takes, in its order; with --ciphers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ciphers: Vec<String>,
 }
 
 pub(crate) fn run(args: Args, printer: &Printer) -> Result<(), Failure> {
@@ -93,7 +108,11 @@ pub(crate) fn run(args: Args, printer: &Printer) -> Result<(), Failure> {
     let roots = args.ca.clone().map_or(Roots::Platform, Roots::PemFile);
     let verified = ClientTls::verified(&roots).map_err(|error| Failure::new(Exit::NoInput, error))?;
     let any = ClientTls::danger_unverified().map_err(|error| Failure::new(Exit::Software, error))?;
-    let probe = Probe { host, args: &args, verified, any };
+    let login = match &args.user {
+        Some(user) => Some((user.clone(), args.password.read(Ask::Once)?)),
+        None => None,
+    };
+    let probe = Probe { host, args: &args, verified, any, login };
     let ports = port.map_or_else(|| PORTS.to_vec(), |port| vec![port]);
     let mut found = Vec::new();
     for port in ports {
@@ -114,6 +133,7 @@ struct Probe<'a> {
     args: &'a Args,
     verified: ClientTls,
     any: ClientTls,
+    login: Option<(String, Secret)>,
 }
 
 impl Probe<'_> {
@@ -166,16 +186,31 @@ impl Probe<'_> {
 
     /// Tries what is offered, where that is asked for.
     async fn try_all(&self, found: &mut Found, offered: &Capabilities, tls: Option<(&ClientTls, bool)>) {
-        let Some(address) = found.address.filter(|_| self.args.try_it) else { return };
+        let Some(address) = found.address else { return };
         let door = Door {
             address,
             name: &self.host,
             helo: &self.args.helo,
             tls: tls.map(|(tls, _)| tls),
             implicit: tls.is_some_and(|(_, implicit)| implicit),
+            // A login is for where one is offered.
+            login: self
+                .login
+                .as_ref()
+                .filter(|_| !offered.auth_text.is_empty())
+                .map(|(user, password)| (user.as_str(), password)),
             patience: Duration::from_secs(self.args.timeout),
         };
-        match trial::run(door, offered).await {
+        if let (true, Some(found_tls)) = (self.args.ciphers, &mut found.tls) {
+            match trial::ciphers(&door).await {
+                Ok(ciphers) => found_tls.ciphers = ciphers,
+                Err(why) => found.problems.push(format!("the ciphers could not be found out: {}", one_line(&why))),
+            }
+        }
+        if !self.args.try_it {
+            return;
+        }
+        match trial::run(&door, offered).await {
             Ok(tried) => found.tried = tried,
             Err(why) => found.problems.push(format!("nothing could be tried: {}", one_line(&why))),
         }
@@ -232,6 +267,7 @@ impl Found {
                 group: info.group.clone(),
                 verified: info.verified,
                 certificates,
+                ciphers: Vec::new(),
             });
         }
         self.protected = Some(offer);
@@ -251,6 +287,9 @@ impl Found {
             let group = tls.group.as_deref().unwrap_or_default();
             let word = if tls.verified { printer.green("verified") } else { printer.red("not verified") };
             printer.line(format_args!("  TLS         {} {} {group}, certificate {word}", tls.protocol, tls.cipher))?;
+            for (number, cipher) in tls.ciphers.iter().enumerate() {
+                printer.line(format_args!("  {:<11} {cipher}", if number == 0 { "ciphers" } else { "" }))?;
+            }
             for certificate in &tls.certificates {
                 printer.line(format_args!("              {}", one_line(&certificate.to_string())))?;
             }

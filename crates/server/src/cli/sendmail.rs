@@ -6,6 +6,7 @@
 
 mod letter;
 mod options;
+mod verify;
 
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -31,7 +32,7 @@ const SERVER: &str = "smtp://localhost:25";
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Options: -t (recipients from the header), -f ADDRESS or -r ADDRESS (sender), -F NAME, -i or -oi (a lone dot does not end the letter), -bm, -bp (list the maildrop), -bs (SMTP on
-standard input and output), -bv (check only), -q (send what is in the maildrop), -N DSN, -R full|hdrs, -V ENVID, -B TYPE, -O, -o, -C, -v, --
+standard input and output), -bv (ask whether recipients would be taken), -q (send what is in the maildrop), -N DSN, -R full|hdrs, -V ENVID, -B TYPE, -O, -o, -C, -v, --
 
 Exit codes: 0 the letter is accepted or kept, 64 wrong use, 65 it is no letter, 67 no such recipient, 69 refused for good, 75 -q left letters in the maildrop, 77 not allowed (see sysexits(3)).
 
@@ -118,10 +119,7 @@ fn act(options: Options, printer: &Printer) -> Result<(), Failure> {
         Mode::Flush => flush(&options, printer),
         // Aliases are in the directory, where each change counts at once.
         Mode::Aliases => Ok(()),
-        Mode::Verify => options.recipients.iter().try_for_each(|text| {
-            let address = options::address(text, &options::host())?;
-            printer.line(format_args!("{address}... deliverable"))
-        }),
+        Mode::Verify => verify::run(&options, printer),
     }
 }
 

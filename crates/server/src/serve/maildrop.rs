@@ -18,9 +18,9 @@ use sha2::{Digest as _, Sha256};
 use tracing::{error, info, warn};
 
 use posthouse_client::stream::ByteSource;
-use posthouse_client::{Connection, RecipientResult, Security, Target};
+use posthouse_client::{Connection, Message, RecipientResult, Security, Target};
 use posthouse_intake::{LocalDoor, Submitter, origin, serve_local};
-use posthouse_mail::{Domain, Envelope, LetterId, UnixMillis};
+use posthouse_mail::{Address, Domain, Envelope, LetterId, UnixMillis};
 use posthouse_runtime::local::LocalStream;
 use posthouse_runtime::net::Stream;
 use posthouse_runtime::stream::{CHUNK_BYTES_MAX, NextChunk};
@@ -36,6 +36,10 @@ const EVERY: Duration = Duration::from_secs(5);
 const ENVELOPE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// The recipients of one transaction; more are sent in several (RFC 5321 §4.5.3.1.8 has servers take 100).
 const RECIPIENTS_MAX: usize = 100;
+/// The recipients that a note to a letter's owner names.
+const RECIPIENTS_SHOWN: usize = 10;
+/// In the place of the number of a group of recipients, of which there are never so many.
+const NOTE: usize = usize::MAX;
 /// The files of one round; the rest is for the next.
 const FILES_MAX: usize = 10_000;
 /// Where what cannot be taken is put.
@@ -142,7 +146,11 @@ impl Round {
                     match self.take(&found).await {
                         End::Taken => remove(&self.folder.join(&name)),
                         End::Later => drop(waiting.insert(uid)),
-                        End::Never(why) => self.set_aside(&name, &why),
+                        End::Never(why) => {
+                            // Told first, and once however often that is begun: its id is made of the file.
+                            self.tell_owner(&found, &why).await;
+                            self.set_aside(&name, &why);
+                        }
                     }
                 }
                 Err(why) => self.set_aside(&name, &why),
@@ -174,19 +182,23 @@ impl Round {
     }
 
     async fn hand_in(&self, found: &Found, number: usize, envelope: &Envelope) -> End {
-        let (Ok((ours, theirs)), Ok(file)) = (LocalStream::pair(), found.file.try_clone()) else { return End::Later };
+        let Ok(file) = found.file.try_clone() else { return End::Later };
+        let mut body = FileBody { file: Some(file), at: found.body_at, left: found.body_len, len: found.body_len };
+        self.submit(Submitter::left(found.uid, id(found, number)), envelope, &mut body).await
+    }
+
+    async fn submit(&self, submitter: Submitter, envelope: &Envelope, body: &mut dyn ByteSource) -> End {
+        let Ok((ours, theirs)) = LocalStream::pair() else { return End::Later };
         let (door, accepting) = (self.door.clone(), self.accepting.clone());
-        let submitter = Submitter::left(found.uid, id(found, number));
         let serving = task::spawn("maildrop", async move {
             let contexts = Arc::clone(&accepting.contexts.borrow());
             serve_local(theirs, submitter, &door, &contexts.smtp, accepting.shutdown).await;
         });
         let target = Target::new("the maildrop", Vec::new(), Security::Plain, "localhost");
-        let mut body = FileBody { file: Some(file), at: found.body_at, left: found.body_len, len: found.body_len };
         let end = match Connection::open_over(&target, Stream::of_local(ours)).await {
             Err(_) => End::Later,
             Ok(mut connection) => {
-                let end = match connection.send(envelope, &mut body).await {
+                let end = match connection.send(envelope, body).await {
                     Ok(results) => judge(&results),
                     Err(_) => End::Later,
                 };
@@ -196,6 +208,17 @@ impl Round {
         };
         serving.join().await;
         end
+    }
+
+    /// Writes to whoever left the letter, in that user's own name, which nobody has to be granted.
+    async fn tell_owner(&self, found: &Found, why: &str) {
+        let Some(note) = self.said.as_ref().and_then(|domain| note(found, domain, why)) else { return };
+        let submitter = Submitter::left(found.uid, id(found, NOTE));
+        match self.submit(submitter, note.envelope(), &mut note.body()).await {
+            End::Taken => {}
+            End::Later => warn!(file = found.name, "and its user could not be told"),
+            End::Never(words) => warn!(file = found.name, words, "and its user could not be told"),
+        }
     }
 
     fn set_aside(&self, name: &str, why: &str) {
@@ -211,6 +234,26 @@ impl Round {
             error!(file = name, %error, "and it could not be moved");
         }
     }
+}
+
+/// What is told to the user who left a letter that cannot be taken; nothing to one whose name is no mailbox.
+fn note(found: &Found, domain: &Domain, why: &str) -> Option<Message> {
+    let user = users::name(found.uid)?;
+    let owner = format!("{user}@{domain}").parse::<Address>().ok()?.to_string();
+    let shown = found.envelope.recipients.iter().take(RECIPIENTS_SHOWN).map(|recipient| recipient.address.to_string());
+    let mut to: Vec<String> = shown.collect();
+    if found.envelope.recipients.len() > to.len() {
+        to.push(format!("{} more", found.envelope.recipients.len() - to.len()));
+    }
+    let text = format!(
+        "The letter that you handed in on {} for {} was not sent: {why}\n\nIt is kept by the operator of this machine as {}.\n",
+        found.left.to_rfc5322(),
+        to.join(", "),
+        found.name
+    );
+    let note = Message::builder().from(&owner).to(&owner).subject("Your letter was not sent").text(text);
+    // RFC 3834 §5.
+    note.field("Auto-Submitted", "auto-replied").build().ok()
 }
 
 /// What was answered, for all recipients together: what is refused for one stays whole, for nobody hears it otherwise.

@@ -167,6 +167,50 @@ fn what_was_left_while_the_server_was_down_arrives_and_what_is_no_letter_is_set_
 }
 
 #[test]
+fn whoever_left_a_letter_that_cannot_be_taken_is_told_once() {
+    let site = Site::new(&["mx"], "[intake.local]\nmaildrop = \"drop\"\ntrusted-users = []\n");
+    let drop = site.dir.path().join("drop");
+    std::fs::create_dir(&drop).unwrap();
+    run(&site.data(), &["alias", "add", "postmaster@example.test", "alice@example.test", "--data", "."]).ok();
+    let envelope = "{\"version\":1,\"from\":\"bob@example.test\",\"to\":[\"carol@elsewhere.test\"]}\n";
+    std::fs::write(
+        drop.join("1.letter"),
+        format!("{envelope}From: bob@example.test\r\nSubject: in another's name\r\n\r\nhi\r\n"),
+    )
+    .unwrap();
+    let running = site.start();
+    // The user's mail is the postmaster's, as that of every system account.
+    let told = site.wait_for_any("alice");
+    assert!(told.contains("\r\nSubject: Your letter was not sent\r\n") && told.contains("for carol@"), "{told}");
+    assert!(
+        told.contains("is not an address") && told.contains("Auto-Submitted: auto-replied") && told.contains("1.letter"),
+        "{told}"
+    );
+    let began = std::time::Instant::now();
+    while !drop.join("set-aside/1.reason").exists() {
+        assert!(began.elapsed() < crate::common::PATIENCE);
+    }
+    running.stop();
+}
+
+#[test]
+fn whether_a_recipient_would_be_taken_is_asked_of_the_server() {
+    let site = Site::new(&["mx"], "");
+    let running = site.start();
+    let asked = local(&site, "sendmail", &["-bv", "bob", "nosuch", "carol@elsewhere.test"], "");
+    assert_eq!(asked.exit, 67, "{}{}", asked.out, asked.err);
+    let lines: Vec<&str> = asked.out.lines().collect();
+    assert_eq!((lines[0], lines[2]), ("bob@example.test... deliverable", "carol@elsewhere.test... deliverable"));
+    assert!(lines[1].starts_with("nosuch@example.test... 550 5.1.1"), "{}", asked.out);
+    local(&site, "sendmail", &["-bv", "bob"], "").ok();
+    running.stop();
+    local(&site, "sendmail", &["-bv", "bob"], "").fails(75, "cannot reach the Posthouse of this machine");
+    let folder = tempfile::tempdir().unwrap();
+    let relayed = under_name(folder.path(), "sendmail", "smtp://relay.test", &["-bv", "bob@x.test"], "").ok();
+    assert_eq!(relayed, "bob@x.test... deliverable: through smtp://relay.test:25, which decides\n");
+}
+
+#[test]
 fn an_untrusted_user_writes_in_no_name_of_ours_but_its_own() {
     let more = "[intake.local]\ntrusted-users = []\n[[intake.local.grant]]\nuser = \"0\"\naddresses = [\"shop@example.test\"]\n";
     let site = Site::new(&["mx"], more);
@@ -218,6 +262,22 @@ fn what_is_announced_is_tried_with_commands_that_leave_nothing_behind() {
     let told = try_it(format!("localhost:{}", running.address("submission").port()));
     let untried = told[0]["tried"].as_array().unwrap().iter().find(|one| one["extension"] == "DSN").unwrap();
     assert!(untried["works"].is_null() && untried["said"].as_str().unwrap().starts_with("530 "), "{told}");
+    let inside = |more: &[&str]| {
+        let submission = format!("localhost:{}", running.address("submission").port());
+        let probe =
+            ["probe", &submission, "--try", "--ciphers", "--ca", ca.to_str().unwrap(), "--json", "--user", "alice@example.test"];
+        run(site.dir.path(), &[&probe[..], more].concat())
+    };
+    std::fs::write(site.dir.path().join("wrong"), "nonsense\n").unwrap();
+    std::fs::set_permissions(site.dir.path().join("wrong"), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let told = inside(&["--password-file", "wrong"]).json();
+    assert!(told[0]["problems"].to_string().contains("the login is refused: 535"), "{told}");
+    let told = inside(&["--password-command", "echo secret"]).json();
+    let tried = told[0]["tried"].as_array().unwrap();
+    assert!(tried.len() >= 7 && tried.iter().all(|one| one["works"] == true), "{told}");
+    let ciphers: Vec<&str> = told[0]["tls"]["ciphers"].as_array().unwrap().iter().map(|one| one.as_str().unwrap()).collect();
+    assert_eq!(ciphers[0], told[0]["tls"]["cipher"].as_str().unwrap(), "its favourite is the one that is used");
+    assert!(ciphers.len() >= 3 && ciphers.iter().any(|cipher| cipher.starts_with("TLS_ECDHE_")), "{ciphers:?}");
     assert_eq!(run(&site.data(), &["queue", "list", "--data", "."]).ok().matches("example.test").count(), 0);
     running.stop();
 }

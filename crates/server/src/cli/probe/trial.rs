@@ -5,16 +5,20 @@
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use bytes::BytesMut;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use posthouse_client::{Capabilities, ClientTls};
+use posthouse_config::Secret;
 use posthouse_runtime::clock;
 use posthouse_runtime::net::Stream;
 use serde::Serialize;
 
-/// The octets of a reply.
-const REPLY_BYTES_MAX: usize = 64 * 1024;
+use crate::cli::talk::{Reply, Talk};
+
+/// The handshakes that are made to find out which ciphers a server takes.
+const CIPHERS_MAX: usize = 12;
 
 /// How one extension did. The names are an interface.
 #[derive(Serialize)]
@@ -29,6 +33,7 @@ pub(super) struct Tried {
 }
 
 /// How to reach the server.
+#[derive(Clone, Copy)]
 pub(super) struct Door<'a> {
     pub(super) address: SocketAddr,
     pub(super) name: &'a str,
@@ -36,13 +41,15 @@ pub(super) struct Door<'a> {
     /// How TLS is spoken; none in clear.
     pub(super) tls: Option<&'a ClientTls>,
     pub(super) implicit: bool,
+    /// Who logs in first, for servers that want it before MAIL.
+    pub(super) login: Option<(&'a str, &'a Secret)>,
     pub(super) patience: Duration,
 }
 
 /// Tries what is offered.
-pub(super) async fn run(door: Door<'_>, offered: &Capabilities) -> Result<Vec<Tried>, String> {
-    let mut talk = Talk::open(&door).await.map_err(|error| error.to_string())?;
-    let plain = talk.with_parameters("").await.map_err(|error| error.to_string())?;
+pub(super) async fn run(door: &Door<'_>, offered: &Capabilities) -> Result<Vec<Tried>, String> {
+    let mut talk = open(door).await.map_err(|error| error.to_string())?;
+    let plain = with_parameters(&mut talk, "").await.map_err(|error| error.to_string())?;
     let mut tried = Vec::new();
     for (extension, is_offered, parameters) in parameters(offered) {
         if !is_offered {
@@ -50,12 +57,12 @@ pub(super) async fn run(door: Door<'_>, offered: &Capabilities) -> Result<Vec<Tr
         }
         let sent = mail(parameters);
         tried.push(if plain.is_positive() {
-            match talk.with_parameters(parameters).await {
+            match with_parameters(&mut talk, parameters).await {
                 Ok(reply) => Tried { extension, works: Some(reply.is_positive()), sent, said: reply.text },
                 Err(error) => return Ok(broken(tried, extension, sent, &error)),
             }
         } else {
-            // Most submission servers want a login before MAIL.
+            // Most submission servers want a login before MAIL (--user).
             Tried { extension, works: None, sent: mail(""), said: plain.text.clone() }
         });
     }
@@ -140,113 +147,69 @@ impl Trial {
     }
 }
 
-struct Reply {
-    code: u16,
-    text: String,
-}
-
-impl Reply {
-    fn is_positive(&self) -> bool {
-        (200..300).contains(&self.code)
+/// As far as EHLO, inside TLS where that is spoken, and logged in where somebody wants to.
+pub(super) async fn open(door: &Door<'_>) -> io::Result<Talk> {
+    let timed_out = |_| io::Error::from(ErrorKind::TimedOut);
+    let stream = clock::timeout(door.patience, Stream::connect(door.address, None)).await.map_err(timed_out)??;
+    let mut talk = Talk::new(stream, door.patience);
+    if door.implicit
+        && let Some(tls) = door.tls
+    {
+        talk = talk.secure(tls, door.name).await?;
     }
-
-    /// `250 2.1.0 ok` (RFC 2034).
-    fn is_enhanced(&self) -> bool {
-        let word = self.text.get(4..).and_then(|rest| rest.split_ascii_whitespace().next()).unwrap_or_default();
-        word.parse::<posthouse_mail::Status>().is_ok()
-    }
-}
-
-/// A dialogue in plain words, apart from the library's: that one would not send what it does not need.
-struct Talk {
-    stream: Stream,
-    input: BytesMut,
-    deadline: Instant,
-    patience: Duration,
-}
-
-impl Talk {
-    async fn open(door: &Door<'_>) -> io::Result<Self> {
-        let timed_out = |_| io::Error::from(ErrorKind::TimedOut);
-        let stream = clock::timeout(door.patience, Stream::connect(door.address, None)).await.map_err(timed_out)??;
-        let (input, patience) = (BytesMut::new(), door.patience);
-        let mut talk = Self { stream, input, deadline: clock::now() + patience, patience };
-        if door.implicit
-            && let Some(tls) = door.tls
-        {
-            talk = talk.secure(tls, door.name).await?;
-        }
-        talk.reply().await?;
-        let helo = if door.helo.is_empty() {
-            posthouse_mail::Domain::from_ip(talk.stream.local_addr().ip().to_canonical()).to_string()
-        } else {
-            door.helo.to_owned()
-        };
+    talk.reply().await?;
+    let helo = if door.helo.is_empty() {
+        posthouse_mail::Domain::from_ip(talk.stream.local_addr().ip().to_canonical()).to_string()
+    } else {
+        door.helo.to_owned()
+    };
+    talk.command(&format!("EHLO {helo}")).await?;
+    if let (false, Some(tls)) = (door.implicit, door.tls) {
+        talk.command("STARTTLS").await?;
+        talk = talk.secure(tls, door.name).await?;
         talk.command(&format!("EHLO {helo}")).await?;
-        if let (false, Some(tls)) = (door.implicit, door.tls) {
-            talk.command("STARTTLS").await?;
-            talk = talk.secure(tls, door.name).await?;
-            talk.command(&format!("EHLO {helo}")).await?;
-        }
-        Ok(talk)
     }
-
-    async fn secure(self, tls: &ClientTls, name: &str) -> io::Result<Self> {
-        let stream = self.stream.into_tls_client(tls, name).await.map_err(io::Error::other)?;
-        Ok(Self { stream, input: BytesMut::new(), ..self })
+    if let Some((user, password)) = door.login {
+        log_in(&mut talk, user, password).await?;
     }
+    Ok(talk)
+}
 
-    /// `MAIL` with parameters, and `RSET`; the reply to the first.
-    async fn with_parameters(&mut self, parameters: &str) -> io::Result<Reply> {
-        let reply = self.command(&mail(parameters)).await?;
-        self.command("RSET").await?;
-        Ok(reply)
+/// The method that every server has. The password goes over verified TLS alone, or to this very machine.
+async fn log_in(talk: &mut Talk, user: &str, password: &Secret) -> io::Result<()> {
+    let is_safe = talk.stream.tls().is_some_and(|tls| tls.verified) || talk.stream.peer_addr().ip().to_canonical().is_loopback();
+    if !is_safe {
+        return Err(io::Error::other("no login without verified TLS"));
     }
+    let words = BASE64_STANDARD.encode(format!("\0{user}\0{}", password.expose()));
+    let reply = talk.command(&format!("AUTH PLAIN {words}")).await?;
+    if reply.is_positive() { Ok(()) } else { Err(io::Error::other(format!("the login is refused: {}", reply.text))) }
+}
 
-    async fn command(&mut self, words: &str) -> io::Result<Reply> {
-        self.send(&format!("{words}\r\n")).await?;
-        self.reply().await
-    }
+/// `MAIL` with parameters, and `RSET`; the reply to the first.
+async fn with_parameters(talk: &mut Talk, parameters: &str) -> io::Result<Reply> {
+    let reply = talk.command(&mail(parameters)).await?;
+    talk.command("RSET").await?;
+    Ok(reply)
+}
 
-    async fn send(&mut self, octets: &str) -> io::Result<()> {
-        self.deadline = clock::now() + self.patience;
-        let written = clock::timeout_at(self.deadline, self.stream.write_all(octets.as_bytes())).await;
-        written.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()))
-    }
-
-    /// One reply, its last line's text.
-    async fn reply(&mut self) -> io::Result<Reply> {
-        let mut octets = 0;
-        loop {
-            let line = self.line().await?;
-            octets += line.len();
-            if octets > REPLY_BYTES_MAX {
-                return Err(io::Error::new(ErrorKind::InvalidData, "a reply without an end"));
-            }
-            let Some(code) = line.get(..3).and_then(|code| code.parse().ok()) else {
-                return Err(io::Error::new(ErrorKind::InvalidData, format!("`{line}` is no reply")));
-            };
-            if line.as_bytes().get(3) != Some(&b'-') {
-                return Ok(Reply { code, text: line });
-            }
+/// The ciphers that the server takes of those that the TLS library knows (TLS 1.2 and 1.3, each with forward secrecy and authenticated), in the order in which it takes them: a handshake for each, in
+/// which those before it are not offered any more.
+pub(super) async fn ciphers(door: &Door<'_>) -> Result<Vec<String>, String> {
+    let mut taken: Vec<String> = Vec::new();
+    while taken.len() < CIPHERS_MAX
+        && let Some(tls) = ClientTls::danger_unverified_without(&taken).map_err(|error| error.to_string())?
+    {
+        let door = Door { tls: Some(&tls), login: None, ..*door };
+        // None of the others is taken: the handshake fails.
+        let Ok(mut talk) = open(&door).await else { break };
+        let cipher = talk.stream.tls().map(|info| info.cipher.clone());
+        // Whether it hears the farewell does not matter.
+        let _ = talk.send("QUIT\r\n").await;
+        match cipher {
+            Some(cipher) if !taken.contains(&cipher) => taken.push(cipher),
+            Some(_) | None => break,
         }
     }
-
-    async fn line(&mut self) -> io::Result<String> {
-        loop {
-            if let Some(end) = self.input.iter().position(|&octet| octet == b'\n') {
-                let line = self.input.split_to(end + 1);
-                return Ok(String::from_utf8_lossy(&line).trim_end().to_owned());
-            }
-            if self.input.len() > REPLY_BYTES_MAX {
-                return Err(io::Error::new(ErrorKind::InvalidData, "a line without an end"));
-            }
-            match clock::timeout_at(self.deadline, self.stream.read(&mut self.input)).await {
-                Ok(Ok(1..)) => {}
-                Ok(Ok(0)) => return Err(io::Error::new(ErrorKind::UnexpectedEof, "the server closed the connection")),
-                Ok(Err(error)) => return Err(error),
-                Err(_) => return Err(io::Error::new(ErrorKind::TimedOut, "no answer in time")),
-            }
-        }
-    }
+    Ok(taken)
 }
