@@ -82,7 +82,7 @@ async fn run(mut stream: Stream, session: &mut Session, visit: &mut Visit<'_>, s
                 session.answer(clock::now(), answer);
             }
             Output::Body(piece) => {
-                if let Err(verdict) = visit.take(piece).await {
+                if let Err(verdict) = Box::pin(visit.take(piece)).await {
                     session.refuse_letter(clock::now(), &verdict);
                 }
             }

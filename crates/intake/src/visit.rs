@@ -39,9 +39,9 @@ pub(crate) struct Visit<'a> {
     pub(crate) hello: Option<Hello>,
     /// Who is logged in.
     pub(crate) account: Option<Account>,
-    /// The log-in under way, until the mechanism has come to its end.
-    pub(crate) attempt: Option<Attempt>,
-    pub(crate) begun: Option<Begun>,
+    /// The log-in under way, until the mechanism has come to its end. On the heap, as the letter: a connection that waits has neither.
+    pub(crate) attempt: Option<Box<Attempt>>,
+    pub(crate) begun: Option<Box<Begun>>,
     /// What lists say of the peer.
     pub(crate) lists: Lists,
     /// The filters of this visit, if there are any.

@@ -23,7 +23,7 @@ pub(crate) async fn auth(visit: &mut Visit<'_>, question: AuthQuestion) -> Answe
                 Err(slowed) => return too_often(visit, &login, &slowed),
             };
             let right = attempt.password(password.reveal()).await;
-            visit.attempt = Some(attempt);
+            visit.attempt = Some(Box::new(attempt));
             right.map_or_else(|error| not_now(&error), |right| Answer::Auth(AuthAnswer::Password(right)))
         }
         AuthQuestion::Keys { login } => {
@@ -32,7 +32,7 @@ pub(crate) async fn auth(visit: &mut Visit<'_>, question: AuthQuestion) -> Answe
                 Err(slowed) => return too_often(visit, &login, &slowed),
             };
             let keys = attempt.keys().await;
-            visit.attempt = Some(attempt);
+            visit.attempt = Some(Box::new(attempt));
             let seed = *directory.fake_salt_seed();
             keys.map_or_else(|error| not_now(&error), |keys| Answer::Auth(AuthAnswer::Keys { keys, seed }))
         }
@@ -42,7 +42,7 @@ pub(crate) async fn auth(visit: &mut Visit<'_>, question: AuthQuestion) -> Answe
                 Err(slowed) => return too_often(visit, login.as_deref().unwrap_or_default(), &slowed),
             };
             let result = attempt.token(token.reveal()).await;
-            visit.attempt = Some(attempt);
+            visit.attempt = Some(Box::new(attempt));
             result.map_or_else(|error| not_now(&error), |result| Answer::Auth(AuthAnswer::Token(result)))
         }
         AuthQuestion::Certificate { login } => {
@@ -54,7 +54,7 @@ pub(crate) async fn auth(visit: &mut Visit<'_>, question: AuthQuestion) -> Answe
                 Some(shown) => attempt.certificate(&shown.emails, &shown.fingerprint).await,
                 None => Ok(None),
             };
-            visit.attempt = Some(attempt);
+            visit.attempt = Some(Box::new(attempt));
             whose.map_or_else(|error| not_now(&error), |whose| Answer::Auth(AuthAnswer::Certificate(whose)))
         }
     }

@@ -32,7 +32,7 @@ pub(crate) async fn sender(visit: &mut Visit<'_>, question: SenderQuestion) -> A
     }
     let asked = question.priority.unwrap_or_default();
     let given = priority(visit, asked);
-    visit.begun = Some(Begun::new(question, UnixMillis(clock::unix_millis()), given));
+    visit.begun = Some(Box::new(Begun::new(question, UnixMillis(clock::unix_millis()), given)));
     if given == asked { Answer::Verdict(Verdict::Accept) } else { Answer::Priority(given) }
 }
 
