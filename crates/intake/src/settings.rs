@@ -66,6 +66,8 @@ pub struct Settings {
     pub memory_max: ByteSize,
     /// Commands that are none, are malformed or come out of order, before the connection is closed.
     pub bad_commands_max: u32,
+    /// Commands that bring no letter nearer (NOOP, RSET, VRFY, HELP and greetings), from one letter to the next, before the connection is closed.
+    pub idle_commands_max: u32,
     /// Unknown recipients over one connection, before it is closed: more are a search for addresses.
     pub refused_recipients_max: u32,
     /// Failed log-ins, before the connection is closed.
@@ -105,6 +107,7 @@ impl Default for Settings {
             connections_per_address_max: 50,
             memory_max: ByteSize::gib(4),
             bad_commands_max: 20,
+            idle_commands_max: 100,
             refused_recipients_max: 100,
             failed_logins_max: 3,
             greeting_delay: Period::seconds(0),
@@ -139,6 +142,7 @@ impl Settings {
             recipients_max: self.recipients_max,
             letters_max: self.letters_per_connection_max,
             bad_commands_max: self.bad_commands_max,
+            idle_commands_max: self.idle_commands_max,
             refused_recipients_max: self.refused_recipients_max,
             auth_failures_max: self.failed_logins_max,
             greeting_delay: if kind == ListenerKind::Mx { self.greeting_delay.duration() } else { std::time::Duration::ZERO },

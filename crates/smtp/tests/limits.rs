@@ -72,6 +72,24 @@ fn a_letter_that_drips_in_ends_and_a_slow_one_does_not() {
 }
 
 #[test]
+fn whoever_only_keeps_us_busy_is_sent_away_and_a_letter_buys_more() {
+    let mut world = in_letter(Profile { idle_commands_max: 4, ..profile() });
+    assert!(world.ask("x\r\n.").starts_with("250 "));
+    for command in ["NOOP", "RSET", "VRFY alice", "HELP"] {
+        assert!(world.ask(command).starts_with('2'), "{command}");
+    }
+    world.ask("MAIL FROM:<sender@example.net>");
+    world.ask("RCPT TO:<alice@example.org>");
+    world.ask("DATA");
+    assert!(world.ask("x\r\n.").starts_with("250 "), "a letter is no idle command, and counts them anew");
+    for command in ["EHLO client", "NOOP", "NOOP", "NOOP"] {
+        assert!(world.ask(command).starts_with("250"), "{command}");
+    }
+    assert!(world.ask("NOOP").starts_with("421 4.7.0 too many commands without a letter"));
+    assert_eq!(world.closed, Some(CloseReason::TooMany));
+}
+
+#[test]
 fn a_letter_has_an_end_however_steadily_it_comes() {
     let mut world = in_letter(Profile { letter_bytes_max: 1 << 30, ..profile() });
     let steady = [b'x'; 16 << 10];
@@ -186,7 +204,7 @@ fn a_million_tiny_chunks_leave_no_trace_of_themselves() {
 
 #[test]
 fn replies_to_one_write_go_out_in_one_write_but_not_without_end() {
-    let mut world = greeted(profile());
+    let mut world = greeted(Profile { idle_commands_max: u32::MAX, ..profile() });
     world.writes = 0;
     world.send(b"MAIL FROM:<>\r\nRCPT TO:<alice@example.org>\r\nRCPT TO:<bob@example.org>\r\nDATA\r\n");
     assert_eq!(world.writes, 1);

@@ -29,6 +29,7 @@ pub(super) struct Core {
     /// The octets of a letter that must come before [`Self::deadline`].
     progress_left: u64,
     bad_commands: u32,
+    idle_commands: u32,
     auth_failures: u32,
     refused_recipients: u32,
 }
@@ -49,6 +50,7 @@ impl Core {
             letter_deadline: None,
             progress_left: 0,
             bad_commands: 0,
+            idle_commands: 0,
             auth_failures: 0,
             refused_recipients: 0,
         }
@@ -92,6 +94,12 @@ impl Core {
         }
         self.refuse(stage, None, reply);
         State::Open(back)
+    }
+
+    /// Counts a command that brings no letter nearer; true when it was one too many.
+    pub(super) fn count_idle_command(&mut self) -> bool {
+        self.idle_commands += 1;
+        self.idle_commands > self.profile.idle_commands_max
     }
 
     /// Says no for the last time.
@@ -142,6 +150,7 @@ impl Core {
     /// A letter ended, in whatever way.
     pub(super) fn letter_ended(&mut self) {
         self.letter_deadline = None;
+        self.idle_commands = 0;
     }
 
     /// Octets of a letter came. Only enough of them buy more time.

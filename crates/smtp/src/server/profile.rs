@@ -44,6 +44,8 @@ pub struct Profile {
     pub letters_max: u32,
     /// The commands of a session that are unknown, malformed or out of order.
     pub bad_commands_max: u32,
+    /// The commands that bring no letter nearer (NOOP, RSET, VRFY, HELP and greetings), from one letter to the next.
+    pub idle_commands_max: u32,
     /// The recipients of a session that are refused for good: more are a search for addresses.
     pub refused_recipients_max: u32,
     /// The logins of a session that fail.
@@ -87,6 +89,7 @@ impl Default for Profile {
             recipients_max: 1000,
             letters_max: 1000,
             bad_commands_max: 10,
+            idle_commands_max: 100,
             refused_recipients_max: 100,
             auth_failures_max: 3,
             greeting_delay: Duration::ZERO,

@@ -191,6 +191,10 @@ pub(super) fn too_many_errors() -> Reply {
     later(421, 7, 0, "too many errors")
 }
 
+pub(super) fn too_many_idle_commands() -> Reply {
+    later(421, 7, 0, "too many commands without a letter")
+}
+
 pub(super) fn too_large(bytes_max: u64) -> Reply {
     no(552, 3, 4, &format!("a letter may have {bytes_max} octets"))
 }

@@ -18,7 +18,7 @@ mod xclient;
 use posthouse_mail::Reply;
 
 use super::core::Core;
-use super::question::{Question, Stage};
+use super::question::{CloseReason, Question, Stage};
 use super::replies;
 use super::state::{Open, State};
 
@@ -76,6 +76,9 @@ const TABLE: &[(&str, Handler)] = &[
     ("PRI", other::http),
 ];
 
+/// Those that bring no letter nearer: without a limit a peer could keep us busy with them for ever.
+const IDLE: &[&str] = &["EHLO", "HELO", "LHLO", "RSET", "NOOP", "VRFY", "HELP"];
+
 /// Says no to a command that comes too early or too late.
 fn out_of_order(mut open: Open, core: &mut Core, stage: Stage, reply: Reply) -> Turn {
     if was_pipelined(&mut open) {
@@ -100,6 +103,9 @@ fn was_pipelined(open: &mut Open) -> bool {
 /// Finds the verb and runs it.
 pub(super) fn dispatch(open: Open, core: &mut Core, verb: &str, arguments: &str) -> Turn {
     match TABLE.iter().find(|(name, _)| verb.eq_ignore_ascii_case(name)) {
+        Some((name, _)) if IDLE.contains(name) && core.count_idle_command() => {
+            Turn::Go(core.end(Stage::Command, replies::too_many_idle_commands(), CloseReason::TooMany))
+        }
         Some((_, handler)) => handler(open, core, arguments),
         None => Turn::Go(core.bad(open, Stage::Command, replies::unknown_command())),
     }
