@@ -57,7 +57,7 @@ fn tests(sources: &[Source]) -> BTreeSet<&str> {
     lines.filter_map(|line| line.trim().strip_prefix("fn ")?.split(['(', '<']).next()).collect()
 }
 
-/// In a row of the table, each word in backquotes that looks like the name of a test is one.
+/// In a row of the table, each word in backquotes that looks like the name of a test is one; and each row has one, or says that it does not apply.
 fn threats(table: &str, tests: &BTreeSet<&str>) -> Vec<String> {
     let rows = table.lines().enumerate().filter(|(_, line)| line.starts_with("| "));
     let mut wrong = Vec::new();
@@ -66,6 +66,11 @@ fn threats(table: &str, tests: &BTreeSet<&str>) -> Vec<String> {
         let names = quoted.filter(|word| {
             word.contains('_') && word.chars().all(|char| char.is_ascii_lowercase() || char.is_ascii_digit() || char == '_')
         });
+        let mut names = names.peekable();
+        let is_row = line.strip_prefix("| ").is_some_and(|rest| rest.starts_with(|char: char| char.is_ascii_digit()));
+        if is_row && names.peek().is_none() && !line.contains("applicable") {
+            wrong.push(format!("{THREATS}:{}: no test proves it", number + 1));
+        }
         wrong.extend(
             names.filter(|name| !tests.contains(name)).map(|name| format!("{THREATS}:{}: there is no test {name}", number + 1)),
         );

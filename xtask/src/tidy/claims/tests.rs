@@ -9,7 +9,9 @@ fn a_claim_with_nothing_behind_it_is_found() {
     let rows = [
         ("| 1 | x | `a_real_test` |", "state = 'yes'\nwhere = ['crates/a']", 0),
         ("| 1 | x | `a_dreamt_test` |", "state = 'yes'\nwhere = ['crates/a']", 1),
-        ("| 1 | `CamelCase` and `word` | not yet |", "state = 'no'", 0),
+        ("| 1 | `CamelCase` and `word` | not yet applicable |", "state = 'no'", 0),
+        ("| 1 | x | immune, surely |", "state = 'no'", 1),
+        ("| | failure elsewhere | state | proof |\n|---|---|---|---|", "state = 'no'", 0),
         ("", "state = 'partial'\nwhere = ['crates/b']", 1),
         ("", "state = 'yes'", 1),
         ("", "state = 'no'\nwhere = ['crates/a']", 1),
