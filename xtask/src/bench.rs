@@ -7,9 +7,11 @@
 
 mod alone;
 mod figures;
+mod flood;
 mod growth;
 mod load;
 mod memory;
+mod overhead;
 mod pairs;
 mod plot;
 mod servers;
@@ -28,7 +30,7 @@ struct Row {
     measure: fn(&Bench) -> anyhow::Result<Report>,
 }
 
-const ROWS: [Row; 11] = [
+const ROWS: [Row; 14] = [
     Row { name: "accept", measure: |bench| pairs::run(bench, &pairs::ACCEPT) },
     Row { name: "accept-new", measure: |bench| pairs::run(bench, &pairs::ACCEPT_NEW) },
     Row { name: "accept-one", measure: |bench| pairs::run(bench, &pairs::ACCEPT_ONE) },
@@ -40,6 +42,9 @@ const ROWS: [Row; 11] = [
     Row { name: "large", measure: alone::large },
     Row { name: "million", measure: alone::million },
     Row { name: "deferred", measure: alone::deferred },
+    Row { name: "flood", measure: flood::run },
+    Row { name: "overhead", measure: overhead::verify },
+    Row { name: "overhead-sign", measure: overhead::sign },
 ];
 
 /// What was asked for.

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The packages; what they need and the machine lacks comes with them.
-const PACKAGES: [&str; 38] = [
+const PACKAGES: [&str; 42] = [
     "postfix",
     "exim4-daemon-heavy",
     "opensmtpd",
@@ -52,10 +52,14 @@ const PACKAGES: [&str; 38] = [
     "haproxy",
     "opendkim",
     "python3-milter",
+    "opendmarc",
+    "postfix-policyd-spf-python",
+    "rspamd",
+    "testssl.sh",
 ];
 
 /// What is only there for node. Their node is this machine's, since Debian's is too old for the first.
-const NPM_PACKAGES: [&str; 3] = ["Haraka", "mailparser", "postal-mime"];
+const NPM_PACKAGES: [&str; 4] = ["Haraka", "mailauth", "mailparser", "postal-mime"];
 
 /// Whether anything may be downloaded.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -18,6 +18,8 @@ pub(super) use posthouse::{accounts, last_stored, restart};
 
 /// Where the server under measurement listens.
 pub(super) const PORT: u16 = 2525;
+/// Where users log in, in [`Way::Strangers`].
+pub(super) const SUBMISSION_PORT: u16 = 2587;
 /// The next hop.
 pub(super) const SINK_PORT: u16 = 2526;
 /// The accounts of [`Way::Inboxes`]: `0box@load.test` and on.
@@ -26,7 +28,7 @@ pub(super) const ACCOUNTS: u32 = 100;
 /// Clock ticks in a second, as `/proc` counts them on Linux.
 const TICKS: f64 = 100.0;
 /// Programs of ours that run beside the server.
-const OURS: [&str; 3] = ["xtask", "smtpload", "smtpsinkd"];
+const OURS: [&str; 4] = ["xtask", "smtpload", "smtpsinkd", "nsd"];
 
 /// Which server.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -55,6 +57,12 @@ pub(super) enum Way {
     Deferred,
     /// To mailboxes here.
     Inboxes,
+    /// Nowhere, and nobody is trusted: what comes are letters for mailboxes here, and log-ins.
+    Strangers,
+    /// Nowhere: it is found out who sent what comes.
+    Verified,
+    /// Nowhere: what users submit is signed.
+    Signed,
 }
 
 /// How a server is set up.
@@ -194,10 +202,15 @@ fn all_ticks(stat: &str) -> Option<u32> {
 
 /// Waits until somebody listens.
 pub(super) fn listening(port: u16, within: Duration) -> anyhow::Result<()> {
+    listening_at("127.0.0.1", port, within)
+}
+
+/// The same at another address of loopback.
+pub(super) fn listening_at(address: &str, port: u16, within: Duration) -> anyhow::Result<()> {
     let until = Instant::now() + within;
-    while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+    while TcpStream::connect((address, port)).is_err() {
         if Instant::now() > until {
-            bail!("nobody listens on port {port}");
+            bail!("nobody listens at {address}:{port}");
         }
         thread::sleep(Duration::from_millis(20));
     }

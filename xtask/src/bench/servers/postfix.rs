@@ -11,10 +11,16 @@ use std::time::UNIX_EPOCH;
 /// Its user for deliveries in the world of the measurement.
 const VMAIL: &str = "vmail";
 
+/// What comes is accepted and stays.
+const HOLD: &str = "smtpd_client_restrictions = check_client_access static:HOLD\n";
+const MILTERS: &str = "milter_protocol = 6\nmilter_default_action = tempfail\n";
+
 pub(super) fn start(place: &Path, setup: &Setup<'_>) -> anyhow::Result<()> {
     let at = place.display();
     let way = match setup.way {
-        Way::Hold => "smtpd_client_restrictions = check_client_access static:HOLD\n".to_owned(),
+        Way::Verified => verified(),
+        Way::Signed => format!("{HOLD}smtpd_milters = inet:127.0.0.1:8891\n{MILTERS}"),
+        Way::Hold | Way::Strangers => HOLD.to_owned(),
         Way::Relay => "default_destination_concurrency_limit = 100\ninitial_destination_concurrency = 20\n\
                                  default_destination_recipient_limit = 100\n"
             .to_owned(),
@@ -36,7 +42,10 @@ pub(super) fn start(place: &Path, setup: &Setup<'_>) -> anyhow::Result<()> {
          smtp_connection_cache_destinations = 127.0.0.1\nin_flow_delay = 0\ndefault_process_limit = 700\n{way}{tls}"
     );
     let services = include_str!("../../../../crates/server/tests/peers/conf/postfix-master.cf");
-    let services = services.replacen("smtp      inet", &format!("127.0.0.1:{PORT} inet"), 1);
+    let mut services = services.replacen("smtp      inet", &format!("127.0.0.1:{PORT} inet"), 1);
+    if setup.way == Way::Verified {
+        services.push_str("policyd-spf  unix  -  n  n  -  0  spawn user=nobody argv=/usr/bin/policyd-spf\n");
+    }
     fs::write("/etc/postfix/main.cf", main)?;
     fs::write("/etc/postfix/master.cf", services)?;
     fs::write("/etc/postfix/dynamicmaps.cf", "")?;
@@ -44,6 +53,14 @@ pub(super) fn start(place: &Path, setup: &Setup<'_>) -> anyhow::Result<()> {
     fs::create_dir_all(place.join("data"))?;
     process::run(Command::new("chown").arg("postfix").arg(place.join("data")))?;
     process::run(Command::new("postfix").arg("start").stderr(Stdio::null()))
+}
+
+/// As their documentation has it: SPF by a policy server, whose result the filters see, then DKIM, then DMARC.
+fn verified() -> String {
+    format!(
+        "{HOLD}smtpd_recipient_restrictions = check_policy_service unix:private/policyd-spf, permit\npolicyd-spf_time_limit = 3600s\n\
+         smtpd_milters = inet:127.0.0.1:8891, inet:127.0.0.1:8893\n{MILTERS}"
+    )
 }
 
 /// A Maildir for each account, delivered to by `virtual` as many at a time as by ours.

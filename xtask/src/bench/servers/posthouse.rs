@@ -1,6 +1,6 @@
 //! Posthouse: one process, one file of configuration.
 
-use super::{ACCOUNTS, Kind, PORT, Running, SINK_PORT, Setup, Way};
+use super::{ACCOUNTS, Kind, PORT, Running, SINK_PORT, SUBMISSION_PORT, Setup, Way};
 use crate::process;
 use anyhow::{Context, bail};
 use serde::Deserialize;
@@ -17,6 +17,11 @@ pub(super) fn start(place: &Path, setup: &Setup<'_>) -> anyhow::Result<Child> {
         fs::create_dir_all(place.join("data"))?;
         fs::copy(accounts.join("directory.sqlite"), place.join("data/directory.sqlite"))?;
     }
+    if setup.way == Way::Signed {
+        let mut add = Command::new(program());
+        add.args(["account", "add", "signer@load.test", "--password-env", "PASSWORD", "--data"]).arg(place.join("data"));
+        process::output(add.env("PASSWORD", "a password of some length"))?;
+    }
     serve(place)
 }
 
@@ -27,17 +32,27 @@ pub(in super::super) fn restart(place: &Path) -> anyhow::Result<Running> {
 
 fn config(setup: &Setup<'_>) -> String {
     // No courier: what is accepted stays.
-    let concurrency = if setup.way == Way::Hold { 0 } else { 100 };
+    let concurrency = if matches!(setup.way, Way::Hold | Way::Strangers | Way::Verified | Way::Signed) { 0 } else { 100 };
     let hop = if setup.way == Way::Deferred { NOBODY_PORT } else { SINK_PORT };
     let tls = setup.tls.map_or_else(String::new, |folder| {
         let folder = folder.display();
         format!("[tls]\ncertificate = [{{ cert = \"{folder}/cert.pem\", key = \"{folder}/key.pem\" }}]\n")
     });
+    let users = format!("[[listener]]\nkind = \"submission\"\naddress = \"127.0.0.1:{SUBMISSION_PORT}\"\n");
+    let (users, trust) = match setup.way {
+        // What is set for the world outside holds for loopback too.
+        Way::Strangers => {
+            (users.as_str(), "plain-login-on-loopback = true\nrates.exempt = []\nlists.exempt = []\nsenders.policy = \"off\"")
+        }
+        Way::Verified => ("", "senders.exempt = []"),
+        Way::Signed => (users.as_str(), "plain-login-on-loopback = true"),
+        Way::Hold | Way::Relay | Way::Deferred | Way::Inboxes => ("", "trusted-networks = [\"127.0.0.0/8\"]"),
+    };
     format!(
-        "hostname = \"mail.load.test\"\ndata = \"data\"\n[[listener]]\nkind = \"mx\"\naddress = \"127.0.0.1:{PORT}\"\n{tls}\
-         [intake]\ntrusted-networks = [\"127.0.0.0/8\"]\ngreeting-delay = \"0s\"\nletters-per-connection-max = 1000000\n\
+        "hostname = \"mail.load.test\"\ndata = \"data\"\n[[listener]]\nkind = \"mx\"\naddress = \"127.0.0.1:{PORT}\"\n{users}{tls}\
+         [intake]\n{trust}\ngreeting-delay = \"0s\"\nletters-per-connection-max = 1000000\n\
          connections-max = 20000\nconnections-per-address-max = 20000\nletter-size-max = \"64 MiB\"\n[delivery]\nsmarthost = \"smtp://127.0.0.1:{hop}\"\n\
-         concurrency-max = {concurrency}\nconcurrency-per-destination-max = 100\n[log]\nlevel = \"info\"\n"
+         concurrency-max = {concurrency}\nconcurrency-per-destination-max = 100\n[dns]\nservers = [\"127.0.0.53:53\"]\n[log]\nlevel = \"info\"\n"
     )
 }
 
