@@ -8,6 +8,7 @@ mod body;
 mod builder;
 mod file;
 mod sign;
+mod whole;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -82,7 +83,10 @@ pub enum MessageError {
     /// A given letter without a readable header.
     #[error("this is not a letter: {0}")]
     Header(#[from] HeaderError),
-    /// A given letter that cannot be read.
+    /// A given letter that cannot be read from where it is, in the system's words.
+    #[error("the letter cannot be read: {0}")]
+    Read(String),
+    /// A given letter that cannot be understood.
     #[error(transparent)]
     Unreadable(#[from] ParseError),
     /// A given letter with a NUL octet, which no server takes (RFC 5321 §4.5.2, RFC 5322 §4).

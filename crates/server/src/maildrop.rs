@@ -7,7 +7,7 @@
 //! left them, and their group is the directory's, so that the server may read them and other users may not. No program needs any privilege for that.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, BufRead, BufReader, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -26,6 +26,8 @@ pub(crate) const ENDING: &str = "letter";
 pub(crate) const PART_ENDING: &str = "part";
 /// The file in which the server says what names without a domain belong to.
 const DOMAIN: &str = ".domain";
+/// The octets of an envelope: ten thousand recipients.
+pub(crate) const ENVELOPE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// The octets of a domain's name.
 const DOMAIN_BYTES_MAX: u64 = 1000;
 /// The directory's bit for files of its own group (stat(2), `S_ISGID`).
@@ -130,7 +132,7 @@ impl Maildrop {
 
     /// Takes a letter to send it; none if another process has it, or has sent it.
     pub(crate) fn claim(&self, kept: &Kept) -> Result<Option<Claimed>, Failure> {
-        let mut file = match File::open(&kept.0) {
+        let file = match File::open(&kept.0) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed(&kept.0, &error)),
@@ -140,9 +142,7 @@ impl Maildrop {
         if file.try_lock().is_err() || !fs::metadata(&kept.0).is_ok_and(same) {
             return Ok(None);
         }
-        let mut octets = Vec::new();
-        file.read_to_end(&mut octets).map_err(|error| failed(&kept.0, &error))?;
-        let message = read(&octets).map_err(|why| Failure::say(Exit::Data, format_args!("{}: {why}", kept.0.display())))?;
+        let message = read(&file).map_err(|why| Failure::say(Exit::Data, format_args!("{}: {why}", kept.0.display())))?;
         Ok(Some(Claimed { message, kept: kept.clone(), _file: file }))
     }
 
@@ -165,13 +165,14 @@ impl Maildrop {
 
     /// One line about a letter.
     pub(crate) fn describe(&self, kept: &Kept) -> Result<String, Failure> {
-        let octets = fs::read(&kept.0).map_err(|error| failed(&kept.0, &error))?;
+        let file = File::open(&kept.0).map_err(|error| failed(&kept.0, &error))?;
+        let octets = file.metadata().map_err(|error| failed(&kept.0, &error))?.len();
         let name = kept.0.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(match read(&octets) {
-            Ok(letter) => {
-                let to: Vec<String> =
-                    letter.envelope().recipients.iter().map(|recipient| recipient.address.to_string()).collect();
-                format!("{name}  {} octets  <{}> to {}", letter.size(), letter.envelope().reverse_path, to.join(", "))
+        Ok(match first_line(&mut BufReader::new(&file)).and_then(|line| Ok((envelope(&line)?, line.len()))) {
+            Ok((envelope, line)) => {
+                let to: Vec<String> = envelope.recipients.iter().map(|recipient| recipient.address.to_string()).collect();
+                let size = octets.saturating_sub(u64::try_from(line).unwrap_or(u64::MAX));
+                format!("{name}  {size} octets  <{}> to {}", envelope.reverse_path, to.join(", "))
             }
             Err(why) => format!("{name}  {why}"),
         })
@@ -197,7 +198,7 @@ impl Maildrop {
             .set_permissions(fs::Permissions::from_mode(mode))
             .and_then(|()| file.write_all(line.as_bytes()))
             .and_then(|()| file.write_all(b"\n"))
-            .and_then(|()| file.write_all(&letter.to_bytes()?))
+            .and_then(|()| letter.write_to(&mut file))
             .and_then(|()| file.sync_all())
             .and_then(|()| fs::rename(&part, &kept.0))
             .and_then(|()| self.sync_name(&file));
@@ -247,12 +248,19 @@ pub(crate) fn envelope(line: &[u8]) -> Result<posthouse_mail::Envelope, String> 
     })
 }
 
-fn read(octets: &[u8]) -> Result<Message, String> {
-    let end = octets.iter().position(|&byte| byte == b'\n').ok_or("it has no envelope")?;
-    let (line, letter) = octets.split_at_checked(end + 1).ok_or("it has no letter")?;
-    let envelope = envelope(line)?;
+/// The line of the envelope, with its end.
+fn first_line(file: &mut impl BufRead) -> Result<Vec<u8>, String> {
+    let mut line = Vec::new();
+    file.take(ENVELOPE_BYTES_MAX).read_until(b'\n', &mut line).map_err(|error| error.to_string())?;
+    if line.ends_with(b"\n") { Ok(line) } else { Err("it has no envelope".to_owned()) }
+}
+
+/// A kept letter, of any size.
+fn read(file: &File) -> Result<Message, String> {
+    let mut file = BufReader::new(file);
+    let envelope = envelope(&first_line(&mut file)?)?;
     let to = envelope.recipients.iter().map(|recipient| recipient.address.clone()).collect();
-    let mut message = Message::from_eml(letter, envelope.reverse_path, to).map_err(|error| error.to_string())?;
+    let mut message = Message::from_eml_reader(file, envelope.reverse_path, to).map_err(|error| error.to_string())?;
     let wanted = message.envelope_mut();
     wanted.recipients = envelope.recipients;
     (wanted.ret, wanted.envid, wanted.release_at) = (envelope.ret, envelope.envid, envelope.release_at);

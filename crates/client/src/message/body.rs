@@ -38,6 +38,8 @@ pub struct Body {
 struct File {
     reader: Box<dyn Read + Send>,
     rest: u64,
+    /// It is part of the letter as it stands, and not encoded.
+    is_plain: bool,
 }
 
 impl Body {
@@ -59,7 +61,7 @@ impl Body {
             match self.advance()? {
                 Next::End => return Ok(None),
                 Next::Octets => {}
-                Next::File { opener, rest } => self.file = Some(File { reader: (opener.0)()?, rest }),
+                Next::File { opener, rest, is_plain } => self.file = Some(File { reader: (opener.0)()?, rest, is_plain }),
             }
         }
     }
@@ -77,9 +79,9 @@ impl Body {
             match self.advance()? {
                 Next::End => return Ok(None),
                 Next::Octets => {}
-                Next::File { opener, rest } => {
+                Next::File { opener, rest, is_plain } => {
                     let reader = task::blocking(move || (opener.0)()).await?;
-                    self.file = Some(File { reader, rest });
+                    self.file = Some(File { reader, rest, is_plain });
                 }
             }
         }
@@ -102,12 +104,15 @@ impl Body {
         match segment {
             Segment::Octets(octets) => self.plain = octets.clone(),
             Segment::Base64 { content: Content::Here(octets), .. } => self.raw = octets.clone(),
-            Segment::Base64 { content: Content::Elsewhere { len, key }, .. } => {
-                let opener = self.files.get(*key).cloned().ok_or_else(|| io::Error::other("there is no such file"))?;
-                return Ok(Next::File { opener, rest: *len });
-            }
+            Segment::Base64 { content: Content::Elsewhere { len, key }, .. } => return self.file(*key, *len, false),
+            Segment::File { len, key } => return self.file(*key, *len, true),
         }
         Ok(Next::Octets)
+    }
+
+    fn file(&self, key: usize, rest: u64, is_plain: bool) -> io::Result<Next> {
+        let opener = self.files.get(key).cloned().ok_or_else(|| io::Error::other("there is no such file"))?;
+        Ok(Next::File { opener, rest, is_plain })
     }
 }
 
@@ -115,7 +120,7 @@ impl Body {
 enum Next {
     End,
     Octets,
-    File { opener: Opener, rest: u64 },
+    File { opener: Opener, rest: u64, is_plain: bool },
 }
 
 impl File {
@@ -131,7 +136,7 @@ impl File {
                 return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it is shorter than it was when the letter was made"));
             }
             self.rest -= wanted;
-            chunks.push_back(encode(&buffer));
+            chunks.push_back(if self.is_plain { Bytes::copy_from_slice(&buffer) } else { encode(&buffer) });
         }
         if self.rest > 0 {
             return Ok((Some(self), chunks));

@@ -1,7 +1,8 @@
-//! Files that go with a letter: the only place of this crate that opens one, and only one that the caller names.
+//! Files that go with a letter: the only place of this crate that opens one, and only one that the caller names; or one without a name.
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -35,6 +36,31 @@ pub(super) fn find(path: &Path) -> Result<Found, String> {
         Ok(Found::Read(octets))
     } else {
         Err("it is too large".to_owned())
+    }
+}
+
+/// A file for what is too large for memory. It has no name, so that nothing is left of it however this process ends.
+pub(super) fn spool() -> io::Result<File> {
+    tempfile::tempfile()
+}
+
+/// Opens such a file, as often as it is needed.
+pub(super) fn opener(file: File) -> Opener {
+    let file = Arc::new(file);
+    Opener(Arc::new(move || Ok(Box::new(Reading { file: Arc::clone(&file), at: 0 }) as Box<dyn Read + Send>)))
+}
+
+/// A file that several may read at a time, each from its own place.
+struct Reading {
+    file: Arc<File>,
+    at: u64,
+}
+
+impl Read for Reading {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read_at(buffer, self.at)?;
+        self.at += u64::try_from(count).unwrap_or(u64::MAX);
+        Ok(count)
     }
 }
 

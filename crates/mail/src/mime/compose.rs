@@ -117,6 +117,13 @@ pub enum Segment {
         /// The octets it takes in the letter.
         len: u64,
     },
+    /// The octets of a file as they are sent.
+    File {
+        /// How many.
+        len: u64,
+        /// Which file; what it means is the caller's.
+        key: usize,
+    },
 }
 
 /// A letter that is ready to be sent.
@@ -256,7 +263,7 @@ impl Segment {
     pub fn len(&self) -> u64 {
         match self {
             Self::Octets(octets) => u64::try_from(octets.len()).unwrap_or(u64::MAX),
-            Self::Base64 { len, .. } => *len,
+            Self::Base64 { len, .. } | Self::File { len, .. } => *len,
         }
     }
 
@@ -285,7 +292,7 @@ impl Composed {
             match segment {
                 Segment::Octets(octets) => whole.extend_from_slice(octets),
                 Segment::Base64 { content: Content::Here(octets), .. } => base64_lines(octets, &mut whole),
-                Segment::Base64 { content: Content::Elsewhere { .. }, .. } => return None,
+                Segment::Base64 { content: Content::Elsewhere { .. }, .. } | Segment::File { .. } => return None,
             }
         }
         Some(whole.into())

@@ -36,6 +36,7 @@ mod trace;
 mod try_it;
 mod verify;
 mod watch;
+mod whole;
 
 pub(crate) use exit::{Exit, Failure};
 pub(crate) use print::Printer;

@@ -13,7 +13,6 @@ mod way;
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -228,12 +227,12 @@ fn plan(letter: &Message, printer: &Printer) -> Result<(), Failure> {
 /// The letter as it is sent, piece by piece.
 fn save(letter: &Message, path: &Path, printer: &Printer) -> Result<(), Failure> {
     let failed = |error: std::io::Error| Failure::say(Exit::CannotCreate, format_args!("{}: {error}", path.display()));
-    let bytes = letter.to_bytes().map_err(|error| Failure::new(Exit::NoInput, error))?;
     if path == Path::new("-") {
+        let bytes = letter.to_bytes().map_err(|error| Failure::new(Exit::NoInput, error))?;
         return printer.raw(&bytes);
     }
     let mut file = File::create(path).map_err(failed)?;
-    file.write_all(&bytes).map_err(failed)
+    letter.write_to(&mut file).map_err(failed)
 }
 
 /// The exit code for arguments that make no mailer.

@@ -4,6 +4,7 @@
 //! durably, and the program is told that all is well: it goes out with a later call, with `sendmail -q`, or when the server that starts again empties the maildrop. A
 //! letter whose end is unknown, because the server went away before its answer, is kept too: it may come twice, with the same Message-ID, but it is never lost.
 
+mod dot;
 mod letter;
 mod options;
 mod verify;
@@ -133,10 +134,10 @@ struct Given {
 }
 
 fn deliver(options: &Options, printer: &Printer) -> Result<(), Failure> {
-    let octets = letter::read()?;
+    let given = letter::read()?;
     let way = Way::of(options)?;
     let given = posthouse_runtime::block_on(async {
-        let letter = letter::make(octets, options, &way.domain().await)?;
+        let letter = letter::make(given, options, &way.domain().await)?;
         let given = give(&way, &letter, options, printer).await;
         if let (Way::Server(_), [], None) = (&way, given.open.as_slice(), given.refused) {
             // The server is up: what waited for it goes too.

@@ -28,12 +28,10 @@ use posthouse_runtime::{clock, select, task, users};
 
 use super::listen::Accepting;
 use crate::config::Config;
-use crate::maildrop::{ENDING, PART_ENDING, SHARED, envelope, say_domain};
+use crate::maildrop::{ENDING, ENVELOPE_BYTES_MAX, PART_ENDING, SHARED, envelope, say_domain};
 
 /// How often it is looked into.
 const EVERY: Duration = Duration::from_secs(5);
-/// The octets of an envelope: ten thousand recipients.
-const ENVELOPE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// The recipients of one transaction; more are sent in several (RFC 5321 §4.5.3.1.8 has servers take 100).
 const RECIPIENTS_MAX: usize = 100;
 /// The recipients that a note to a letter's owner names.

@@ -45,6 +45,38 @@ fn a_letter_with_its_recipients_in_the_header_arrives() {
 }
 
 #[test]
+fn a_letter_of_40_mb_goes_through_the_maildrop_with_little_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let link = folder.path().join("sendmail");
+    std::os::unix::fs::symlink(posthouse().get_program(), &link).unwrap();
+    let lines = "All work and no play makes Jack a dull boy, all work and no play makes.\n".repeat(1000);
+    // Keeps a letter of so many thousand lines; the KiB it took, when all but what fits into the pipe was read.
+    let keep = |thousands: usize| {
+        let mut command = Command::new(&link);
+        command.arg("-t").env("POSTHOUSE_SERVER", "smtp://127.0.0.1:1").env("POSTHOUSE_MAILDROP", folder.path().join("drop"));
+        let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+        let mut pipe = child.stdin.take().unwrap();
+        pipe.write_all(b"To: bob@x.test\nSubject: large\n\n").unwrap();
+        (0..thousands).for_each(|_| pipe.write_all(lines.as_bytes()).unwrap());
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        let peak = peak.trim().trim_end_matches(" kB").parse::<u64>().unwrap();
+        pipe.write_all(b".\nnot sent\n").unwrap();
+        drop(pipe);
+        assert!(child.wait().unwrap().success());
+        peak
+    };
+    let (small, large) = (keep(10), keep(550));
+    assert!(large < small + 8 * 1024, "{large} KiB for a letter of 40 MB, {small} for one of 0.7 MB");
+    let catcher = Catcher::builder().size_max(100 << 20).start().unwrap();
+    under_name(folder.path(), "sendmail", &catcher.url(), &["-q"], "").ok();
+    let octets: Vec<usize> = catcher.letters().iter().map(|letter| letter.bytes().len()).collect();
+    assert!(octets.len() == 2 && octets.iter().any(|&octets| octets > 40_000_000), "{octets:?}");
+    assert!(catcher.letters().iter().all(|letter| letter.bytes().ends_with(b"makes.\r\n")));
+    assert!(under_name(folder.path(), "mailq", "smtp://127.0.0.1:1", &[], "").ok().contains("empty"));
+}
+
+#[test]
 fn with_the_server_down_the_letter_is_kept_and_goes_out_later() {
     let folder = tempfile::tempdir().unwrap();
     let dead = "smtp://127.0.0.1:1";

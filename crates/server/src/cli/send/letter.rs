@@ -11,6 +11,7 @@ use posthouse_mail::{Address, Notify, Ret, ReversePath, TlsWish};
 
 use crate::cli::data::malformed;
 use crate::cli::dsn;
+use crate::cli::whole::Given;
 use crate::cli::{Exit, Failure};
 
 /// What is read from a file or standard input. Servers take a tenth of it at most.
@@ -137,7 +138,7 @@ impl LetterArgs {
                 Err(Failure::say(Exit::Usage, "standard input cannot be both the letter and the password"))
             }
             Some(path) => {
-                let mut letter = self.sign(self.whole(&read_whole(&at_sign(path))?, user)?)?;
+                let mut letter = self.sign(self.whole(given(&at_sign(path))?, user)?)?;
                 self.wishes.put(&mut letter);
                 Ok(letter)
             }
@@ -294,21 +295,23 @@ impl LetterArgs {
     }
 
     /// A letter that exists. What is named in the arguments goes before what it says itself.
-    fn whole(&self, eml: &[u8], user: Option<&str>) -> Result<Message, Failure> {
+    fn whole(&self, given: Given, user: Option<&str>) -> Result<Message, Failure> {
         let to = self.named().map(address).collect::<Result<Vec<_>, _>>()?;
         let from = self.from.as_deref().map(address).transpose()?.map(ReversePath::from);
-        if to.is_empty() {
-            let mut letter = Message::from_eml_headers(eml).map_err(failure)?;
+        let letter = if to.is_empty() {
+            let mut letter = Message::from_eml_headers(&given.head).map_err(failure)?;
             if let Some(from) = from {
                 letter.envelope_mut().reverse_path = from;
             }
-            return Ok(letter);
-        }
-        let from = match from {
-            Some(from) => from,
-            None => sender(eml, user)?.into(),
+            letter
+        } else {
+            let from = match from {
+                Some(from) => from,
+                None => sender(&given.head, user)?.into(),
+            };
+            Message::from_eml(&given.head, from, to).map_err(failure)?
         };
-        Message::from_eml(eml, from, to).map_err(failure)
+        given.complete(letter).map_err(failure)
     }
 
     fn named(&self) -> impl Iterator<Item = &String> {
@@ -335,8 +338,18 @@ fn address(text: impl AsRef<str>) -> Result<Address, Failure> {
 }
 
 fn failure(error: MessageError) -> Failure {
-    let exit = if matches!(error, MessageError::File { .. }) { Exit::NoInput } else { Exit::Data };
+    let exit = if matches!(error, MessageError::File { .. } | MessageError::Read(_)) { Exit::NoInput } else { Exit::Data };
     Failure::new(exit, error)
+}
+
+/// A letter in a file, or on standard input.
+fn given(path: &Path) -> Result<Given, Failure> {
+    let read = if path == Path::new("-") {
+        Given::read(io::stdin(), INPUT_BYTES_MAX)
+    } else {
+        File::open(path).and_then(|file| Given::read(file, INPUT_BYTES_MAX))
+    };
+    read.map_err(|error| Failure::say(Exit::NoInput, format_args!("{}: {error}", path.display())))
 }
 
 /// A file, or standard input.

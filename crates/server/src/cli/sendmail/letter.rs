@@ -1,13 +1,15 @@
 //! The letter on standard input, completed with what programs leave to sendmail.
 
-use std::io::{self, Read as _};
+use std::io;
 
 use posthouse_client::{Message, MessageError};
 use posthouse_mail::header::{Field, Header, end_of_header};
 use posthouse_mail::{LetterId, ReversePath, UnixMillis, mime};
 use posthouse_runtime::{clock, random};
 
+use super::dot::UntilDot;
 use super::options::{self, Options};
+use crate::cli::whole::Given;
 use crate::cli::{Exit, Failure};
 
 /// The octets of a letter that is read.
@@ -17,31 +19,26 @@ const OF_ADDRESSES: &[&str] =
     &["From", "Sender", "Reply-To", "To", "Cc", "Bcc", "Resent-From", "Resent-Sender", "Resent-To", "Resent-Cc", "Resent-Bcc"];
 
 /// What stands on standard input.
-pub(super) fn read() -> Result<Vec<u8>, Failure> {
-    let mut octets = Vec::new();
-    let read = io::stdin().lock().take(LETTER_BYTES_MAX + 1).read_to_end(&mut octets);
-    read.map_err(|error| Failure::new(Exit::NoInput, error))?;
-    if u64::try_from(octets.len()).unwrap_or(u64::MAX) > LETTER_BYTES_MAX {
-        return Err(Failure::say(Exit::Data, "the letter is larger than 256 MiB"));
-    }
-    Ok(octets)
+pub(super) fn read() -> Result<Given, Failure> {
+    Given::read(io::stdin(), LETTER_BYTES_MAX).map_err(|error| Failure::new(Exit::NoInput, error))
 }
 
 /// The letter with its envelope; names without a domain are of `domain`.
-pub(super) fn make(mut octets: Vec<u8>, options: &Options, domain: &str) -> Result<Message, Failure> {
+pub(super) fn make(mut given: Given, options: &Options, domain: &str) -> Result<Message, Failure> {
     if !options.ignore_dots {
-        cut_at_dot(&mut octets);
+        given.tail = if cut_at_dot(&mut given.head) { None } else { given.tail.map(|tail| Box::new(UntilDot::new(tail)) as _) };
     }
-    let octets = completed(octets, options, domain)?;
+    given.head = completed(given.head, options, domain)?;
+    let octets = &given.head;
     let wrong = |error: MessageError| Failure::new(Exit::Data, error);
     let named = options.recipients.iter().map(|text| options::address(text, domain)).collect::<Result<Vec<_>, _>>()?;
     let mut letter = if options.from_header {
-        let mut letter = Message::from_eml_headers(&octets).map_err(wrong)?;
+        let mut letter = Message::from_eml_headers(octets).map_err(wrong)?;
         // As sendmail has it, addresses on the command line are then taken out.
         letter.envelope_mut().recipients.retain(|recipient| !named.contains(&recipient.address));
         letter
     } else {
-        Message::from_eml(&octets, ReversePath::NULL, named).map_err(wrong)?
+        Message::from_eml(octets, ReversePath::NULL, named).map_err(wrong)?
     };
     let envelope = letter.envelope_mut();
     if envelope.recipients.is_empty() {
@@ -54,19 +51,20 @@ pub(super) fn make(mut octets: Vec<u8>, options: &Options, domain: &str) -> Resu
     }
     (envelope.ret, envelope.envid) = (options.ret, options.envid.clone());
     envelope.recipients.iter_mut().for_each(|recipient| recipient.notify = options.notify);
-    Ok(letter)
+    given.complete(letter).map_err(wrong)
 }
 
-/// Without `-i` a line of a single dot ends the letter.
-fn cut_at_dot(octets: &mut Vec<u8>) {
+/// Without `-i` a line of a single dot ends the letter. Whether there was one.
+fn cut_at_dot(octets: &mut Vec<u8>) -> bool {
     let mut at = 0;
     for line in octets.split_inclusive(|&byte| byte == b'\n') {
         if matches!(line, b".\n" | b".\r\n" | b".") {
             octets.truncate(at);
-            return;
+            return true;
         }
         at += line.len();
     }
+    false
 }
 
 /// The letter with `From`, `Date` and `Message-ID`, and whole addresses.

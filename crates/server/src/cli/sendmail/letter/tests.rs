@@ -55,14 +55,16 @@ fn a_name_beyond_ascii_is_encoded_and_no_character_is_parted() {
 #[test]
 fn crons_letter_has_an_envelope() {
     let cron = b"From: root (Cron Daemon)\nTo: root\nSubject: Cron <root@box> df\n\nfull\n".to_vec();
-    let letter = make(cron, &options(&["-FCronDaemon", "-i", "-B8BITMIME", "-oem", "root"]), "x.test").unwrap();
+    let letter =
+        make(Given { head: cron, tail: None }, &options(&["-FCronDaemon", "-i", "-B8BITMIME", "-oem", "root"]), "x.test")
+            .unwrap();
     assert_eq!(letter.envelope().recipients[0].address.to_string(), "root@x.test");
 }
 
 #[test]
 fn nobody_to_send_to_is_told_before_anything_is_sent() {
     for words in [&["-i"][..], &["-t"]] {
-        let made = make(b"Subject: s\n\nhi\n".to_vec(), &options(words), "x.test");
+        let made = make(Given { head: b"Subject: s\n\nhi\n".to_vec(), tail: None }, &options(words), "x.test");
         assert!(matches!(made.unwrap_err().exit(), Exit::Usage | Exit::Data), "{words:?}");
     }
 }
