@@ -2,6 +2,34 @@
 //!
 //! [`Mailer::direct_with`](crate::Mailer::direct_with) and the delivery of `posthouse serve` are both made of it, so that a letter is never less safe with the
 //! one than with the other. It is for those who deliver themselves; [`Mailer`](crate::Mailer) is for everybody else.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use posthouse_client::mx::{self, Means, Plan, Promises};
+//! use posthouse_client::{Connection, Roots, Target, dns, mail::TlsWish};
+//!
+//! async fn open(domain: &posthouse_client::mail::Domain, resolver: &dns::Resolver) -> Result<Connection, Box<dyn std::error::Error>> {
+//!     let Plan::Hosts { names, are_vouched } = mx::hosts(domain, None, resolver).await else { return Err("no mail host".into()) };
+//!     let means = Means::new(Roots::Platform)?;
+//!     let promises =
+//!         Promises { destination: domain.clone(), are_hosts_vouched: are_vouched, sts: None, wish: TlsWish::default() };
+//!     for host in names {
+//!         let (decision, _) = promises.decide(&host, 25, None, resolver).await;
+//!         let Ok(security) = means.security(&decision, &promises, &host) else { continue };
+//!         let Ok(addresses) = mx::addresses(&host, 25, resolver).await else { continue };
+//!         let mut target = Target::new(host.as_str(), addresses, security, "app.example.org");
+//!         target.tls_name = mx::tls_name(&decision);
+//!         if let Ok(connection) = Connection::open(&target).await {
+//!             return Ok(connection);
+//!         }
+//!     }
+//!     Err("none of them answers".into())
+//! }
+//!
+//! let zone: dns::Resolver = Arc::new(dns::Zone::of("example.net MX 0 .")?);
+//! assert!(posthouse_client::block_on(open(&"example.net".parse()?, &zone))?.is_err());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod hosts;
 mod policy;

@@ -40,6 +40,16 @@ pub struct RecipientReport {
 }
 
 /// A mail host that was spoken to, and how safely.
+///
+/// ```
+/// fn tell(report: &posthouse_client::SendReport) {
+///     for recipient in &report.recipients {
+///         if let Some(via) = &recipient.via {
+///             println!("{}: by {}, {}", recipient.address, via.server, via.policy); // bob@example.net: by mx.example.net, dane, by 1 TLSA records at …
+///         }
+///     }
+/// }
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Via {

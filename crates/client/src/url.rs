@@ -90,6 +90,14 @@ impl ServerUrl {
     }
 
     /// The same at another port.
+    ///
+    /// ```
+    /// use posthouse_client::ServerUrl;
+    ///
+    /// let url: ServerUrl = "smtp://mail.example.org".parse()?;
+    /// assert_eq!(url.with_port(2525).with_user("alice").with_starttls().to_string(), "smtp+starttls://alice@mail.example.org:2525");
+    /// # Ok::<(), posthouse_client::UrlError>(())
+    /// ```
     #[must_use]
     pub fn with_port(self, port: u16) -> Self {
         Self { port, ..self }

@@ -23,6 +23,25 @@ use crate::mx::{self, Means};
 use crate::target::{Security, Target, Transcript};
 
 /// Gathers how to go to the mail hosts of the recipients' domains ([`Mailer::direct_with`]).
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::time::Duration;
+/// use posthouse_client::{Mailer, dns, mx::NoPolicies};
+///
+/// // A resolver that validates DNSSEC, for DANE: one on this machine, or one that is trusted by name.
+/// let resolver = dns::real(&dns::Settings { servers: vec!["127.0.0.1:53".parse()?], ..dns::Settings::default() })?;
+/// let mailer = Mailer::direct_with("app.example.org", Arc::new(NoPolicies))
+///     .resolver(resolver)
+///     .require_tls()
+///     .source("192.0.2.25".parse()?)
+///     .connections(8)
+///     .letters_per_connection(100)
+///     .idle(Duration::from_secs(5))
+///     .rate(10, Duration::from_secs(1))
+///     .build()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct DirectBuilder {
     helo: String,
     policies: Source,
