@@ -5,7 +5,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
 use posthouse_config::Secret;
-use posthouse_directory::{Account, Directory, DirectoryError, StoredKey};
+use posthouse_directory::{Account, Directory, DirectoryError, REPORTS, StoredKey};
 use posthouse_journal::Reader;
 use posthouse_mail::{Address, Domain, UnixMillis};
 use posthouse_mailauth::dkim::{Algorithm, SigningKey, key_record};
@@ -98,8 +98,9 @@ impl Admin {
         }
         // The hosts of its MX send; whoever else does must be added by hand.
         records.push(DnsRecord::txt(domain.to_string(), "v=spf1 mx -all".to_owned()));
-        // Reports first; `p=reject` when they show that nothing honest fails.
-        records.push(DnsRecord::txt(format!("_dmarc.{domain}"), format!("v=DMARC1; p=none; rua=mailto:postmaster@{domain}")));
+        // Reports first; `p=reject` when they show that nothing honest fails. They are read at this address (`posthouse reports`).
+        records.push(DnsRecord::txt(format!("_dmarc.{domain}"), format!("v=DMARC1; p=none; rua=mailto:{REPORTS}@{domain}")));
+        records.push(DnsRecord::txt(format!("_smtp._tls.{domain}"), format!("v=TLSRPTv1; rua=mailto:{REPORTS}@{domain}")));
         Ok(records)
     }
 

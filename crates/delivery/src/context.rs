@@ -10,6 +10,7 @@ use posthouse_mailauth::mta_sts::Policies;
 use posthouse_mailauth::tls_rpt::Ledger;
 use posthouse_mailbox::Mailboxes;
 use posthouse_queue::Queue;
+use posthouse_reports::Received;
 use posthouse_runtime::clock;
 
 use crate::bounce::DoubleBounces;
@@ -36,6 +37,8 @@ pub struct Context {
     pub sts: Arc<dyn Policies>,
     /// Where it is written down how the TLS of connections went.
     pub ledger: Arc<dyn Ledger>,
+    /// Where reports of other servers are read and kept.
+    pub reports: Received,
     /// What the operator set.
     pub settings: Arc<Settings>,
     /// Keeps the postmaster from being flooded.

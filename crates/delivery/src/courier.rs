@@ -3,4 +3,5 @@
 pub(crate) mod alias;
 pub(crate) mod local;
 pub(crate) mod remote;
+pub(crate) mod reports;
 mod session;

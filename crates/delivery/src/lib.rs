@@ -27,6 +27,7 @@ pub use context::Context;
 pub use outlook::{HostOutlook, Outlook, OutlookQuestion, Reached, outlook};
 pub use posthouse_mailauth::mta_sts::{NoPolicies, Policies};
 pub use posthouse_mailauth::tls_rpt::{Ledger, NoLedger};
+pub use posthouse_reports::Received;
 pub use remove::remove;
 pub use report::dmarc::DmarcReports;
 pub use report::tls::TlsReports;

@@ -11,7 +11,7 @@ use posthouse_runtime::sync::{OwnedSemaphorePermit, Semaphore};
 use posthouse_runtime::{clock, select, task};
 
 use crate::context::{Context, now};
-use crate::courier::{alias, local, remote};
+use crate::courier::{alias, local, remote, reports};
 use crate::place::{self, HERE_MAX};
 use crate::settle::Settlement;
 use crate::sort::{self, Sorted};
@@ -108,13 +108,17 @@ async fn round(context: &Context, way: &Way, mut lease: Lease, now: UnixMillis, 
         settlement.add_blocked(&lease, &why);
         return settlement.finish(lease).await;
     }
-    let Sorted { local, aliases, remote, over } = sort::sort(context, way, &lease, now).await;
+    let Sorted { local, reports: to_reports, aliases, remote, over } = sort::sort(context, way, &lease, now).await;
     if let Some(turn) = turn.as_mut().filter(|_| remote.is_none()) {
         turn.stay();
     }
     settlement.add(&lease, over);
     let attempts = local::deliver_all(context, &lease, local).await;
     settlement.add(&lease, attempts);
+    for index in to_reports {
+        let attempt = reports::file(context, &lease, index, now).await;
+        settlement.add(&lease, vec![attempt]);
+    }
     for (index, targets) in aliases {
         let attempt = alias::forward(context, &lease, index, targets, now).await;
         settlement.add(&lease, vec![attempt]);

@@ -13,6 +13,8 @@ use crate::way::{Destination, Way};
 pub(crate) struct Sorted {
     /// Into mailboxes.
     pub(crate) local: Vec<(usize, AccountId)>,
+    /// Reports of other servers.
+    pub(crate) reports: Vec<usize>,
     /// Aliases by now, with what they lead to.
     pub(crate) aliases: Vec<(usize, Vec<Address>)>,
     /// To another host.
@@ -45,6 +47,7 @@ pub(crate) async fn sort(context: &Context, way: &Way, lease: &Lease, now: UnixM
         }
         match route {
             Ok(Some(Route::Account { account, .. })) => sorted.local.push((index, account)),
+            Ok(Some(Route::Reports)) => sorted.reports.push(index),
             // No route is asked for where an operator's word comes before ours.
             Ok(Some(Route::Elsewhere) | None) => to(&mut sorted, way.destination(lease, address.domain()), index),
             // Made an alias since the letter was accepted.

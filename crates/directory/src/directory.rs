@@ -424,6 +424,7 @@ fn route(reader: &mut Reader, address: &Address) -> Result<Route, DirectoryError
     let route = match found {
         Found::Account { account, detail } => Route::Account { account: account.id, detail },
         Found::Alias { targets, .. } => Route::Alias(targets),
+        Found::Reports => Route::Reports,
         Found::Unknown => Route::Unknown,
         Found::Elsewhere => Route::Elsewhere,
     };

@@ -54,7 +54,9 @@ impl Memory {
                 self.elsewhere.insert(address.domain().clone());
             }
             Route::Alias(targets) if targets.len() > TARGETS_REMEMBERED_MAX => {}
-            Route::Account { .. } | Route::Alias(_) | Route::Unknown => keep(&mut self.routes, address, route.clone()),
+            Route::Account { .. } | Route::Alias(_) | Route::Reports | Route::Unknown => {
+                keep(&mut self.routes, address, route.clone())
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! Where an address leads: the rules over the `name` and `target` tables.
 //!
-//! A name is looked for in this order: the whole local part; the part before the first `+`; the domain's catch-all; and for `postmaster`,
+//! A name is looked for in this order: the whole local part; the part before the first `+`; `reports`, where other servers' reports go; the
+//! domain's catch-all; and for `postmaster`,
 //! which must always be received (RFC 5321 §4.5.1), the domain's first account, then the server's first. Aliases are followed to their ends within bounds. A circle, which only a removal can leave behind, is stepped over; an expansion beyond the bounds is an error,
 //! because cutting it would lose somebody's letter.
 
@@ -24,6 +25,8 @@ pub const EXPANSION_MAX: usize = 2_000;
 /// The local part that stands for every name without an entry of its own.
 pub(crate) const CATCH_ALL: &str = "*";
 const POSTMASTER: &str = "postmaster";
+/// The local part at each domain of ours that takes reports (DMARC, TLS, complaints), unless an account or alias has it.
+pub const REPORTS: &str = "reports";
 
 /// Where an address leads, one step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +40,8 @@ pub enum Route {
     },
     /// To other addresses, each with a route of its own.
     Alias(Vec<Address>),
+    /// To where reports of other servers are read and kept.
+    Reports,
     /// The domain is ours, but nobody has this name.
     Unknown,
     /// The domain is not ours.
@@ -47,6 +52,7 @@ pub enum Route {
 pub(crate) enum Found {
     Account { account: Account, detail: Option<String> },
     Alias { key: Key, targets: Vec<Address> },
+    Reports,
     Unknown,
     Elsewhere,
 }
@@ -91,10 +97,13 @@ pub(crate) fn find(connection: &Connection, address: &Address) -> Result<Found, 
     {
         return Ok(found);
     }
+    let base = folded.split_once('+').map_or(folded.as_str(), |(base, _)| base);
+    if base == REPORTS {
+        return Ok(Found::Reports);
+    }
     if let Some(found) = entry(connection, domain, CATCH_ALL, None)? {
         return Ok(found);
     }
-    let base = folded.split_once('+').map_or(folded.as_str(), |(base, _)| base);
     if base == POSTMASTER
         && let Some(account) = first_account(connection, domain)?
     {
@@ -221,7 +230,7 @@ impl Walk<'_> {
                 let end = with_detail(&account.address, detail.as_deref());
                 self.end(end, Some(account.id));
             }
-            Found::Elsewhere => self.end(address.clone(), None),
+            Found::Elsewhere | Found::Reports => self.end(address.clone(), None),
             Found::Unknown => self.expansion.unknown.push(address.clone()),
             Found::Alias { key, targets } => self.alias(address, key, &targets)?,
         }

@@ -150,6 +150,24 @@ pub enum Event {
         /// Where it wants it.
         to: String,
     },
+    /// A letter to the address for reports was read as one, and is kept (`posthouse reports`).
+    Filed {
+        /// The recipient.
+        to: String,
+        /// `dmarc`, `tls`, `feedback`.
+        kind: String,
+        /// The domain it is about.
+        about: String,
+        /// Who reports, as it calls itself.
+        reporter: String,
+    },
+    /// A letter to the address for reports is none, and goes to the postmaster.
+    Unread {
+        /// The recipient.
+        to: String,
+        /// Why it is none.
+        why: String,
+    },
     /// A recipient was given up without telling anybody.
     Discarded {
         /// The recipient.
@@ -275,6 +293,8 @@ impl Event {
             | Self::Stored { .. }
             | Self::Bounced { .. }
             | Self::Reported { .. }
+            | Self::Filed { .. }
+            | Self::Unread { .. }
             | Self::Discarded { .. }
             | Self::Fetched { .. }
             | Self::Operator { .. } => None,
@@ -293,7 +313,8 @@ impl Event {
             Self::Stored { to, account, .. } => vec![to, account],
             Self::Attempt { to, also, .. } => also.iter().chain([to]).map(String::as_str).collect(),
             Self::Waiting { to, .. } | Self::Bounced { to, .. } | Self::Discarded { to, .. } => vec![to],
-            Self::Reported { about, to, .. } => vec![about, to],
+            Self::Reported { about, to, .. } | Self::Filed { about, to, .. } => vec![about, to],
+            Self::Unread { to, .. } => vec![to],
             Self::Login { account, .. } | Self::Fetched { account, .. } => vec![account],
             Self::Operator { destination, .. } => destination.iter().map(String::as_str).collect(),
         }
@@ -312,6 +333,8 @@ impl Event {
             | Self::Stored { .. }
             | Self::Bounced { .. }
             | Self::Reported { .. }
+            | Self::Filed { .. }
+            | Self::Unread { .. }
             | Self::Discarded { .. }
             | Self::Login { .. }
             | Self::Fetched { .. }

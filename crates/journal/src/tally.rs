@@ -110,7 +110,9 @@ impl Tally {
             | Event::Waiting { .. }
             | Event::Fetched { .. }
             | Event::Filtered { .. }
-            | Event::Reported { .. } => {}
+            | Event::Reported { .. }
+            | Event::Filed { .. }
+            | Event::Unread { .. } => {}
         }
     }
 

@@ -54,6 +54,10 @@ impl Event {
             Self::Stored { to, account, uid } => write!(line, "stored for {to} as message {uid} of account {account}"),
             Self::Bounced { to, bounce } => write!(line, "gave up on {to}; letter {bounce} tells the sender"),
             Self::Reported { kind, about, to } => write!(line, "a {} on {about} is on its way to {to}", kind.replace('-', " ")),
+            Self::Filed { to, kind, about, reporter } => {
+                write!(line, "read for {to} as a {kind} report of {reporter} on {about}, and kept")
+            }
+            Self::Unread { to, why } => write!(line, "no report for {to}, so the postmaster gets it: {why}"),
             Self::Discarded { to, why } => write!(line, "dropped for {to}: {why}"),
             Self::Login { .. } => self.write_login(line),
             Self::Fetched { account, uid, peer } => write!(line, "message {uid} of account {account} was read, {}", Peer(*peer)),

@@ -14,6 +14,7 @@ pub mod dkim;
 pub mod dmarc;
 mod enclosed;
 mod examine;
+pub mod feedback;
 mod fields;
 pub mod iprev;
 mod lookup;

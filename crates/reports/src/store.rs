@@ -17,7 +17,7 @@ use posthouse_runtime::task;
 use crate::error::ReportsError;
 
 /// The layout this code writes.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 /// How long one process waits for another.
 const WAIT: Duration = Duration::from_secs(5);
 
@@ -42,6 +42,30 @@ CREATE TABLE evaluated (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// Version 2 adds:
+///
+/// - `report`: what came in, each report once: kind, domain and author's domain, and the reporter's name for it. `document` is the JSON of it. `begins` and
+///   `ends` are seconds, `received` milliseconds since 1970.
+const LAYOUT_2: &str = "
+CREATE TABLE report (
+    id       INTEGER PRIMARY KEY,
+    kind     TEXT NOT NULL,
+    domain   TEXT NOT NULL,
+    reporter TEXT NOT NULL,
+    sender   TEXT NOT NULL,
+    name     TEXT NOT NULL,
+    verified INTEGER NOT NULL,
+    begins   INTEGER NOT NULL,
+    ends     INTEGER NOT NULL,
+    received INTEGER NOT NULL,
+    letter   TEXT NOT NULL,
+    document TEXT NOT NULL,
+    UNIQUE (kind, domain, sender, name)
+) STRICT;
+
+CREATE INDEX report_by_time ON report (received);
+";
+
 /// The file. Clones share it.
 #[derive(Clone)]
 pub struct Store(Arc<Mutex<Connection>>);
@@ -63,8 +87,10 @@ impl Store {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
         match found {
-            0 => {
-                transaction.execute_batch(LAYOUT)?;
+            0..VERSION => {
+                for layout in [LAYOUT, LAYOUT_2].iter().skip(usize::try_from(found).unwrap_or_default()) {
+                    transaction.execute_batch(layout)?;
+                }
                 transaction.pragma_update(None, "user_version", VERSION)?;
             }
             VERSION => {}

@@ -24,6 +24,8 @@ mod manual;
 mod merge;
 #[path = "cli/queue.rs"]
 mod queue;
+#[path = "cli/reports.rs"]
+mod reports;
 #[path = "cli/send.rs"]
 mod send;
 #[path = "cli/sendmail.rs"]

@@ -154,6 +154,7 @@ impl Server {
             resolver: Arc::clone(&self.resolver),
             sts: Arc::new(posthouse_delivery::NoPolicies),
             ledger: Arc::new(posthouse_delivery::NoLedger),
+            reports: posthouse_delivery::Received::open(&self.folder.join("reports.sqlite")).unwrap(),
             settings: Arc::new(posthouse_delivery::Settings::default()),
             double_bounces: DoubleBounces::default(),
         };

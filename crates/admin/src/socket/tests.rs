@@ -28,6 +28,7 @@ fn context(data: &Path) -> posthouse_delivery::Context {
         resolver: Arc::new(posthouse_dns::Zone::new()),
         sts: Arc::new(posthouse_delivery::NoPolicies),
         ledger: Arc::new(posthouse_delivery::NoLedger),
+        reports: posthouse_delivery::Received::open(&data.join("reports.sqlite")).unwrap(),
         settings: Arc::default(),
         double_bounces: posthouse_delivery::DoubleBounces::default(),
     }

@@ -9,6 +9,7 @@ mod local;
 mod plans;
 mod remote;
 mod reports;
+mod reports_in;
 mod require_tls;
 mod sources;
 mod tls;

@@ -65,6 +65,7 @@ impl World {
             resolver: Arc::new(Zone::of(&zone).unwrap()),
             sts: Arc::new(NoPolicies),
             ledger: Arc::new(NoLedger),
+            reports: posthouse_delivery::Received::open(&path.join("reports.sqlite")).unwrap(),
             settings: Arc::new(settings),
             double_bounces: DoubleBounces::default(),
         };

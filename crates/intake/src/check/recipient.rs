@@ -40,7 +40,7 @@ pub(crate) async fn recipient(visit: &mut Visit<'_>, question: RecipientQuestion
             Ok(ends) => ends,
             Err(error) => return no_directory(&error),
         },
-        Ok(Route::Account { .. } | Route::Alias(_)) => match directory.expand(&address).await {
+        Ok(Route::Account { .. } | Route::Alias(_) | Route::Reports) => match directory.expand(&address).await {
             Ok(ends) if ends.is_empty() => return unknown(),
             Ok(ends) => ends,
             Err(error) => return no_directory(&error),

@@ -72,6 +72,13 @@ pub(crate) fn every_event() -> Vec<Event> {
         Event::Stored { to: text("bob@example.test"), account: text("01ACCOUNT"), uid: 7 },
         Event::Bounced { to: text("bob@example.test"), bounce: id },
         Event::Reported { kind: text("dmarc-report"), about: text("example.net"), to: text("d@example.net") },
+        Event::Filed {
+            to: text("reports@example.test"),
+            kind: text("dmarc"),
+            about: text("example.test"),
+            reporter: text("big.example"),
+        },
+        Event::Unread { to: text("reports@example.test"), why: text("there is no report in it") },
         Event::Discarded { to: text("bob@example.test"), why: text("removed by the operator") },
         Event::Login {
             protocol: text("smtp"),

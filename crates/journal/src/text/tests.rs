@@ -17,6 +17,8 @@ fn every_event_reads_as_a_sentence() {
 03:12:09.120  stored for bob@example.test as message 7 of account 01ACCOUNT
 03:12:09.120  gave up on bob@example.test; letter ID tells the sender
 03:12:09.120  a dmarc report on example.net is on its way to d@example.net
+03:12:09.120  read for reports@example.test as a dmarc report of big.example on example.test, and kept
+03:12:09.120  no report for reports@example.test, so the postmaster gets it: there is no report in it
 03:12:09.120  dropped for bob@example.test: removed by the operator
 03:12:09.120  alice was not let in over smtp by PLAIN, from 192.0.2.7 (phone.example): wrong
 03:12:09.120  message 7 of account bob was read, from this machine

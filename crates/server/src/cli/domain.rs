@@ -8,7 +8,7 @@ use posthouse_mail::Domain;
 use posthouse_transit::check::{self, Finding, Wanted};
 
 use super::data::{DataArgs, block_on, malformed};
-use super::{Exit, Failure, Printer};
+use super::{Exit, Failure, Printer, reputation};
 use crate::config::Config;
 use crate::serve::{hostname, policy};
 use crate::tlsa::Keys;
@@ -37,13 +37,14 @@ enum Action {
         /// The domain; U-labels are turned into A-labels.
         domain: String,
     },
-    /// Print the records that the domain's DNS should have: DKIM, SPF, DMARC; and MTA-STS where a policy is configured.
+    /// Print the records that the domain's DNS should have: DKIM, SPF, DMARC, TLS-RPT; and MTA-STS where a policy is configured.
     #[command(after_help = "Examples:\n  posthouse domain dns example.org\n  posthouse domain dns example.org --json")]
     Dns {
         /// The domain.
         domain: String,
     },
-    /// See whether what is configured, served and published for the TLS on the way to the domain is the same: MTA-STS, and where reports go.
+    /// See whether what is configured, served and published of the domain is the same: MTA-STS, TLSA, where reports go; and whether SPF passes for
+    /// what the host writes itself.
     ///
     /// It looks from outside: asks the DNS, and fetches the policy over HTTPS. Exit code 65 when something is not right.
     #[command(
@@ -146,10 +147,13 @@ fn examine(domain: &Domain, data: &DataArgs, printer: &Printer) -> Result<(), Fa
     let setup = |error: anyhow::Error| Failure::new(Exit::Config, error);
     let resolver = posthouse_dns::real(&config.dns).map_err(|error| setup(error.into()))?;
     let client = Client::new(Arc::clone(&resolver), &config.http).map_err(|error| setup(error.into()))?;
-    let keys = Keys::read(&config, &hostname(&config)?)?;
+    let hostname = hostname(&config)?;
+    let keys = Keys::read(&config, &hostname)?;
     let looked = posthouse_runtime::block_on(async {
         let mut findings = check::examine(&resolver, &client, domain, policy.as_ref(), config.mta_sts.port).await;
         findings.extend(keys.examine(&resolver).await);
+        findings.push(reputation::dmarc(&resolver, domain).await);
+        findings.extend(reputation::own_letters(&resolver, &hostname).await);
         findings
     });
     let findings: Vec<Finding> = looked.map_err(|error| Failure::new(Exit::Os, error))?;

@@ -24,6 +24,8 @@ mod print;
 mod probe;
 mod queue;
 mod reference;
+mod reports;
+mod reputation;
 mod restart;
 mod send;
 mod sendmail;
@@ -71,6 +73,7 @@ enum Command {
     Account(account::Args),
     Alias(alias::Args),
     Logins(logins::Args),
+    Reports(reports::Args),
     Mail(mail::Args),
     Restart(restart::Args),
     Status(status::Args),
@@ -99,6 +102,7 @@ impl Command {
             Self::Account(args) => account::run(args, printer),
             Self::Alias(args) => alias::run(args, printer),
             Self::Logins(args) => logins::run(args, printer),
+            Self::Reports(args) => reports::run(args, printer),
             Self::Mail(args) => mail::run(args, printer),
             Self::Restart(args) => restart::run(args, printer),
             Self::Status(args) => status::run(args, printer),

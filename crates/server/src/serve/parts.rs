@@ -12,7 +12,7 @@ use posthouse_journal::Journal;
 use posthouse_mailbox::Mailboxes;
 use posthouse_oauth::Issuers;
 use posthouse_queue::{Queue, QueueError};
-use posthouse_reports::Evaluations;
+use posthouse_reports::{Evaluations, Received};
 use posthouse_runtime::clock;
 use posthouse_runtime::tls::{Ca, CertificateFiles, ServerTls, TlsError};
 use posthouse_transit::Store;
@@ -31,6 +31,7 @@ pub(crate) struct Parts {
     pub(crate) resolver: Resolver,
     pub(crate) transit: Store,
     pub(crate) evaluations: Evaluations,
+    pub(crate) reports: Received,
     pub(crate) tls: ServerTls,
 }
 
@@ -53,9 +54,10 @@ impl Parts {
         let transit = Store::open(&config.data.join("transit.sqlite")).map_err(|error| io(error.into()))?;
         let reports = posthouse_reports::Store::open(&config.data.join("reports.sqlite")).map_err(|error| io(error.into()))?;
         let evaluations = Evaluations::start(&reports).map_err(|error| io(error.into()))?;
+        let reports = Received::new(&reports);
         let queue = open_queue(config).await?;
         let abuse = Abuse::open(&config.data);
-        Ok(Self { abuse, directory, mailboxes, queue, journal, resolver, transit, evaluations, tls })
+        Ok(Self { abuse, directory, mailboxes, queue, journal, resolver, transit, evaluations, reports, tls })
     }
 }
 

@@ -312,6 +312,7 @@ fn start_delivery(config: &Config, parts: &Parts, sessions: &Sessions, shutdown:
         resolver: Arc::clone(&parts.resolver),
         sts: Arc::new(policies.clone()),
         ledger,
+        reports: parts.reports.clone(),
         settings: Arc::new(config.delivery.clone()),
         double_bounces: posthouse_delivery::DoubleBounces::default(),
     };

@@ -54,7 +54,7 @@ fn a_domain_has_keys_and_prints_the_records_that_publish_them() {
     let first = lines[0]["name"].as_str().unwrap().split('.').next().unwrap().to_owned();
     on(&data, &["domain", "drop-key", "example.test", &first]).ok();
     on(&data, &["domain", "drop-key", "example.test", &first]).fails(67, "there is no key");
-    assert_eq!(on(&data, &["domain", "dns", "example.test", "--json"]).json().as_array().unwrap().len(), 5);
+    assert_eq!(on(&data, &["domain", "dns", "example.test", "--json"]).json().as_array().unwrap().len(), 6);
     on(&data, &["domain", "dns", "other.test"]).fails(67, "other.test");
 }
 
