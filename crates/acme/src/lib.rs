@@ -20,5 +20,5 @@ pub use error::AcmeError;
 pub use keeper::{Keeper, Show, Standing};
 pub use proofs::Proofs;
 pub use schedule::is_late;
-pub use settings::{Challenge, Settings};
+pub use settings::{Challenge, ExternalAccount, Settings};
 pub use store::Store;

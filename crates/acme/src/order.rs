@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use instant_acme::{
-    Account, AuthorizationStatus, CertificateIdentifier, ChallengeType, Identifier, NewAccount, NewOrder, Order, OrderStatus,
+    Account, AuthorizationStatus, CertificateIdentifier, ChallengeType, ExternalAccountKey, Identifier, NewAccount, NewOrder,
+    Order, OrderStatus,
 };
 use posthouse_http::Client;
 use posthouse_runtime::clock;
@@ -41,7 +42,9 @@ impl Office<'_> {
         let contact: Vec<String> = self.settings.contact.iter().map(|address| format!("mailto:{address}")).collect();
         let contact: Vec<&str> = contact.iter().map(String::as_str).collect();
         let wanted = NewAccount { contact: &contact, terms_of_service_agreed: true, only_return_existing: false };
-        let (account, credentials) = builder.create(&wanted, directory.clone(), None).await?;
+        let bound = self.settings.external_account.as_ref();
+        let bound = bound.and_then(|bound| Some(ExternalAccountKey::new(bound.key_id.clone(), &bound.key()?)));
+        let (account, credentials) = builder.create(&wanted, directory.clone(), bound.as_ref()).await?;
         self.store.put_account(directory, credentials)?;
         tracing::info!(directory, "an ACME account was made");
         Ok(account)

@@ -3,6 +3,9 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use posthouse_config::Secret;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +24,9 @@ pub struct Settings {
     /// The mail address that the authority writes to when something is wrong.
     #[serde(default)]
     pub contact: Option<String>,
+    /// The account that we have with the authority outside of ACME, where it wants one (external account binding, RFC 8555 §7.3.4).
+    #[serde(default)]
+    pub external_account: Option<ExternalAccount>,
     /// The names that the certificate is for: those of the MX records, of submission and POP3, and `mta-sts.` of each domain with a policy. Not set:
     /// `hostname`.
     #[serde(default)]
@@ -32,6 +38,24 @@ pub struct Settings {
     /// record is published before.
     #[serde(default = "reuse_key")]
     pub reuse_key: bool,
+}
+
+/// What the authority gave us when we made an account with it.
+#[derive(Deserialize, JsonSchema, Debug, Clone, PartialEq, Eq)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ExternalAccount {
+    /// The identifier of the key.
+    pub key_id: String,
+    /// The key, in base64url as authorities give it.
+    pub hmac_key: Secret,
+}
+
+impl ExternalAccount {
+    /// The key's octets; `None` if they are not base64url.
+    #[must_use]
+    pub fn key(&self) -> Option<Vec<u8>> {
+        URL_SAFE_NO_PAD.decode(self.hmac_key.expose().trim_end_matches('=')).ok().filter(|key| !key.is_empty())
+    }
 }
 
 /// How a name is proven to be ours.

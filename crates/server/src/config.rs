@@ -210,6 +210,10 @@ impl Config {
             let help = "read the terms of service of the authority, then write `agree-to-terms = true`";
             return Err(source.mistake("tls.acme.agree-to-terms", "the authority issues nothing without that", help));
         }
+        if acme.external_account.as_ref().is_some_and(|bound| bound.key().is_none()) {
+            let help = "copy it as the authority gave it";
+            return Err(source.mistake("tls.acme.external-account.hmac-key", "the key is not base64url", help));
+        }
         if !self.listener.iter().any(|listener| listener.kind == kind) {
             let message = format!("`{}` needs a listener of kind `{kind}`", acme.challenge);
             let help = format!("add a [[listener]] with `kind = \"{kind}\"` and `address = \"0.0.0.0:{port}\"`");

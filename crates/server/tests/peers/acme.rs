@@ -15,13 +15,13 @@ use std::process::Command;
 const HOST: &str = "mx.posthouse.test";
 
 /// The authority; its certificates count for so many seconds.
-fn authority(world: &World, seconds: u32) -> (Guard, PathBuf) {
+fn authority(world: &World, seconds: u32, more: &str) -> (Guard, PathBuf) {
     let folder = world.folder("pebble");
     world.certificate(&folder, "localhost");
     let (cert, key) = (folder.join("cert.pem"), folder.join("key.pem"));
     let config = format!(
         r#"{{"pebble": {{"listenAddress": "127.0.0.1:14000", "managementListenAddress": "127.0.0.1:15000", "certificate": {cert:?},
-        "privateKey": {key:?}, "httpPort": 80, "tlsPort": 443, "ocspResponderURL": "", "certificateValidityPeriod": {seconds}}}}}"#
+        "privateKey": {key:?}, "httpPort": 80, "tlsPort": 443, "ocspResponderURL": "", "certificateValidityPeriod": {seconds}{more}}}}}"#
     );
     fs::write(folder.join("pebble.json"), config).unwrap();
     let mut pebble = Command::new("pebble");
@@ -33,7 +33,7 @@ fn authority(world: &World, seconds: u32) -> (Guard, PathBuf) {
 }
 
 /// A server that wants a certificate for these names; and its folder.
-fn server(world: &World, ca: &Path, challenge: &str, name: &str) -> (Guard, PathBuf) {
+fn server(world: &World, ca: &Path, challenge: &str, name: &str, more: &str) -> (Guard, PathBuf) {
     let folder = world.folder("server");
     let listeners: String = [("pop3s", 995), ("http", 80), ("https", 443)]
         .iter()
@@ -41,7 +41,7 @@ fn server(world: &World, ca: &Path, challenge: &str, name: &str) -> (Guard, Path
         .collect();
     let text = format!(
         "hostname = \"{HOST}\"\ndata = \"data\"\n{listeners}[dns]\nservers = [\"127.0.0.53:53\"]\n[tls.acme]\nagree-to-terms = true\n\
-         directory = \"https://localhost:14000/dir\"\nca = {ca:?}\nchallenge = \"{challenge}\"\nnames = [\"{name}\"]\ncontact = \"op@posthouse.test\"\n"
+         directory = \"https://localhost:14000/dir\"\nca = {ca:?}\nchallenge = \"{challenge}\"\nnames = [\"{name}\"]\ncontact = \"op@posthouse.test\"\n{more}"
     );
     fs::write(folder.join("posthouse.toml"), text).unwrap();
     let mut process = Guard::spawn(posthouse().args(["serve", "--config"]).arg(folder.join("posthouse.toml")));
@@ -77,8 +77,8 @@ fn key(file: &Path) -> String {
 
 /// Orders a certificate, and gives it to clients while a session goes on.
 fn ordered(world: &World, challenge: &str) {
-    let (_pebble, ca) = authority(world, 86_400);
-    let (mut process, folder) = server(world, &ca, challenge, HOST);
+    let (_pebble, ca) = authority(world, 86_400, "");
+    let (mut process, folder) = server(world, &ca, challenge, HOST, "");
     let own = Roots::PemFile(folder.join("data/ca/ca.pem"));
     process.expect("a new certificate is shown from now on", PATIENCE);
     let theirs = roots(&ca);
@@ -97,6 +97,22 @@ fn ordered(world: &World, challenge: &str) {
 }
 
 in_a_world! {
+    fn an_authority_that_wants_an_account_of_its_own_is_shown_it(world) {
+        let kept = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W";
+        let wants = format!(", \"externalAccountBindingRequired\": true, \"externalAccountMACKeys\": {{\"kid-1\": \"{kept}\"}}");
+        let (_pebble, ca) = authority(world, 86_400, &wants);
+        let account = |key: &str| format!("[tls.acme.external-account]\nkey-id = \"kid-1\"\nhmac-key = \"{key}\"\n");
+        // Without the account, or with another key, there is none.
+        for more in [String::new(), account(&kept.replace('z', "y"))] {
+            let (mut process, _) = server(world, &ca, "http-01", HOST, &more);
+            process.expect("there is no new certificate", PATIENCE);
+            assert!(process.terminate(PATIENCE).success());
+        }
+        let (mut process, _) = server(world, &ca, "http-01", HOST, &account(kept));
+        process.expect("a new certificate is shown from now on", PATIENCE);
+        connect(&roots(&ca)).unwrap();
+    }
+
     fn a_certificate_is_ordered_by_http_and_shown_without_a_restart(world) {
         ordered(world, "http-01");
     }
@@ -106,8 +122,8 @@ in_a_world! {
     }
 
     fn a_certificate_is_renewed_with_its_key_before_it_ends_and_no_session_is_dropped(world) {
-        let (_pebble, ca) = authority(world, 15);
-        let (mut process, folder) = server(world, &ca, "http-01", HOST);
+        let (_pebble, ca) = authority(world, 15, "");
+        let (mut process, folder) = server(world, &ca, "http-01", HOST, "");
         process.expect("a new certificate is shown from now on", PATIENCE);
         let file = folder.join("data/acme/certificate.pem");
         let first = fs::read_to_string(&file).unwrap();
@@ -128,8 +144,8 @@ in_a_world! {
     }
 
     fn a_name_that_is_not_ours_is_told_and_changes_nothing(world) {
-        let (_pebble, ca) = authority(world, 86_400);
-        let (mut process, folder) = server(world, &ca, "http-01", "mx.postfix.test");
+        let (_pebble, ca) = authority(world, 86_400, "");
+        let (mut process, folder) = server(world, &ca, "http-01", "mx.postfix.test", "");
         process.expect("mx.postfix.test could not be proven to be ours", PATIENCE);
         connect(&Roots::PemFile(folder.join("data/ca/ca.pem"))).unwrap();
         let status = run_to_end(posthouse().args(["status", "--config"]).arg(folder.join("posthouse.toml")));
