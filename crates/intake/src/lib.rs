@@ -11,6 +11,7 @@ mod abuse;
 mod check;
 mod context;
 mod greylist;
+mod hellos;
 mod letter;
 mod lists;
 mod local;

@@ -35,6 +35,7 @@ pub async fn serve_smtp(mut stream: Stream, context: &Context, kind: ListenerKin
     let profile = context.settings.profile(context, context.hostname.as_str(), kind, peer.ip());
     let mut session = Session::new(profile, channel(&stream), clock::now());
     let mut visit = Visit::new(context, kind, peer);
+    visit.local = Some(stream.local_addr().ip());
     visit.shown(stream.tls());
     if let Some(mut stream) = run(stream, &mut session, &mut visit, shutdown).await {
         // What was begun goes first: closing may take its time.

@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use crate::context::{Context, ListenerKind};
 use crate::greylist::GreylistSettings;
+use crate::hellos::Hellos;
 use crate::lists::Lists;
 use crate::local::Local;
 use crate::milter::MilterSettings;
@@ -55,6 +56,8 @@ pub struct Settings {
     pub milter: Vec<MilterSettings>,
     /// Who really sent it: SPF, DKIM, DMARC and ARC of letters on `mx` listeners.
     pub senders: Senders,
+    /// The names that other servers give themselves.
+    pub hello: Hellos,
     /// Letters from the users and programs of this machine.
     pub local: Local,
     /// Connections open at a time, in all.
@@ -102,6 +105,7 @@ impl Default for Settings {
             greylist: GreylistSettings::default(),
             milter: Vec::new(),
             senders: Senders::default(),
+            hello: Hellos::default(),
             local: Local::default(),
             connections_max: 10_000,
             connections_per_address_max: 50,

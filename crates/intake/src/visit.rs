@@ -32,6 +32,8 @@ pub(crate) struct Visit<'a> {
     pub(crate) port: u16,
     /// The user of this machine who came; then `peer` is loopback and means nothing.
     pub(crate) caller: Option<Caller>,
+    /// The address at which it came, if it came over the network.
+    pub(crate) local: Option<IpAddr>,
     /// The TLS version and cipher.
     pub(crate) tls: Option<String>,
     /// The certificate that the client has shown, if it is believed.
@@ -56,6 +58,8 @@ pub(crate) struct Visit<'a> {
 pub(crate) struct Hello {
     pub(crate) kind: HelloKind,
     pub(crate) name: String,
+    /// Why it cannot be right, if that is to be told.
+    pub(crate) fault: Option<&'static str>,
 }
 
 /// A letter from MAIL on.
@@ -97,6 +101,7 @@ impl<'a> Visit<'a> {
             peer,
             port,
             caller: None,
+            local: None,
             tls: None,
             certificate: None,
             hello: None,

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use posthouse_config::Period;
 use posthouse_dns::Zone;
 use posthouse_intake::{GreylistPolicy, GreylistSettings, ListenerKind, Lists, RateLimits, Rates, Settings};
+use posthouse_journal::Query;
 
 mod world;
 
@@ -167,5 +168,61 @@ fn an_account_and_an_address_send_as_much_as_they_may() {
         client.expect("MAIL FROM:<x@elsewhere.example>", "250 ").await;
         client.expect("RSET", "250 ").await;
         client.expect("MAIL FROM:<x@elsewhere.example>", "451 4.7.1 ").await;
+    });
+}
+
+#[test]
+fn a_name_in_a_greeting_that_cannot_be_the_peers_is_marked_or_refused_as_is_set_and_no_honest_one_is() {
+    let rows = [
+        ("mx.example.org", "own"),
+        ("MX.Example.ORG", "own"),
+        ("[127.0.0.1]", "own"),
+        ("localhost", "malformed"),
+        ("friend", "malformed"),
+        ("192.0.2.1", "malformed"),
+        ("a..b", "malformed"),
+        ("[192.0.2.1]", ""),
+        ("[IPv6:2001:db8::1]", ""),
+        ("mx.elsewhere.test", ""),
+        ("desk_top.elsewhere.test", ""),
+        ("mx.elsewhere.test.", ""),
+    ];
+    run(async {
+        for (own, malformed) in [("refuse", "mark"), ("mark", "refuse"), ("off", "off")] {
+            let json = format!("{{\"own-name\":\"{own}\",\"malformed\":\"{malformed}\"}}");
+            let settings = Settings { hello: of(&json), senders: of("{\"exempt\":[]}"), ..Settings::default() };
+            let world = World::new(settings).await;
+            let address = world.listen(ListenerKind::Mx);
+            assert_eq!(world.context.hostname.as_str(), "mx.example.org");
+            for (name, fault) in rows {
+                let refused = (fault == "own" && own == "refuse") || (fault == "malformed" && malformed == "refuse");
+                let mut client = Client::greeted(address).await;
+                client.expect(&format!("EHLO {name}"), if refused { "550 5.7.1 " } else { "250 " }).await;
+                // Whoever mends it is served.
+                client.expect("EHLO mx.elsewhere.test", "250 ").await;
+            }
+            // Users call themselves what they like.
+            let mut user = Client::connect(world.listen(ListenerKind::Submission)).await;
+            user.reply().await;
+            user.expect("EHLO localhost", "250 ").await;
+        }
+    });
+}
+
+#[test]
+fn a_marked_greeting_stands_among_the_verdicts_on_the_letter() {
+    run(async {
+        let settings = Settings { senders: of("{\"exempt\":[],\"policy\":\"mark\"}"), ..Settings::default() };
+        let world = World::new(settings).await;
+        let mut client = Client::greeted(world.listen(ListenerKind::Mx)).await;
+        client.expect("EHLO mx.example.org", "250 ").await;
+        client.expect("MAIL FROM:<x@elsewhere.example>", "250 ").await;
+        client.expect("RCPT TO:<alice@example.org>", "250 ").await;
+        client.expect("DATA", "354 ").await;
+        client.expect("From: x@elsewhere.example\r\n\r\nx\r\n.", "250 ").await;
+        world.context.journal.flush().await;
+        let entries = world.context.journal.query(Query::Address("alice@example.org".to_owned())).await.unwrap();
+        let told = format!("{entries:?}");
+        assert!(told.contains("\"helo\"") && told.contains("the name is ours, and not yours"), "{told}");
     });
 }

@@ -20,7 +20,7 @@ use posthouse_smtp::server::{Reason, Verdict};
 use super::reject;
 use crate::context::ListenerKind;
 use crate::senders::SenderPolicy;
-use crate::visit::Visit;
+use crate::visit::{Hello, Visit};
 
 /// The field that marks a letter as junk. Whoever else writes it, it is removed.
 pub(crate) const QUARANTINE: &str = "X-Posthouse-Quarantine";
@@ -106,14 +106,14 @@ pub(crate) async fn conclude(visit: &Visit<'_>, mut asked: Asked, examination: E
     let is_vouched_for = action == Action::Keep
         && (verdicts.spf.result == SpfResult::Pass || verdicts.dkim.iter().any(|one| one.result == DkimResult::Pass));
     if policy == SenderPolicy::Off {
-        return Ok(Seen { fields: String::new(), event: event(&verdicts, action), is_vouched_for });
+        return Ok(Seen { fields: String::new(), event: event(visit, &verdicts, action), is_vouched_for });
     }
     let mut fields = authentication_results(&visit.context.hostname, &verdicts, &mail_from, helo(visit), visit.peer);
     if action == Action::Quarantine {
         fields.push_str(QUARANTINE);
         fields.push_str(": dmarc\r\n");
     }
-    Ok(Seen { fields, event: event(&verdicts, action), is_vouched_for })
+    Ok(Seen { fields, event: event(visit, &verdicts, action), is_vouched_for })
 }
 
 /// Has it counted for the author's domain, if that wants to know. A letter that is put off comes again and is counted then.
@@ -153,7 +153,7 @@ fn decide(policy: SenderPolicy, dmarc: &Dmarc) -> Action {
     }
 }
 
-fn event(verdicts: &Verdicts, action: Action) -> Event {
+fn event(visit: &Visit<'_>, verdicts: &Verdicts, action: Action) -> Event {
     let Verdicts { spf, dkim, dmarc, arc, iprev } = verdicts;
     let finding = |method: &str, result: String, domain: &str, reason: &str, records: &[Looked]| Finding {
         method: method.to_owned(),
@@ -173,6 +173,9 @@ fn event(verdicts: &Verdicts, action: Action) -> Event {
     findings.push(finding("dmarc", dmarc.result.to_string(), &dmarc.domain, &dmarc.reason, policy));
     findings.push(finding("arc", arc.result.to_string(), arc.domain.as_deref().unwrap_or_default(), &arc.reason, &[]));
     findings.push(finding("iprev", iprev.result.to_string(), iprev.name.as_deref().unwrap_or_default(), "", &[]));
+    if let Some(Hello { name, fault: Some(why), .. }) = &visit.hello {
+        findings.push(finding("helo", "fail".to_owned(), name, &format!("the name {why}"), &[]));
+    }
     let action = if action == Action::Quarantine { "quarantined" } else { "taken" };
     Event::Verified { findings, action: action.to_owned() }
 }
