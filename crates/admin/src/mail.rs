@@ -4,7 +4,7 @@ use std::fmt;
 
 use posthouse_mail::header::end_of_header;
 use posthouse_mail::mime::{Limits, ParsedMailbox, parse};
-use posthouse_mailbox::{Body, Message, Uid};
+use posthouse_mailbox::{Body, Folder, MailboxError, Message, Uid};
 use posthouse_runtime::stream::ByteSource as _;
 
 use crate::admin::Admin;
@@ -20,40 +20,46 @@ pub struct Letter {
 }
 
 impl Admin {
-    /// The inbox of an account, oldest first.
+    /// A folder of an account, oldest first.
     ///
     /// # Errors
     /// [`AdminError::NoAccount`], storage errors.
-    pub async fn inbox(&self, login: &str) -> Result<Vec<MailInfo>, AdminError> {
+    pub async fn messages(&self, login: &str, folder: Folder) -> Result<Vec<MailInfo>, AdminError> {
         let account = self.existing(login).await?;
         let mut infos = Vec::new();
-        for message in self.mailboxes.inbox(account.id.as_str()).await? {
-            infos.push(self.info(account.id.as_str(), &message).await?);
+        for message in self.mailboxes.messages(account.id.as_str(), folder).await? {
+            infos.push(self.info(account.id.as_str(), folder, &message).await?);
         }
         Ok(infos)
     }
 
-    /// A letter of the inbox; the newest if no number is given. It is not marked as read.
+    /// A letter of a folder; the newest if no number is given. It is not marked as read.
     ///
     /// # Errors
     /// [`AdminError::NoAccount`], [`AdminError::NoMail`], no such number, storage errors.
-    pub async fn letter(&self, login: &str, uid: Option<u32>) -> Result<Letter, AdminError> {
+    pub async fn letter(&self, login: &str, folder: Folder, uid: Option<u32>) -> Result<Letter, AdminError> {
         let account = self.existing(login).await?;
         let id = account.id.as_str();
-        let messages = self.mailboxes.inbox(id).await?;
+        let messages = self.mailboxes.messages(id, folder).await?;
         let message = match uid {
             None => messages.last().ok_or_else(|| AdminError::NoMail(login.to_owned()))?,
-            Some(uid) => messages
-                .iter()
-                .find(|message| message.uid == Uid(uid))
-                .ok_or(posthouse_mailbox::MailboxError::NoSuchMessage(Uid(uid)))?,
+            Some(uid) => messages.iter().find(|message| message.uid == Uid(uid)).ok_or(MailboxError::NoSuchMessage(Uid(uid)))?,
         };
-        let info = self.info(id, message).await?;
-        Ok(Letter { info, body: self.mailboxes.read(id, message.uid).await? })
+        let info = self.info(id, folder, message).await?;
+        Ok(Letter { info, body: self.mailboxes.read_in(id, folder, message.uid).await? })
     }
 
-    async fn info(&self, account: &str, message: &Message) -> Result<MailInfo, AdminError> {
-        let mut body = self.mailboxes.read(account, message.uid).await?;
+    /// Moves a letter from one folder of an account to another; its number there.
+    ///
+    /// # Errors
+    /// [`AdminError::NoAccount`], no such number, storage errors.
+    pub async fn shift(&self, login: &str, from: Folder, uid: u32, to: Folder) -> Result<u32, AdminError> {
+        let account = self.existing(login).await?;
+        Ok(self.mailboxes.shift(account.id.as_str(), from, Uid(uid), to).await?.0)
+    }
+
+    async fn info(&self, account: &str, folder: Folder, message: &Message) -> Result<MailInfo, AdminError> {
+        let mut body = self.mailboxes.read_in(account, folder, message.uid).await?;
         // The header is at the beginning; of one beyond the first chunk the rest is not looked at.
         let head = body.next().await.map_err(AdminError::Read)?.unwrap_or_default();
         let end = end_of_header(&head).map_or(head.len(), |(_, body)| body);

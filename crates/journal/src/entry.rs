@@ -130,8 +130,11 @@ pub enum Event {
         to: String,
         /// The account.
         account: String,
-        /// Its number in the inbox.
+        /// Its number in the folder.
         uid: u32,
+        /// Which folder, if it is not the inbox.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        folder: Option<String>,
     },
     /// The sender is told of a failure by another letter.
     Bounced {

@@ -51,7 +51,10 @@ impl Event {
             }
             Self::Attempt { .. } => self.write_attempt(line),
             Self::Waiting { to, why } => write!(line, "not tried for {to}, and waits on: {why}"),
-            Self::Stored { to, account, uid } => write!(line, "stored for {to} as message {uid} of account {account}"),
+            Self::Stored { to, account, uid, folder } => {
+                write!(line, "stored for {to} as message {uid} of account {account}")?;
+                folder.as_ref().map_or(Ok(()), |folder| write!(line, ", in {folder}"))
+            }
             Self::Bounced { to, bounce } => write!(line, "gave up on {to}; letter {bounce} tells the sender"),
             Self::Reported { kind, about, to } => write!(line, "a {} on {about} is on its way to {to}", kind.replace('-', " ")),
             Self::Filed { to, kind, about, reporter } => {

@@ -16,6 +16,16 @@ use crate::schema::{self, INBOX, SEEN};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Uid(pub u32);
 
+/// A folder of a mailbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Folder {
+    /// Where mail arrives; all that POP3 shows.
+    #[default]
+    Inbox,
+    /// Where mail arrives that is taken for junk.
+    Junk,
+}
+
 /// What comes with a letter into a mailbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
@@ -27,11 +37,13 @@ pub struct Delivery {
     pub reverse_path: ReversePath,
     /// The time shown as its arrival.
     pub at: UnixMillis,
+    /// Where it goes.
+    pub folder: Folder,
     /// Header lines to put in front (`Return-Path:`, `Delivered-To:`), each with its CRLF.
     pub prefix: Vec<u8>,
 }
 
-/// One message of an inbox.
+/// One message of a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
     /// Its number.
@@ -66,6 +78,16 @@ impl Message {
     #[must_use]
     pub fn unique_id(&self) -> String {
         format!("{}.{}", self.uidvalidity, self.uid)
+    }
+}
+
+/// As a person names it.
+impl fmt::Display for Folder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Inbox => "Inbox",
+            Self::Junk => schema::JUNK,
+        })
     }
 }
 
@@ -123,24 +145,26 @@ impl Account {
         Ok(stored.unwrap_or_default())
     }
 
-    pub(crate) fn inbox(&self) -> Result<Vec<Message>, MailboxError> {
+    pub(crate) fn messages(&self, folder: Folder) -> Result<Vec<Message>, MailboxError> {
         let messages = self.with(false, |connection, _| {
+            let Some(folder) = row_of(connection, folder, false)? else { return Ok(Vec::new()) };
             let mut statement = connection.prepare_cached(
                 "SELECT uid, uidvalidity, size, internal_date, flags, letter FROM message
                  JOIN folder ON folder.id = message.folder WHERE folder = ?1 ORDER BY uid",
             )?;
-            let rows = statement.query_map([INBOX], message)?;
+            let rows = statement.query_map([folder], message)?;
             Ok(rows.collect::<Result<Vec<_>, _>>()?)
         })?;
         Ok(messages.unwrap_or_default())
     }
 
-    pub(crate) fn read(&self, uid: Uid) -> Result<Body, MailboxError> {
+    pub(crate) fn read(&self, from: Folder, uid: Uid) -> Result<Body, MailboxError> {
         let found = self.with(false, |connection, folder| {
+            let Some(from) = row_of(connection, from, false)? else { return Ok(None) };
             let mut statement = connection.prepare_cached(
                 "SELECT file, size, octets FROM message LEFT JOIN body ON body.message = message.id WHERE folder = ?1 AND uid = ?2",
             )?;
-            let row = statement.query_row((INBOX, uid.0), |row| {
+            let row = statement.query_row((from, uid.0), |row| {
                 Ok((row.get::<_, Option<String>>(0)?, row.get::<_, i64>(1)?, row.get::<_, Option<Vec<u8>>>(2)?))
             });
             match row.optional()? {
@@ -155,7 +179,26 @@ impl Account {
         found.flatten().ok_or(MailboxError::NoSuchMessage(uid))
     }
 
-    /// Removes messages; those that are gone already do not matter. Says how many were there.
+    /// Moves a message; its number in the other folder (RFC 9051 §6.4.8).
+    pub(crate) fn shift(&self, from: Folder, uid: Uid, to: Folder) -> Result<Uid, MailboxError> {
+        let moved = self.with(false, |connection, _| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let Some(from) = row_of(&transaction, from, false)? else { return Ok(None) };
+            let (to, new, modseq) = next(&transaction, to)?;
+            let changed = transaction
+                .prepare_cached("UPDATE message SET folder = ?3, uid = ?4, modseq = ?5 WHERE folder = ?1 AND uid = ?2")?
+                .execute((from, uid.0, to, new, modseq))?;
+            if changed == 0 {
+                return Ok(None);
+            }
+            transaction.execute("UPDATE folder SET modseq = modseq + 1 WHERE id = ?1", [from])?;
+            transaction.commit()?;
+            Ok(Some(Uid(new)))
+        })?;
+        moved.flatten().ok_or(MailboxError::NoSuchMessage(uid))
+    }
+
+    /// Removes messages of the inbox; those that are gone already do not matter. Says how many were there.
     pub(crate) fn remove(&self, uids: &[Uid]) -> Result<usize, MailboxError> {
         let removed = self.with(false, |connection, folder| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -217,6 +260,27 @@ fn delivered(connection: &Connection, letter: LetterId, recipient: &Address) -> 
     Ok(statement.query_row(key, |row| row.get(0).map(Uid)).optional()?)
 }
 
+/// The row of a folder, which is made where there is none if `create`.
+fn row_of(connection: &Connection, folder: Folder, create: bool) -> Result<Option<i64>, MailboxError> {
+    match folder {
+        Folder::Inbox => Ok(Some(INBOX)),
+        Folder::Junk => schema::junk(connection, create),
+    }
+}
+
+/// The row of a folder, and the number and modification sequence of the message that comes next.
+fn next(transaction: &Transaction<'_>, folder: Folder) -> Result<(i64, u32, i64), MailboxError> {
+    let lost = || MailboxError::Storage("the folder cannot be made".to_owned());
+    let row = row_of(transaction, folder, true)?.ok_or_else(lost)?;
+    // The CHECK of `uidnext` refuses the letter after the 4,294,967,295th.
+    let (uid, modseq) = transaction
+        .prepare_cached(
+            "UPDATE folder SET uidnext = uidnext + 1, modseq = modseq + 1 WHERE id = ?1 RETURNING uidnext - 1, modseq",
+        )?
+        .query_row([row], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok((row, uid, modseq))
+}
+
 /// The message's UID, and whether it is new.
 fn insert(transaction: &Transaction<'_>, arrival: &Arrival) -> Result<(Uid, bool), MailboxError> {
     let Arrival { delivery, body, size } = arrival;
@@ -225,12 +289,7 @@ fn insert(transaction: &Transaction<'_>, arrival: &Arrival) -> Result<(Uid, bool
     }
     let (letter, recipient) = (delivery.letter.to_bytes(), delivery.recipient.to_string());
     let at = i64::try_from(delivery.at.0).unwrap_or(i64::MAX);
-    // The CHECK of `uidnext` refuses the letter after the 4,294,967,295th.
-    let (uid, modseq): (u32, i64) = transaction
-        .prepare_cached(
-            "UPDATE folder SET uidnext = uidnext + 1, modseq = modseq + 1 WHERE id = ?1 RETURNING uidnext - 1, modseq",
-        )?
-        .query_row([INBOX], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let (folder, uid, modseq) = next(transaction, delivery.folder)?;
     let file = match body {
         NewBody::File(file) => Some(file.name()),
         NewBody::Inline(_) => None,
@@ -241,7 +300,7 @@ fn insert(transaction: &Transaction<'_>, arrival: &Arrival) -> Result<(Uid, bool
              VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6, ?7, ?8, ?9)",
         )?
         .execute((
-            INBOX,
+            folder,
             uid,
             modseq,
             at,

@@ -17,7 +17,7 @@ mod mailboxes;
 mod schema;
 mod writer;
 
-pub use account::{Delivery, Message, Uid};
+pub use account::{Delivery, Folder, Message, Uid};
 pub use body::{Body, INLINE_BYTES_MAX};
 pub use check::{Checked, check};
 pub use error::MailboxError;

@@ -11,7 +11,7 @@ use posthouse_runtime::stream::ByteSource;
 use posthouse_runtime::sync::Semaphore;
 use posthouse_runtime::task;
 
-use crate::account::{Account, Arrival, Delivery, Message, Uid};
+use crate::account::{Account, Arrival, Delivery, Folder, Message, Uid};
 use crate::body::{self, Body, INLINE_BYTES_MAX};
 use crate::error::MailboxError;
 use crate::schema;
@@ -65,7 +65,7 @@ impl Mailboxes {
         Ok(Self(Arc::new(Inner { accounts, writer, deliveries: Semaphore::new(DELIVERING_KIB_MAX), locked: Arc::default() })))
     }
 
-    /// Stores a letter in the account's inbox and says under what number. The letter is on stable storage when this returns. The same letter
+    /// Stores a letter in a folder of the account and says under what number. The letter is on stable storage when this returns. The same letter
     /// for the same recipient is stored once; a repetition gets the number of the first.
     ///
     /// # Errors
@@ -92,18 +92,42 @@ impl Mailboxes {
     /// # Errors
     /// As [`MailboxError`] says.
     pub async fn inbox(&self, account: &str) -> Result<Vec<Message>, MailboxError> {
-        self.run(account, Account::inbox).await
+        self.messages(account, Folder::Inbox).await
     }
 
-    /// The octets of a message. What is read stays readable while the message is removed.
+    /// The messages of a folder, oldest first. Empty for one that never got mail.
+    ///
+    /// # Errors
+    /// As [`MailboxError`] says.
+    pub async fn messages(&self, account: &str, folder: Folder) -> Result<Vec<Message>, MailboxError> {
+        self.run(account, move |account| account.messages(folder)).await
+    }
+
+    /// Moves a message from one folder to another, and says its number there.
+    ///
+    /// # Errors
+    /// [`MailboxError::NoSuchMessage`], storage errors.
+    pub async fn shift(&self, account: &str, from: Folder, uid: Uid, to: Folder) -> Result<Uid, MailboxError> {
+        self.run(account, move |account| account.shift(from, uid, to)).await
+    }
+
+    /// The octets of a message of the inbox. What is read stays readable while the message is removed.
     ///
     /// # Errors
     /// [`MailboxError::NoSuchMessage`], storage errors.
     pub async fn read(&self, account: &str, uid: Uid) -> Result<Body, MailboxError> {
-        self.run(account, move |account| account.read(uid)).await
+        self.read_in(account, Folder::Inbox, uid).await
     }
 
-    /// Removes messages for good, all or none; those that are gone already do not matter. Says how many were there.
+    /// The octets of a message of a folder.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub async fn read_in(&self, account: &str, folder: Folder, uid: Uid) -> Result<Body, MailboxError> {
+        self.run(account, move |account| account.read(folder, uid)).await
+    }
+
+    /// Removes messages of the inbox for good, all or none; those that are gone already do not matter. Says how many were there.
     ///
     /// # Errors
     /// Storage errors; nothing is removed then.
@@ -112,7 +136,7 @@ impl Mailboxes {
         self.run(account, move |account| account.remove(&uids)).await
     }
 
-    /// Marks messages as read.
+    /// Marks messages of the inbox as read.
     ///
     /// # Errors
     /// Storage errors.

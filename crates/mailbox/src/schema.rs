@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, TransactionBehavior};
 
 use posthouse_runtime::clock;
 
@@ -19,6 +19,8 @@ use crate::error::MailboxError;
 const VERSION: i64 = 1;
 /// The row of `folder` that mail arrives in.
 pub(crate) const INBOX: i64 = 1;
+/// The name of the folder for what is taken for junk (RFC 6154 §2, `\Junk`); it is made when the first such letter comes.
+pub(crate) const JUNK: &str = "Junk";
 /// The bit of `message.flags` for `\Seen`. Bits 1–4 are for `\Answered`, `\Flagged`, `\Deleted` and `\Draft` (RFC 9051 §2.3.2).
 pub(crate) const SEEN: i64 = 1;
 
@@ -145,11 +147,9 @@ fn upgrade(connection: &mut Connection, path: &Path) -> Result<(), MailboxError>
     match found {
         0 => {
             transaction.execute_batch(LAYOUT)?;
-            // RFC 9051 §2.3.1.1: greater than that of any mailbox of this name before it, so the time it is made.
-            let uidvalidity = u32::try_from(clock::unix_millis() / 1000).unwrap_or(u32::MAX).max(1);
             transaction.execute(
                 "INSERT INTO folder (id, name, uidvalidity, uidnext, modseq) VALUES (?1, 'INBOX', ?2, 1, 1)",
-                (INBOX, uidvalidity),
+                (INBOX, uidvalidity()),
             )?;
             transaction.pragma_update(None, "user_version", VERSION)?;
             transaction.commit()?;
@@ -158,6 +158,21 @@ fn upgrade(connection: &mut Connection, path: &Path) -> Result<(), MailboxError>
         VERSION => Ok(()),
         found => Err(MailboxError::Newer { path: path.to_owned(), found, known: VERSION }),
     }
+}
+
+/// RFC 9051 §2.3.1.1: greater than that of any folder of this name before it, so the time it is made.
+fn uidvalidity() -> u32 {
+    u32::try_from(clock::unix_millis() / 1000).unwrap_or(u32::MAX).max(1)
+}
+
+/// The row of the folder for junk; makes it where there is none if `create`.
+pub(crate) fn junk(connection: &Connection, create: bool) -> Result<Option<i64>, MailboxError> {
+    if create {
+        let make = "INSERT INTO folder (name, uidvalidity, uidnext, modseq) VALUES (?1, ?2, 1, 1) ON CONFLICT DO NOTHING";
+        connection.prepare_cached(make)?.execute((JUNK, uidvalidity()))?;
+    }
+    let mut statement = connection.prepare_cached("SELECT id FROM folder WHERE name = ?1")?;
+    Ok(statement.query_row([JUNK], |row| row.get(0)).optional()?)
 }
 
 /// Makes the account's folder and its `bodies/`, durable by name.

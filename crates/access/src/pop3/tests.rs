@@ -72,6 +72,7 @@ impl World {
 
     async fn deliver(&self, letter: u8, body: Vec<u8>) {
         let delivery = Delivery {
+            folder: posthouse_mailbox::Folder::Inbox,
             letter: LetterId::from_bytes([letter; 16]),
             recipient: self.alice.address.clone(),
             reverse_path: ReversePath::NULL,

@@ -16,6 +16,7 @@ async fn with_two_letters() -> (tempfile::TempDir, Admin) {
         [(1, "Subject: one\r\n =?utf-8?q?tw=C3=B6?=\r\nFrom: =?utf-8?q?=C3=84?= <a@x>\r\n\r\nbody\r\n"), (2, "no header at all")]
     {
         let delivery = Delivery {
+            folder: posthouse_mailbox::Folder::Inbox,
             letter: LetterId::new(UnixMillis(n), 1),
             recipient: "bob@example.test".parse().unwrap(),
             reverse_path: ReversePath::NULL,
@@ -31,7 +32,7 @@ async fn with_two_letters() -> (tempfile::TempDir, Admin) {
 fn a_letter_without_a_header_does_not_hide_the_others() {
     block_on(async {
         let (_folder, admin) = with_two_letters().await;
-        let inbox = admin.inbox("Bob@Example.test").await.unwrap();
+        let inbox = admin.messages("Bob@Example.test", posthouse_mailbox::Folder::Inbox).await.unwrap();
         let seen: Vec<_> = inbox.iter().map(|info| (info.subject.as_deref(), info.from.as_deref())).collect();
         assert_eq!(seen, [(Some("one twö"), Some("Ä <a@x>")), (None, None)]);
     })
@@ -42,10 +43,19 @@ fn a_letter_without_a_header_does_not_hide_the_others() {
 fn the_newest_letter_is_shown_when_no_number_is_given() {
     block_on(async {
         let (_folder, admin) = with_two_letters().await;
-        let mut letter = admin.letter("bob@example.test", None).await.unwrap();
+        let mut letter = admin.letter("bob@example.test", posthouse_mailbox::Folder::Inbox, None).await.unwrap();
         assert_eq!(letter.body.next().await.unwrap().as_deref(), Some(&b"no header at all"[..]));
-        let first = admin.inbox("bob@example.test").await.unwrap()[0].uid;
-        assert_eq!(admin.letter("bob@example.test", Some(first)).await.unwrap().info.subject.as_deref(), Some("one twö"));
+        let first = admin.messages("bob@example.test", posthouse_mailbox::Folder::Inbox).await.unwrap()[0].uid;
+        assert_eq!(
+            admin
+                .letter("bob@example.test", posthouse_mailbox::Folder::Inbox, Some(first))
+                .await
+                .unwrap()
+                .info
+                .subject
+                .as_deref(),
+            Some("one twö")
+        );
     })
     .unwrap();
 }
@@ -56,9 +66,9 @@ fn what_is_not_there_is_told_apart() {
         let (_folder, admin) = with_two_letters().await;
         admin.add_account(&"carol@example.test".parse().unwrap(), &Secret::new("correct horse")).await.unwrap();
         for error in [
-            admin.inbox("nobody@example.test").await.err(),
-            admin.letter("carol@example.test", None).await.err(),
-            admin.letter("bob@example.test", Some(77)).await.err(),
+            admin.messages("nobody@example.test", posthouse_mailbox::Folder::Inbox).await.err(),
+            admin.letter("carol@example.test", posthouse_mailbox::Folder::Inbox, None).await.err(),
+            admin.letter("bob@example.test", posthouse_mailbox::Folder::Inbox, Some(77)).await.err(),
         ] {
             assert_eq!(error.unwrap().kind(), Kind::NotFound);
         }

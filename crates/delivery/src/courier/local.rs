@@ -8,7 +8,7 @@ use posthouse_directory::AccountId;
 use posthouse_journal::Event;
 use posthouse_mail::header::{Header, delivered_to, end_of_header, return_path};
 use posthouse_mail::{Address, Reply, Status};
-use posthouse_mailbox::Delivery;
+use posthouse_mailbox::{Delivery, Folder};
 use posthouse_queue::Lease;
 use posthouse_runtime::stream::{ByteSource, NextChunk};
 use posthouse_runtime::task;
@@ -45,6 +45,7 @@ async fn deliver(context: &Context, lease: &Lease, seen: &Seen, index: usize, ac
         recipient: recipient.clone(),
         reverse_path: letter.envelope.reverse_path.clone(),
         at: letter.arrived,
+        folder: seen.folder,
         // RFC 5321 §4.4: the server that makes the final delivery adds the return path; Delivered-To names whom it was for.
         prefix: (return_path(&letter.envelope.reverse_path) + &delivered_to(recipient)).into_bytes(),
     };
@@ -54,7 +55,9 @@ async fn deliver(context: &Context, lease: &Lease, seen: &Seen, index: usize, ac
     }
     let result = match context.mailboxes.deliver(account.as_str(), delivery, seen.body(lease).as_mut()).await {
         Ok(uid) => {
-            context.note(lease.id(), Event::Stored { to: recipient.to_string(), account: account.to_string(), uid: uid.0 });
+            let folder = (seen.folder != Folder::Inbox).then(|| seen.folder.to_string());
+            let stored = Event::Stored { to: recipient.to_string(), account: account.to_string(), uid: uid.0, folder };
+            context.note(lease.id(), stored);
             AttemptResult::Delivered(Reply::new(250, Status::success(1, 5), "stored in the mailbox"))
         }
         Err(error) => {
@@ -70,6 +73,8 @@ async fn deliver(context: &Context, lease: &Lease, seen: &Seen, index: usize, ac
 struct Seen {
     /// The addresses it was delivered to before, as it says itself.
     delivered_to: Vec<String>,
+    /// Where it belongs.
+    folder: Folder,
     /// All of it, when it is small.
     whole: Option<VecDeque<Bytes>>,
 }
@@ -94,7 +99,8 @@ impl Seen {
                 break false;
             }
         };
-        Self { delivered_to: delivered_to_of(&start), whole: is_whole.then_some(chunks) }
+        let (delivered_to, folder) = read_header(&start);
+        Self { delivered_to, folder, whole: is_whole.then_some(chunks) }
     }
 
     /// Whether the letter carries our own mark for this recipient: somebody forwards it back to us (RFC 9228 §3).
@@ -114,11 +120,15 @@ impl Seen {
     }
 }
 
-/// The values of `Delivered-To` in a header of which this is the beginning of.
-fn delivered_to_of(start: &[u8]) -> Vec<String> {
+/// What was found suspicious at the door. `intake` takes the field out of what comes from elsewhere.
+const QUARANTINE: &str = "X-Posthouse-Quarantine";
+
+/// The values of `Delivered-To` in a header of which this is the beginning, and where the letter belongs.
+fn read_header(start: &[u8]) -> (Vec<String>, Folder) {
     let fields = end_of_header(start).map_or(start.len(), |(fields, _)| fields);
-    let Ok(header) = Header::parse(start.get(..fields).unwrap_or_default()) else { return Vec::new() };
-    header.named("Delivered-To").map(|field| field.value()).collect()
+    let Ok(header) = Header::parse(start.get(..fields).unwrap_or_default()) else { return (Vec::new(), Folder::Inbox) };
+    let folder = if header.first(QUARANTINE).is_some() { Folder::Junk } else { Folder::Inbox };
+    (header.named("Delivered-To").map(|field| field.value()).collect(), folder)
 }
 
 /// The octets of a letter that were read before.

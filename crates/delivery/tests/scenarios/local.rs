@@ -22,6 +22,26 @@ fn a_letter_lands_in_the_inbox_with_the_marks_of_its_last_server() {
 }
 
 #[test]
+fn a_letter_that_was_set_aside_at_the_door_lands_in_junk_and_the_timeline_says_so() {
+    run(async {
+        let world = World::new(1, "").await;
+        world.account("bob@ours.test").await;
+        let account = world.context.directory.account("bob@ours.test").await.unwrap().unwrap().id;
+        let text = "X-Posthouse-Quarantine: dmarc\r\nSubject: x\r\n\r\nhello\r\n";
+        let letter = world.submit("s@far.test", &["bob@ours.test"], text).await;
+        // In the body it is nothing but words.
+        world.submit("s@far.test", &["bob@ours.test"], "Subject: x\r\n\r\nX-Posthouse-Quarantine: dmarc\r\n").await;
+        world.deliver_at(ARRIVED).await;
+        assert_eq!(world.inbox("bob@ours.test").await.len(), 1);
+        let junk = world.context.mailboxes.messages(account.as_str(), posthouse_mailbox::Folder::Junk).await.unwrap();
+        assert_eq!(junk.iter().map(|message| message.letter).collect::<Vec<_>>(), [letter]);
+        let timeline = world.timeline(letter).await;
+        let is_told = |event: &Event| matches!(event, Event::Stored { folder: Some(folder), uid: 1, .. } if folder == "Junk");
+        assert!(timeline.iter().any(is_told), "{timeline:?}");
+    });
+}
+
+#[test]
 fn a_mailbox_that_is_gone_is_a_failure_that_is_reported() {
     run(async {
         let world = World::new(1, "").await;

@@ -22,6 +22,7 @@ fn the_last_number_is_not_followed_by_the_first() {
     let account = Account::new(folder.path().join("a"));
     let arrival = |number| Arrival {
         delivery: Delivery {
+            folder: crate::Folder::Inbox,
             letter: LetterId::from_bytes([number; 16]),
             recipient: "alice@a.test".parse().unwrap(),
             reverse_path: ReversePath::NULL,
@@ -36,7 +37,7 @@ fn the_last_number_is_not_followed_by_the_first() {
     assert_eq!(account.store(vec![arrival(2)]).unwrap(), [Uid(u32::MAX)]);
     let refused = account.store(vec![arrival(3)]).unwrap_err();
     assert!(refused.is_temporary(), "{refused}");
-    assert_eq!(account.inbox().unwrap().len(), 2);
+    assert_eq!(account.messages(crate::Folder::Inbox).unwrap().len(), 2);
 }
 
 #[test]
@@ -53,6 +54,7 @@ fn a_batch_that_fails_stores_none_of_it() {
         .unwrap();
     let arrival = |number: u8, octets: &[u8]| Arrival {
         delivery: Delivery {
+            folder: crate::Folder::Inbox,
             letter: LetterId::from_bytes([number; 16]),
             recipient: "alice@a.test".parse().unwrap(),
             reverse_path: ReversePath::NULL,
@@ -63,6 +65,6 @@ fn a_batch_that_fails_stores_none_of_it() {
         size: 1,
     };
     account.store(vec![arrival(1, b"a"), arrival(2, b"b"), arrival(3, b"c")]).unwrap_err();
-    assert!(account.inbox().unwrap().is_empty());
+    assert!(account.messages(crate::Folder::Inbox).unwrap().is_empty());
     assert_eq!(account.store(vec![arrival(1, b"a"), arrival(3, b"c")]).unwrap(), [Uid(1), Uid(2)]);
 }

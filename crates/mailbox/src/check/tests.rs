@@ -11,6 +11,7 @@ fn filled() -> (tempfile::TempDir, std::path::PathBuf) {
     let mailboxes = Mailboxes::open(dir.path()).unwrap();
     for (n, size) in [(1, 10), (2, usize::try_from(INLINE_BYTES_MAX).unwrap() + 1)] {
         let delivery = Delivery {
+            folder: crate::Folder::Inbox,
             letter: LetterId::new(UnixMillis(n), 0),
             recipient: "bob@example.test".parse().unwrap(),
             reverse_path: "a@example.test".parse::<ReversePath>().unwrap(),

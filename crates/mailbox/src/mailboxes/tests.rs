@@ -64,6 +64,7 @@ const PREFIX: &[u8] = b"Return-Path: <>\r\nDelivered-To: alice@a.test\r\n";
 
 fn delivery(letter: u8) -> Delivery {
     Delivery {
+        folder: crate::Folder::Inbox,
         letter: LetterId::from_bytes([letter; 16]),
         recipient: "alice@a.test".parse().unwrap(),
         reverse_path: ReversePath::NULL,
@@ -202,4 +203,30 @@ fn reading_a_mailbox_that_never_got_mail_makes_nothing() {
     world.run(world.mailboxes.mark_seen(ALICE, &[Uid(1)])).unwrap();
     world.run(world.mailboxes.read(ALICE, Uid(1))).unwrap_err();
     assert!(!world.dir().join(ALICE).exists());
+}
+
+#[test]
+fn junk_has_a_folder_and_numbers_of_its_own_and_can_be_moved_out_of_it() {
+    let world = World::new();
+    let junk = |letter| Delivery { folder: crate::Folder::Junk, ..delivery(letter) };
+    let mailboxes = &world.mailboxes;
+    block_on(async {
+        use crate::Folder::{Inbox, Junk};
+        assert_eq!(mailboxes.messages("a", Junk).await.unwrap(), [], "none came yet");
+        let deliver = async |delivery| mailboxes.deliver("a", delivery, &mut Buffered::new(&b"x"[..])).await.unwrap();
+        assert_eq!(deliver(delivery(1)).await, Uid(1));
+        assert_eq!((deliver(junk(2)).await, deliver(junk(3)).await), (Uid(1), Uid(2)));
+        assert_eq!(deliver(junk(3)).await, Uid(2), "it is stored once");
+        assert_eq!((mailboxes.inbox("a").await.unwrap().len(), mailboxes.messages("a", Junk).await.unwrap().len()), (1, 2));
+        // The same number in either folder is another letter.
+        let text = async |folder, uid| whole(&mut mailboxes.read_in("a", folder, uid).await.unwrap()).await;
+        assert_eq!(text(Junk, Uid(1)).await, text(Inbox, Uid(1)).await);
+        assert_eq!(mailboxes.remove("a", &[Uid(2)]).await.unwrap(), 0, "what POP3 removes is in the inbox");
+        assert_eq!(mailboxes.shift("a", Junk, Uid(2), Inbox).await.unwrap(), Uid(2));
+        let inbox: Vec<_> = mailboxes.inbox("a").await.unwrap().iter().map(|message| message.letter.to_bytes()[0]).collect();
+        assert_eq!(inbox, [1, 3]);
+        assert!(mailboxes.shift("a", Junk, Uid(2), Inbox).await.is_err(), "it is not there any more");
+        assert_eq!(mailboxes.messages("a", Junk).await.unwrap().len(), 1);
+    })
+    .unwrap();
 }

@@ -6,6 +6,7 @@ use crate::body::NewBody;
 
 fn job() -> Job {
     let delivery = Delivery {
+        folder: crate::Folder::Inbox,
         letter: LetterId::from_bytes([1; 16]),
         recipient: "alice@a.test".parse().unwrap(),
         reverse_path: ReversePath::NULL,

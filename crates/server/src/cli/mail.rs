@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal as _};
 use serde::Serialize;
 
 use posthouse_admin::{AdminError, Letter, MailInfo};
+use posthouse_mailbox::Folder;
 use posthouse_runtime::log::one_line;
 use posthouse_runtime::stream::ByteSource as _;
 
@@ -21,6 +22,8 @@ Examples:
   posthouse mail list alice@example.org
   posthouse mail show alice@example.org             (the newest letter)
   posthouse mail show alice@example.org 7 > letter.eml
+  posthouse mail list alice@example.org --folder junk
+  posthouse mail move alice@example.org 3 --folder junk --to inbox
   posthouse mail list alice@example.org --json")]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -31,11 +34,14 @@ pub(crate) struct Args {
 
 #[derive(clap::Subcommand, Debug)]
 enum Action {
-    /// Show what is in the inbox, oldest first.
+    /// Show what is in a folder, oldest first.
     #[command(after_help = "Examples:\n  posthouse mail list alice@example.org\n  posthouse mail list alice@example.org --json")]
     List {
         /// The account's address.
         account: String,
+        /// The folder.
+        #[arg(long, value_enum, default_value_t)]
+        folder: Place,
     },
     /// Show one letter: its octets as they are, or without control characters on a terminal.
     #[command(
@@ -46,7 +52,50 @@ enum Action {
         account: String,
         /// The letter's number in the list; the newest if none is given.
         uid: Option<u32>,
+        /// The folder.
+        #[arg(long, value_enum, default_value_t)]
+        folder: Place,
     },
+    /// Move a letter to another folder: what was taken for junk into the inbox, where POP3 sees it, or the other way.
+    #[command(after_help = "Examples:\n  posthouse mail move alice@example.org 3 --folder junk --to inbox")]
+    Move {
+        /// The account's address.
+        account: String,
+        /// The letter's number in the list.
+        uid: u32,
+        /// The folder that it is in.
+        #[arg(long, value_enum, default_value_t)]
+        folder: Place,
+        /// The folder that it goes to.
+        #[arg(long, value_enum)]
+        to: Place,
+    },
+}
+
+/// A folder, as it is typed.
+#[derive(clap::ValueEnum, Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Place {
+    /// Where mail arrives.
+    #[default]
+    Inbox,
+    /// Where mail arrives that is taken for junk.
+    Junk,
+}
+
+/// Where a letter is now.
+#[derive(Serialize)]
+struct Moved {
+    uid: u32,
+    folder: String,
+}
+
+impl From<Place> for Folder {
+    fn from(place: Place) -> Self {
+        match place {
+            Place::Inbox => Self::Inbox,
+            Place::Junk => Self::Junk,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -61,16 +110,24 @@ struct Shown<'a> {
 pub(crate) fn run(args: Args, printer: &Printer) -> Result<(), Failure> {
     let admin = args.data.open()?;
     match args.action {
-        Action::List { account } => {
-            let inbox = block_on(admin.inbox(&account))?;
+        Action::List { account, folder } => {
+            let inbox = block_on(admin.messages(&account, folder.into()))?;
             for info in &inbox {
                 printer.line(row(info))?;
             }
             printer.json(&inbox)
         }
-        Action::Show { account, uid } => {
+        Action::Move { account, uid, folder, to } => {
+            if folder == to {
+                return Err(Failure::say(Exit::Usage, format_args!("the letter is in {} already", Folder::from(to))));
+            }
+            let (uid, folder) = (block_on(admin.shift(&account, folder.into(), uid, to.into()))?, Folder::from(to).to_string());
+            printer.line(format_args!("it is in {folder} now, as {uid}"))?;
+            printer.json(&Moved { uid, folder })
+        }
+        Action::Show { account, uid, folder } => {
             let shown = posthouse_runtime::block_on(async {
-                let letter = admin.letter(&account, uid).await.map_err(failure)?;
+                let letter = admin.letter(&account, folder.into(), uid).await.map_err(failure)?;
                 if printer.is_json() { show_json(letter, printer).await } else { show(letter, printer).await }
             });
             shown.map_err(|error| Failure::new(Exit::Os, error))?

@@ -23,6 +23,7 @@ fn site() -> Site {
     let now = UnixMillis(posthouse_runtime::clock::unix_millis());
     block_on(async {
         let delivery = Delivery {
+            folder: posthouse_mailbox::Folder::Inbox,
             letter: letter(1),
             recipient: "bob@example.test".parse().unwrap(),
             reverse_path: ReversePath::NULL,
@@ -42,7 +43,12 @@ fn site() -> Site {
             size: 1,
             message_id: Some("<1@x>".to_owned()),
         };
-        let stored = Event::Stored { to: "bob@example.test".to_owned(), account: site.account("bob").to_owned(), uid: uid.0 };
+        let stored = Event::Stored {
+            to: "bob@example.test".to_owned(),
+            account: site.account("bob").to_owned(),
+            uid: uid.0,
+            folder: None,
+        };
         journal.record(Entry::of(letter(1), now, accepted));
         journal.record(Entry::of(letter(1), now, stored));
         journal.flush().await;
@@ -60,6 +66,21 @@ fn the_inbox_is_listed_without_what_would_speak_to_the_terminal() {
     assert_eq!((json[0]["uid"].as_u64(), json[0]["seen"].as_bool()), (Some(1), Some(false)));
     assert_eq!(json[0]["letter"], letter(1).to_string());
     assert_eq!(run(site.dir.path(), &["mail", "list", "alice@example.test"]).ok(), "");
+}
+
+#[test]
+fn a_letter_in_junk_is_listed_shown_and_moved_into_the_inbox() {
+    let site = site();
+    let bob = "bob@example.test";
+    let moved = run(site.dir.path(), &["mail", "move", bob, "1", "--to", "junk"]).ok();
+    assert_eq!(moved, "it is in Junk now, as 1\n");
+    assert_eq!(run(site.dir.path(), &["mail", "list", bob]).ok(), "");
+    assert!(run(site.dir.path(), &["mail", "list", bob, "--folder", "junk"]).ok().contains("Mallory"));
+    assert_eq!(run(site.dir.path(), &["mail", "show", bob, "--folder", "junk"]).ok(), LETTER);
+    let json = run(site.dir.path(), &["mail", "move", bob, "1", "--folder", "junk", "--to", "inbox", "--json"]).json();
+    assert_eq!((json["uid"].as_u64(), json["folder"].as_str()), (Some(2), Some("Inbox")));
+    run(site.dir.path(), &["mail", "move", bob, "7", "--to", "junk"]).fails(67, "no message 7");
+    run(site.dir.path(), &["mail", "move", bob, "2", "--to", "inbox"]).fails(64, "already");
 }
 
 #[test]
