@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bytes::BytesMut;
 use posthouse_mail::{Priority, Status, UnixMillis};
-use posthouse_sasl::{ChannelBinding, Mechanism, Nonce};
+use posthouse_sasl::{ChannelBinding, Mechanism, Nonce, TokenFault, TokenRefusal};
 use posthouse_smtp::server::{
     Answer, AuthAnswer, AuthQuestion, CloseReason, Note, Output, Profile, Protocol, Question, Reason, Session, Tls, Verdict,
 };
@@ -66,7 +66,7 @@ fn play(listener: u8, pieces: &[&[u8]]) -> Seen {
         letters_max: 3,
         ..Profile::default()
     };
-    let tls = (listener & 16 != 0).then_some(Tls { binding: ChannelBinding::Exporter([1; 32]) });
+    let tls = (listener & 16 != 0).then_some(Tls { binding: ChannelBinding::Exporter([1; 32]), certified: true });
     let mut driver = Driver { session: Session::new(profile, tls, *NOW), seen: Seen::default(), body: Vec::new() };
     driver.run();
     for piece in pieces {
@@ -130,6 +130,14 @@ impl Driver {
                 return Answer::Auth(AuthAnswer::Password(login.len() % 2 == 0));
             }
             Question::Auth(AuthQuestion::Keys { .. }) => return Answer::Auth(AuthAnswer::Keys { keys: None, seed: [3; 32] }),
+            Question::Auth(AuthQuestion::Token { login, token }) => {
+                let refusal = TokenRefusal { fault: TokenFault::Invalid, scope: Some("mail".to_owned()), configuration: None };
+                let right = token.reveal().len() % 2 == 0;
+                return Answer::Auth(AuthAnswer::Token(if right { Ok(login.unwrap_or_default()) } else { Err(refusal) }));
+            }
+            Question::Auth(AuthQuestion::Certificate { login }) => {
+                return Answer::Auth(AuthAnswer::Certificate(login.filter(|login| login.len() % 2 == 0)));
+            }
             Question::Sender(sender) => match sender.priority {
                 Some(_) => return Answer::Priority(Priority::default()),
                 None => by_text(&sender.path.to_string()),
