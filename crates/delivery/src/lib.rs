@@ -8,6 +8,7 @@ mod bounce;
 mod context;
 mod courier;
 mod derive;
+mod forward;
 mod outcome;
 mod outlook;
 mod place;

@@ -14,6 +14,7 @@ mod attempt;
 mod check;
 mod directory;
 mod error;
+mod forwarding;
 mod guard;
 mod memory;
 mod names;

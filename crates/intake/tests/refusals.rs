@@ -368,3 +368,29 @@ fn a_login_on_loopback_outside_tls_is_refused_unless_allowed() {
         assert_refused_once(&refused, address, "auth", "538 5.7.11 encryption first: STARTTLS").await;
     });
 }
+
+/// A sender that we wrote into a letter that was forwarded is no way through us: bounces alone come back by it.
+#[test]
+fn a_forwarders_address_takes_bounces_alone_and_only_those_we_made() {
+    run(async {
+        let world = World::new(Settings::default()).await;
+        let now = posthouse_mail::UnixMillis(posthouse_runtime::clock::unix_millis());
+        let keys = world.context.directory.forwarding_keys(now).await.unwrap();
+        let (sender, domain) = ("alice@a.test".parse().unwrap(), "example.org".parse().unwrap());
+        let made = posthouse_mailauth::srs::forward(&keys[0], &sender, &domain, now).unwrap();
+        let forged = posthouse_mailauth::srs::forward(b"another key", &sender, &domain, now).unwrap();
+        for (from, to, reply) in [
+            ("", made.to_string(), "250 "),
+            ("", made.to_string().to_lowercase(), "250 "),
+            ("eve@b.test", made.to_string(), "550 5.7.1 this address takes only bounces"),
+            ("", forged.to_string(), "550 5.1.1 "),
+            ("", made.to_string().replace("example.org", "other.test"), "550 5.7.1 relaying denied"),
+            ("", "SRS0=x=y=z@example.org".to_owned(), "550 5.1.1 "),
+        ] {
+            let mut client = Client::greeted(world.listen(ListenerKind::Mx)).await;
+            client.ask(&format!("MAIL FROM:<{from}>")).await;
+            let said = client.ask(&format!("RCPT TO:<{to}>")).await;
+            assert!(said.starts_with(reply), "{from} {to}: {said}");
+        }
+    });
+}

@@ -23,6 +23,7 @@ mod packed;
 mod report_uri;
 mod results;
 pub mod spf;
+pub mod srs;
 mod tags;
 pub mod tls_rpt;
 pub mod transport;

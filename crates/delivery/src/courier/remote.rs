@@ -9,15 +9,16 @@ use std::collections::HashMap;
 use posthouse_client::mx::{self, Kept, Plan, Promises, unreachable};
 use posthouse_client::{ClientError, Connection, RecipientResult, Security, Target, Timeouts};
 use posthouse_journal::{Event, Outcome};
-use posthouse_mail::{ByMode, Domain, Envelope, Notify, Recipient, Reply};
+use posthouse_mail::{ByMode, Domain, Envelope, Notify, Recipient, Reply, ReversePath};
 use posthouse_mailauth::tls_rpt::Session;
 use posthouse_mailauth::transport::{Decision, Reason, TlsPolicy};
 use posthouse_queue::{Feedback, Lease, RecipientState};
 use posthouse_runtime::tls::TlsInfo;
 
 use crate::bounce::address;
-use crate::context::Context;
+use crate::context::{Context, now};
 use crate::courier::session;
+use crate::forward;
 use crate::outcome::{self, Attempt, AttemptResult, Hop, Verdict};
 use crate::report;
 use crate::source::Source;
@@ -66,6 +67,8 @@ struct Journey<'a> {
     /// Whether the destination may be told how its TLS goes.
     is_reported: bool,
     lease: &'a Lease,
+    /// The sender that hosts are told.
+    sender: ReversePath,
     /// The recipients that have no result yet.
     open: Vec<usize>,
     /// What each of those was told by the last host that would not take it for now.
@@ -86,7 +89,8 @@ pub(crate) async fn deliver(
     let wish = mx::wish(&lease.letter().envelope);
     let promises = Promises { destination: destination.name().clone(), are_hosts_vouched: true, sts: None, wish };
     let (is_reported, open) = (false, indexes);
-    let mut journey = Journey { context, way, manner, source, promises, is_reported, lease, open, put_off, attempts };
+    let sender = forward::sender(context, lease, now()).await;
+    let mut journey = Journey { context, way, manner, source, promises, is_reported, lease, sender, open, put_off, attempts };
     let hosts = match &destination {
         Destination::Smarthost(host) => vec![host.clone()],
         Destination::Host(hop) => vec![hop.host.clone()],
@@ -324,7 +328,7 @@ impl Journey<'_> {
             recipient => recipient.clone(),
         };
         let recipients = self.open.iter().filter_map(|&index| states.get(index)).map(recipient).collect();
-        Envelope { recipients, ..envelope.clone() }
+        Envelope { recipients, reverse_path: self.sender.clone(), ..envelope.clone() }
     }
 }
 

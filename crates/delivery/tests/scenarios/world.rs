@@ -81,6 +81,14 @@ impl World {
         self.submit_as(Envelope::new(from.parse().unwrap(), recipients), body).await
     }
 
+    pub(crate) async fn submit_by(&self, origin: Origin, from: &str, to: &[&str], body: &str) -> LetterId {
+        let recipients = to.iter().map(|to| Recipient::from(address(to))).collect();
+        let envelope = Envelope::new(from.parse().unwrap(), recipients);
+        let mut draft = self.context.queue.begin().unwrap();
+        draft.write(Bytes::from(body.to_owned())).await.unwrap();
+        draft.commit(Letter { envelope, arrived: ARRIVED, origin }).await.unwrap()
+    }
+
     pub(crate) async fn submit_as(&self, envelope: Envelope, body: &str) -> LetterId {
         let mut draft = self.context.queue.begin().unwrap();
         draft.write(Bytes::from(body.to_owned())).await.unwrap();

@@ -5,7 +5,9 @@
 //! other, and nobody has them.
 
 use posthouse_directory::{DirectoryError, Route};
-use posthouse_mail::{Address, OriginalRecipient, Recipient, Status};
+use posthouse_mail::{Address, OriginalRecipient, Recipient, Status, UnixMillis};
+use posthouse_mailauth::srs::{self, SrsError};
+use posthouse_runtime::clock;
 use posthouse_smtp::server::{Reason, RecipientQuestion, Verdict};
 use posthouse_smtp::syntax::ForwardPath;
 
@@ -32,8 +34,14 @@ pub(crate) async fn recipient(visit: &mut Visit<'_>, question: RecipientQuestion
         begun.named.push(address);
         return Verdict::Accept;
     }
+    let bounce = match forwarded(visit, &address).await {
+        Ok(bounce) => bounce,
+        Err(verdict) => return verdict,
+    };
+    let is_bounce = bounce.is_some();
+    let address = bounce.unwrap_or(address);
     let ends = match directory.route(&address).await {
-        Ok(Route::Elsewhere) if may_relay(visit) => vec![address.clone()],
+        Ok(Route::Elsewhere) if is_bounce || may_relay(visit) => vec![address.clone()],
         Ok(Route::Elsewhere) => return reject(550, 7, 1, "relaying denied"),
         Ok(Route::Unknown) => match stand_in(visit, &address).await {
             Ok(ends) if ends.is_empty() => return unknown(),
@@ -58,6 +66,27 @@ pub(crate) async fn recipient(visit: &mut Visit<'_>, question: RecipientQuestion
         }
     }
     add(visit, address, ends, question)
+}
+
+/// Whom a bounce of a letter that we forwarded leads back to (SRS). To no other letter is the way open: whoever kept such an address could
+/// otherwise send through us for weeks.
+async fn forwarded(visit: &Visit<'_>, address: &Address) -> Result<Option<Address>, Verdict> {
+    if visit.kind.is_submission() || !srs::is_srs(address.local().as_str()) {
+        return Ok(None);
+    }
+    let (directory, now) = (&visit.context.directory, UnixMillis(clock::unix_millis()));
+    let keys = match directory.is_local(address.domain()).await {
+        Ok(true) => directory.forwarding_keys(now).await.map_err(|error| no_directory(&error))?,
+        Ok(false) => return Ok(None),
+        Err(error) => return Err(no_directory(&error)),
+    };
+    match srs::back(&keys, address.local().as_str(), now) {
+        Ok(sender) if visit.begun.as_ref().is_some_and(|begun| begun.sender.path.is_null()) => Ok(Some(sender)),
+        Ok(_) => Err(reject(550, 7, 1, "this address takes only bounces of letters that were forwarded here")),
+        Err(SrsError::Expired) => Err(reject(550, 1, 1, "the letter was forwarded too long ago")),
+        // A name like any other, if anybody has it.
+        Err(_) => Ok(None),
+    }
 }
 
 fn may_relay(visit: &Visit<'_>) -> bool {

@@ -1,0 +1,55 @@
+//! Letters that an alias sends on: their sender is written so that SPF passes and a bounce comes back.
+
+use posthouse_directory::Directory;
+use posthouse_mail::{Address, UnixMillis};
+use posthouse_mailauth::srs;
+use posthouse_queue::Origin;
+use posthouse_runtime::clock;
+use posthouse_testkit::peer::Peer;
+
+use crate::world::{ARRIVED, World, farewell, greet, on, run};
+
+/// What MAIL says of a letter from this sender that came by this listener.
+fn told(sender: &'static str, listener: &'static str) -> (String, Vec<Vec<u8>>) {
+    run(async {
+        let (heard, said) = std::sync::mpsc::channel();
+        let peer = Peer::listen(1, move |talk| {
+            greet(talk);
+            heard.send(talk.hear().unwrap()).unwrap();
+            talk.say("250 ok");
+            on(talk, "RCPT TO:<a@far.test>", "250 ok");
+            on(talk, "DATA", "354 go on");
+            talk.body();
+            talk.say("250 taken");
+            farewell(talk);
+        });
+        let world = World::new(peer.address().port(), "").await;
+        let origin = Origin { listener: listener.to_owned(), ..Origin::default() };
+        world.submit_by(origin, sender, &["a@far.test"], "Subject: x\r\n\r\nhello\r\n").await;
+        world.deliver_at(ARRIVED).await;
+        peer.finish();
+        let directory: &Directory = &world.context.directory;
+        (said.recv().unwrap(), directory.forwarding_keys(UnixMillis(clock::unix_millis())).await.unwrap())
+    })
+}
+
+#[test]
+fn a_letter_from_outside_leaves_with_a_sender_of_ours_that_leads_back() {
+    for listener in ["mx", "lmtp", "alias"] {
+        let (mail, keys) = told("alice@else.test", listener);
+        let path = mail.strip_prefix("MAIL FROM:<").and_then(|rest| rest.split('>').next()).unwrap();
+        let address: Address = path.parse().unwrap();
+        assert_eq!(address.domain().as_str(), "ours.test", "{mail}");
+        let back = srs::back(&keys, address.local().as_str(), UnixMillis(clock::unix_millis()));
+        assert_eq!(back, Ok("alice@else.test".parse().unwrap()), "{mail}");
+    }
+}
+
+#[test]
+fn our_own_letters_bounces_and_senders_too_long_keep_theirs() {
+    let long = "0100018bxxxxxxxx-xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx-000000@else.test";
+    for (sender, listener) in [("alice@ours.test", "mx"), ("alice@else.test", "submission"), ("", "mx"), (long, "mx")] {
+        let (mail, _) = told(sender, listener);
+        assert!(mail.starts_with(&format!("MAIL FROM:<{sender}>")), "{mail}");
+    }
+}
