@@ -1,4 +1,5 @@
-//! Real mail programs for the tests, from Debian, unpacked into `target/peers/root`; and those that Debian does not have, by npm, in `target/peers/npm`.
+//! Real mail programs for the tests, from Debian, unpacked into `target/peers/root`; and those that Debian does not have, by npm and pip, in `target/peers/npm` and
+//! `target/peers/pypi`.
 //!
 //! Nothing is installed: packages are downloaded and unpacked, and the tests lay them over `/usr` in a world of
 //! their own (`xtask/world.sh`), where even programs that exclude each other stand side by side. Not on Debian,
@@ -61,6 +62,9 @@ const PACKAGES: [&str; 42] = [
 /// What is only there for node. Their node is this machine's, since Debian's is too old for the first.
 const NPM_PACKAGES: [&str; 4] = ["Haraka", "mailauth", "mailparser", "postal-mime"];
 
+/// What is only there for Python.
+const PYPI_PACKAGES: [&str; 1] = ["sslyze"];
+
 /// Whether anything may be downloaded.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Install {
@@ -97,7 +101,7 @@ impl fmt::Display for State {
 pub(crate) fn fetch(install: Install) -> anyhow::Result<State> {
     let folder = process::target().join("peers");
     let (root, stamp) = (folder.join("root"), folder.join("stamp"));
-    let wanted = [&PACKAGES[..], &NPM_PACKAGES[..]].concat().join(" ");
+    let wanted = [&PACKAGES[..], &NPM_PACKAGES[..], &PYPI_PACKAGES[..]].concat().join(" ");
     if std::fs::read_to_string(&stamp).is_ok_and(|had| had == wanted) {
         return Ok(State::Ready(root));
     }
@@ -111,6 +115,7 @@ pub(crate) fn fetch(install: Install) -> anyhow::Result<State> {
     match unpack(&folder, &root) {
         Ok(()) => {
             npm(&folder)?;
+            pypi(&folder)?;
             std::fs::write(&stamp, wanted)?;
             Ok(State::Ready(root))
         }
@@ -168,6 +173,26 @@ fn npm(folder: &Path) -> anyhow::Result<()> {
     process::run(npm.arg(&place).args(NPM_PACKAGES))?;
     // The world lays Debian's over it.
     std::fs::copy(node, place.join("node"))?;
+    Ok(())
+}
+
+/// Where there is no pip, or one of another Python than Debian's, the tests that need it are skipped by name.
+fn pypi(folder: &Path) -> anyhow::Result<()> {
+    let place = folder.join("pypi");
+    if !process::answers("pip3", &["--version"]) {
+        return Ok(());
+    }
+    process::run(
+        Command::new("pip3")
+            .args(["install", "--quiet", "--no-compile", "--upgrade", "--target"])
+            .arg(&place)
+            .args(PYPI_PACKAGES),
+    )?;
+    let mut seen = Command::new("/usr/bin/python3");
+    seen.args(["-c", "import sslyze"]).env("PYTHONPATH", &place);
+    if !seen.output().is_ok_and(|output| output.status.success()) {
+        std::fs::remove_dir_all(&place)?;
+    }
     Ok(())
 }
 

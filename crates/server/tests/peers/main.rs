@@ -13,6 +13,7 @@
 mod acme;
 mod certificates;
 mod dkim;
+mod dmarc;
 mod dnssec;
 mod hop;
 mod local;
@@ -21,6 +22,7 @@ mod parsers;
 mod posthouse;
 mod read_back;
 mod relay;
+mod scan;
 mod servers;
 mod sink;
 mod strangers;

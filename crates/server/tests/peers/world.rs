@@ -43,6 +43,15 @@ pub(crate) fn run_with_npm(path: &str, body: impl FnOnce(&World, &Path)) {
     skip(path.split_once("::").map_or(path, |(_, name)| name), "there is no npm here");
 }
 
+/// The same with the folder where the packages of PyPI are.
+pub(crate) fn run_with_pypi(path: &str, body: impl FnOnce(&World, &Path)) {
+    let pypi = peers().with_file_name("pypi");
+    if pypi.join("sslyze").exists() {
+        return run(path, |world| body(world, &pypi));
+    }
+    skip(path.split_once("::").map_or(path, |(_, name)| name), "there is no pip here");
+}
+
 /// Where the unpacked packages are.
 fn peers() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
