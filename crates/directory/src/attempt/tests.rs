@@ -298,7 +298,8 @@ fn a_certificate_is_that_of_its_addresses_or_of_its_fingerprint_and_of_nobody_el
             vec![crate::CertificateLogin { fingerprint: "AB:".repeat(31) + "AB", account: "bob@a.test".to_owned() }];
         world.directory.guard().configure(LoginSettings { certificate, ..LoginSettings::default() });
         let other = "cd".repeat(32);
-        let rows: [(Option<&str>, &[&str], &str, Option<&str>); 14] = [
+        type Case<'a> = (Option<&'a str>, &'a [&'a str], &'a str, Option<&'a str>);
+        let rows: [Case<'_>; 14] = [
             (None, &["alice@a.test"], &other, Some("alice@a.test")),
             (None, &["ALICE@A.TEST"], &other, Some("alice@a.test")),
             (Some("Alice@a.test"), &["alice@a.test"], &other, Some("alice@a.test")),
