@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use posthouse_config::Network;
 use posthouse_directory::Directory;
 use posthouse_dns::Resolver;
 use posthouse_journal::{Entry, Event, Journal};
@@ -39,6 +40,8 @@ pub struct Context {
     pub ledger: Arc<dyn Ledger>,
     /// Where reports of other servers are read and kept.
     pub reports: Received,
+    /// Networks that this server sends mail for (`intake.trusted-networks`): what comes from there is relayed and not forwarded, and keeps its sender.
+    pub relays_for: Vec<Network>,
     /// What the operator set.
     pub settings: Arc<Settings>,
     /// Keeps the postmaster from being flooded.

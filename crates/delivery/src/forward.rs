@@ -30,8 +30,15 @@ pub(crate) async fn sender(context: &Context, lease: &Lease, now: UnixMillis) ->
 async fn rewritten(context: &Context, lease: &Lease, now: UnixMillis) -> Result<Option<ReversePath>, DirectoryError> {
     let letter = lease.letter();
     let Some(sender) = letter.envelope.reverse_path.address() else { return Ok(None) };
-    let is_from_outside = letter.origin.account.is_none() && FROM_OUTSIDE.contains(&letter.origin.listener.as_str());
-    if !is_from_outside || lease.via().is_some() || context.directory.is_local(sender.domain()).await? {
+    let origin = &letter.origin;
+    let is_relayed = origin.peer.is_some_and(|peer| context.relays_for.iter().any(|network| network.contains(peer)));
+    let is_from_outside = origin.account.is_none() && FROM_OUTSIDE.contains(&origin.listener.as_str());
+    if !context.settings.rewrite_senders
+        || !is_from_outside
+        || is_relayed
+        || lease.via().is_some()
+        || context.directory.is_local(sender.domain()).await?
+    {
         return Ok(None);
     }
     let Some(domain) = sign::domain_of_host(context).await? else { return Ok(None) };

@@ -45,6 +45,9 @@ pub struct Settings {
     pub source_addresses: Vec<IpAddr>,
     /// Other addresses for the letters of some senders, or to some destinations; of several that fit the first counts.
     pub source: Vec<SourceSettings>,
+    /// Whether a letter from outside that an alias sends on leaves with a sender of ours, so that SPF passes at the next server and bounces come back (SRS). Letters
+    /// of trusted networks, of accounts and of our own domains keep their sender in any case.
+    pub rewrite_senders: bool,
     /// MX hosts tried in one attempt. Hosts that the domain's MTA-STS policy does not name are passed over and do not count.
     pub hosts_max: usize,
     /// Addresses tried of each of these hosts.
@@ -185,6 +188,7 @@ impl Default for Settings {
             destination: Vec::new(),
             source_addresses: Vec::new(),
             source: Vec::new(),
+            rewrite_senders: true,
             hosts_max: 5,
             addresses_max: 6,
             connect_timeout: Period(Duration::from_secs(30)),

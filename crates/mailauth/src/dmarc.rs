@@ -20,7 +20,7 @@ use crate::dkim::{Dkim, DkimResult};
 use crate::lookup::{Looked, Lookups};
 use crate::spf::{Spf, SpfResult};
 pub use author::{Author, AuthorError};
-pub use destinations::{Wanted, destinations};
+pub use destinations::destinations;
 pub use evaluation::{Evaluation, Ledger, NoLedger};
 pub use letter::ReportLetter;
 pub(crate) use record::DmarcRecord;

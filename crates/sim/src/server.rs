@@ -116,6 +116,7 @@ impl Server {
             trusted_networks: vec!["10.2.0.0/16".parse().unwrap()],
             ..posthouse_intake::Settings::default()
         };
+        let intake_trusted = settings.trusted_networks.clone();
         let intake = posthouse_intake::Context {
             abuse: posthouse_intake::Abuse::default(),
             hostname: hostname.clone(),
@@ -155,6 +156,7 @@ impl Server {
             sts: Arc::new(posthouse_delivery::NoPolicies),
             ledger: Arc::new(posthouse_delivery::NoLedger),
             reports: posthouse_delivery::Received::open(&self.folder.join("reports.sqlite")).unwrap(),
+            relays_for: intake_trusted,
             settings: Arc::new(posthouse_delivery::Settings::default()),
             double_bounces: DoubleBounces::default(),
         };

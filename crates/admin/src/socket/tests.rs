@@ -29,6 +29,7 @@ fn context(data: &Path) -> posthouse_delivery::Context {
         sts: Arc::new(posthouse_delivery::NoPolicies),
         ledger: Arc::new(posthouse_delivery::NoLedger),
         reports: posthouse_delivery::Received::open(&data.join("reports.sqlite")).unwrap(),
+        relays_for: Vec::new(),
         settings: Arc::default(),
         double_bounces: posthouse_delivery::DoubleBounces::default(),
     }

@@ -4,7 +4,7 @@ use posthouse_dns::Name;
 use posthouse_mail::{Address, Domain, UnixMillis};
 use posthouse_mailauth::ReportEnvelope;
 use posthouse_mailauth::dmarc::aggregate::Report;
-use posthouse_mailauth::dmarc::{ReportLetter, Wanted, destinations};
+use posthouse_mailauth::dmarc::{ReportLetter, destinations};
 use posthouse_reports::Evaluations;
 use posthouse_runtime::shutdown::Shutdown;
 
@@ -65,7 +65,7 @@ impl Daily for DmarcReports {
     async fn report(&self, day: UnixMillis, domain: &Domain, now: UnixMillis) -> End {
         let Ok(name) = Name::try_from(domain) else { return End::Over };
         // What it wants now: whoever has taken the address back gets none.
-        let addresses = match destinations(self.context.resolver.as_ref(), &name, Wanted::Aggregate).await {
+        let addresses = match destinations(self.context.resolver.as_ref(), &name).await {
             Ok(addresses) => addresses,
             Err(error) => return End::Later(error.to_string()),
         };

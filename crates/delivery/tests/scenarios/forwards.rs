@@ -1,5 +1,9 @@
 //! Letters that an alias sends on: their sender is written so that SPF passes and a bounce comes back.
 
+use std::time::Duration;
+
+use posthouse_config::Period;
+use posthouse_delivery::Settings;
 use posthouse_directory::Directory;
 use posthouse_mail::{Address, UnixMillis};
 use posthouse_mailauth::srs;
@@ -11,7 +15,11 @@ use crate::world::{ARRIVED, World, farewell, greet, on, run};
 
 /// What MAIL says of a letter from this sender that came by this listener.
 fn told(sender: &'static str, listener: &'static str) -> (String, Vec<Vec<u8>>) {
-    run(async {
+    told_with(sender, Origin { listener: listener.to_owned(), ..Origin::default() }, true)
+}
+
+fn told_with(sender: &'static str, origin: Origin, rewrite_senders: bool) -> (String, Vec<Vec<u8>>) {
+    run(async move {
         let (heard, said) = std::sync::mpsc::channel();
         let peer = Peer::listen(1, move |talk| {
             greet(talk);
@@ -23,8 +31,13 @@ fn told(sender: &'static str, listener: &'static str) -> (String, Vec<Vec<u8>>) 
             talk.say("250 taken");
             farewell(talk);
         });
-        let world = World::new(peer.address().port(), "").await;
-        let origin = Origin { listener: listener.to_owned(), ..Origin::default() };
+        let settings = Settings {
+            port: peer.address().port(),
+            rewrite_senders,
+            idle_timeout: Period(Duration::ZERO),
+            ..Settings::default()
+        };
+        let world = World::with("", settings).await;
         world.submit_by(origin, sender, &["a@far.test"], "Subject: x\r\n\r\nhello\r\n").await;
         world.deliver_at(ARRIVED).await;
         peer.finish();
@@ -52,4 +65,13 @@ fn our_own_letters_bounces_and_senders_too_long_keep_theirs() {
         let (mail, _) = told(sender, listener);
         assert!(mail.starts_with(&format!("MAIL FROM:<{sender}>")), "{mail}");
     }
+}
+
+#[test]
+fn what_is_relayed_for_a_trusted_network_keeps_its_sender() {
+    let from = |peer: &str| Origin { listener: "mx".to_owned(), peer: Some(peer.parse().unwrap()), ..Origin::default() };
+    let own = "MAIL FROM:<alice@else.test>";
+    assert!(told_with("alice@else.test", from("127.0.0.9"), true).0.starts_with(own));
+    assert!(!told_with("alice@else.test", from("127.0.0.8"), true).0.starts_with(own));
+    assert!(told_with("alice@else.test", from("127.0.0.8"), false).0.starts_with(own), "where it is not wanted");
 }

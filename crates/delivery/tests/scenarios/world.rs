@@ -66,6 +66,7 @@ impl World {
             sts: Arc::new(NoPolicies),
             ledger: Arc::new(NoLedger),
             reports: posthouse_delivery::Received::open(&path.join("reports.sqlite")).unwrap(),
+            relays_for: vec!["127.0.0.9/32".parse().unwrap()],
             settings: Arc::new(settings),
             double_bounces: DoubleBounces::default(),
         };

@@ -6,26 +6,17 @@ use super::record::{DmarcRecord, ReportAddress};
 use super::walk::Tree;
 use crate::lookup::Lookups;
 
-/// Which reports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wanted {
-    /// Aggregate reports, `rua`.
-    Aggregate,
-    /// Failure reports, `ruf`.
-    Failures,
-}
-
-/// The addresses to which reports on `domain`, whose record stands at its own name, are sent. None when it asks for none, and none that would
+/// The addresses to which aggregate reports on `domain`, whose record stands at its own name, are sent. None when it asks for none, and none that would
 /// make a stranger get them: a domain could otherwise have the world's reports rain on whom it likes.
 ///
 /// # Errors
 /// DNS trouble.
-pub async fn destinations(resolver: &dyn Resolve, domain: &Name, wanted: Wanted) -> Result<Vec<ReportAddress>, DnsError> {
+pub async fn destinations(resolver: &dyn Resolve, domain: &Name) -> Result<Vec<ReportAddress>, DnsError> {
     let mut tree = Tree::new(Lookups::new(resolver));
     let Some(record) = tree.record(domain).await? else { return Ok(Vec::new()) };
     let mut agreed: Vec<ReportAddress> = Vec::new();
-    for named in list(record, wanted) {
-        for address in confirmed(&mut tree, domain, named, wanted).await? {
+    for named in record.aggregate {
+        for address in confirmed(&mut tree, domain, named).await? {
             if agreed.iter().all(|known| known.address != address.address) {
                 agreed.push(address);
             }
@@ -34,20 +25,8 @@ pub async fn destinations(resolver: &dyn Resolve, domain: &Name, wanted: Wanted)
     Ok(agreed)
 }
 
-fn list(record: DmarcRecord, wanted: Wanted) -> Vec<ReportAddress> {
-    match wanted {
-        Wanted::Aggregate => record.aggregate,
-        Wanted::Failures => record.failures,
-    }
-}
-
 /// The address, if it is of the same organization or its host agrees; or what the host wants in its place.
-async fn confirmed(
-    tree: &mut Tree<'_>,
-    domain: &Name,
-    named: ReportAddress,
-    wanted: Wanted,
-) -> Result<Vec<ReportAddress>, DnsError> {
+async fn confirmed(tree: &mut Tree<'_>, domain: &Name, named: ReportAddress) -> Result<Vec<ReportAddress>, DnsError> {
     let Ok(host) = Name::try_from(named.address.domain()) else { return Ok(Vec::new()) };
     if host == *domain || tree.walk(&host).await?.organization() == tree.walk(domain).await?.organization() {
         return Ok(vec![named]);
@@ -59,7 +38,7 @@ async fn confirmed(
     if records.is_empty() {
         return Ok(Vec::new());
     }
-    let instead: Vec<_> = records.into_iter().flat_map(|record| list(record, wanted)).collect();
+    let instead: Vec<_> = records.into_iter().flat_map(|record| record.aggregate).collect();
     // Step 9: another place at the same host, and nowhere else.
     if instead.iter().any(|other| Name::try_from(other.address.domain()).ok().as_ref() != Some(&host)) {
         return Ok(Vec::new());

@@ -3,7 +3,7 @@
 use posthouse_directory::REPORTS;
 use posthouse_dns::{Name, Resolver};
 use posthouse_mail::Domain;
-use posthouse_mailauth::dmarc::{Wanted, destinations};
+use posthouse_mailauth::dmarc::destinations;
 use posthouse_mailauth::spf::{self, SpfResult};
 use posthouse_transit::check::Finding;
 
@@ -14,7 +14,7 @@ pub(super) async fn dmarc(resolver: &Resolver, domain: &Domain) -> Finding {
     let Ok(name) = Name::try_from(domain) else {
         return Finding { subject, right: false, words: "the name is too long for the DNS".to_owned() };
     };
-    let (right, words) = match destinations(resolver.as_ref(), &name, Wanted::Aggregate).await {
+    let (right, words) = match destinations(resolver.as_ref(), &name).await {
         Err(error) => (false, format!("cannot be read now: {error}")),
         Ok(found) if found.is_empty() => {
             (false, format!("asks nobody for reports, or those it asks do not agree; publish `rua=mailto:{wanted}`"))

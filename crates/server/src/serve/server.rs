@@ -313,6 +313,7 @@ fn start_delivery(config: &Config, parts: &Parts, sessions: &Sessions, shutdown:
         sts: Arc::new(policies.clone()),
         ledger,
         reports: parts.reports.clone(),
+        relays_for: config.intake.trusted_networks.clone(),
         settings: Arc::new(config.delivery.clone()),
         double_bounces: posthouse_delivery::DoubleBounces::default(),
     };

@@ -91,8 +91,11 @@ fn the_check_says_whether_configuration_web_and_dns_agree() {
     let id =
         lines.lines().find_map(|line| line.strip_prefix("_mta-sts.example.test. IN TXT ")).unwrap().trim_matches('"').to_owned();
     assert!(lines.contains("mta-sts.example.test. IN CNAME mail.example.test.\n"), "{lines}");
-    let mut zone =
-        format!("mta-sts.example.test A 127.0.0.1\n_mta-sts.example.test TXT {id}\nexample.test MX 10 mail.example.test");
+    let mut zone = format!(
+        "mta-sts.example.test A 127.0.0.1\n_mta-sts.example.test TXT {id}\nexample.test MX 10 mail.example.test\n\
+         _dmarc.example.test TXT v=DMARC1; p=none; rua=mailto:reports@example.test\nmail.example.test A 127.0.0.1\n\
+         mail.example.test TXT v=spf1 a -all"
+    );
     names.set(&zone);
     let (exit, said) = check();
     assert_eq!(exit, 0, "{said}");

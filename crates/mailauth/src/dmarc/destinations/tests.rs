@@ -6,7 +6,7 @@ use super::*;
 /// Where reports on `a.test` go: the addresses, with their sizes.
 fn found(zone: &str) -> Result<Vec<String>, DnsError> {
     let zone = Zone::of(zone).unwrap();
-    let all = block_on(destinations(&zone, &"a.test".parse().unwrap(), Wanted::Aggregate)).unwrap()?;
+    let all = block_on(destinations(&zone, &"a.test".parse().unwrap())).unwrap()?;
     let shown = |one: ReportAddress| one.bytes_max.map_or_else(String::new, |max| format!(" {max}"));
     Ok(all.into_iter().map(|one| format!("{}{}", one.address.clone(), shown(one))).collect())
 }
