@@ -154,7 +154,8 @@ fn survey(storage: &dyn Storage, files: &[(String, layout::LogKind, u32)]) -> Re
         .map(|(_, seq, name, end)| (*seq, (name.clone(), *end)))
         .collect();
     let (tail_seqs, tails): (Vec<_>, Vec<_>) = tails.into_iter().unzip();
-    survey.tell_torn(&tails);
+    // Only read here: the next start forgets them.
+    let _torn = survey.tell_torn(&tails);
     survey.finish(&tail_seqs);
     Ok(Reading { segments, index: survey.index, torn: survey.torn, damages: survey.damages })
 }

@@ -9,7 +9,7 @@ use posthouse_mail::LetterId;
 
 use crate::error::QueueError;
 use crate::index::{Index, Sizes};
-use crate::layout::LogKind;
+use crate::layout::{LogKind, RECORD_HEADER};
 use crate::schedule::sources::Sources;
 use crate::storage::{self, Storage};
 use crate::survey::{self, Found, Survey, TAIL_SEGMENTS};
@@ -80,7 +80,7 @@ pub(crate) fn recover(storage: &dyn Storage, sizes: Sizes, sources: &Sources) ->
     logs.next_lsn = survey.lsn_max.saturating_add(1);
     logs.next_seq = survey.seq_max.saturating_add(1);
     stock(storage, &mut logs, blanks, sizes)?;
-    let (index, recovered) = fill(&mut logs, survey);
+    let (index, recovered) = fill(&mut logs, survey)?;
     Ok(Recovery { index, logs, recovered })
 }
 
@@ -122,13 +122,31 @@ fn stock(storage: &dyn Storage, logs: &mut Logs, blanks: Vec<(Blank, LogKind, u6
     storage.sync_dir().map_err(|error| QueueError::io("cannot sync the spool's directory", &error))
 }
 
-fn fill(logs: &mut Logs, mut survey: Survey) -> (Index, Recovered) {
+/// Takes the headers of torn records away, durably. Once more segments stand behind theirs they would be taken for damage.
+fn forget_torn(logs: &Logs, torn: &[Damage]) -> Result<(), QueueError> {
+    for segment in logs.hot.segments.iter().chain(&logs.cold.segments) {
+        let mut offsets = torn.iter().filter(|damage| damage.segment == segment.name).map(|damage| damage.offset).peekable();
+        if offsets.peek().is_none() {
+            continue;
+        }
+        let failed = |error| QueueError::io(format!("cannot write {}", segment.name), &error);
+        for offset in offsets {
+            let nothing = vec![0; crate::layout::usize_of(RECORD_HEADER)];
+            storage::write_all(segment.file.as_ref(), &mut [IoSlice::new(&nothing)], offset).map_err(failed)?;
+        }
+        segment.file.sync_data().map_err(failed)?;
+    }
+    Ok(())
+}
+
+fn fill(logs: &mut Logs, mut survey: Survey) -> Result<(Index, Recovered), QueueError> {
     let tails: Vec<_> = [&logs.hot, &logs.cold]
         .into_iter()
         .flat_map(|log| log.segments.iter().rev().take(TAIL_SEGMENTS))
         .map(|segment| (segment.header.seq, segment.name.clone(), segment.end))
         .collect();
-    survey.tell_torn(&tails.iter().map(|(_, name, end)| (name.clone(), *end)).collect::<Vec<_>>());
+    let torn = survey.tell_torn(&tails.iter().map(|(_, name, end)| (name.clone(), *end)).collect::<Vec<_>>());
+    forget_torn(logs, &torn)?;
     survey.finish(&tails.iter().map(|(seq, ..)| *seq).collect::<Vec<_>>());
     for id in survey.derived_done() {
         survey.index.remember_done(id);
@@ -148,7 +166,7 @@ fn fill(logs: &mut Logs, mut survey: Survey) -> (Index, Recovered) {
         }
     }
     index.line_up();
-    (index, recovered)
+    Ok((index, recovered))
 }
 
 #[cfg(test)]

@@ -297,11 +297,13 @@ impl Survey {
 
     /// Damage at the very end of a log is a torn write: what was being written when the power went. `tails` names, for the last
     /// segments of each log, where their last whole record ends.
-    pub(crate) fn tell_torn(&mut self, tails: &[(String, u32)]) {
-        let torn = |damage: &Damage| tails.iter().any(|(name, end)| *name == damage.segment && damage.offset >= u64::from(*end));
-        let before = self.damages.len();
-        self.damages.retain(|damage| !torn(damage));
-        self.torn += before - self.damages.len();
+    /// Gives the torn records' places.
+    pub(crate) fn tell_torn(&mut self, tails: &[(String, u32)]) -> Vec<Damage> {
+        let is_torn =
+            |damage: &mut Damage| tails.iter().any(|(name, end)| *name == damage.segment && damage.offset >= u64::from(*end));
+        let torn: Vec<_> = self.damages.extract_if(.., is_torn).collect();
+        self.torn += torn.len();
+        torn
     }
 
     /// Ends the reading: gives each letter its chunks, and the way an operator chose. One whose chunks are not all there is taken out: it is

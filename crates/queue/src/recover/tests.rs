@@ -136,3 +136,23 @@ fn a_segment_that_only_the_page_cache_shows_clear_is_cleared_again() {
         }
     }
 }
+
+#[test]
+fn a_torn_end_is_not_taken_for_damage_once_more_has_been_written_behind_it() {
+    let world = filled(&[b"a letter that stays", b"the torn one"]);
+    let (name, at) = place(&world, b"the torn one");
+    world.rot(&name, at);
+    let letters = |world: &World| {
+        let (queue, recovered) = Queue::open_on(Arc::new(world.clone()), TINY, Settings::default()).unwrap();
+        (queue, recovered.letters, recovered.torn, recovered.damages)
+    };
+    let (queue, held, torn, damages) = letters(&world);
+    assert_eq!((held, torn, damages.len()), (1, 1, 0), "{damages:?}");
+    for mark in 10..20 {
+        block_on(accept(&queue, letter(1, mark), &[1; 600])).unwrap().unwrap();
+    }
+    drop(queue);
+    assert!(segments(&world) > 2);
+    let (_queue, held, torn, damages) = letters(&world);
+    assert_eq!((held, torn, damages.len()), (11, 0, 0), "{damages:?}");
+}
