@@ -61,13 +61,7 @@ fn one(server: &Running) -> anyhow::Result<Run> {
     letters(10)?;
     let quiet = letters(LETTERS)?;
     let crowd = Crowd::start()?;
-    let until = Instant::now() + Duration::from_secs(60);
-    while crowd.came() < crowd::MEMBERS * 11 / 10 {
-        if Instant::now() > until {
-            bail!("only {} connections were made in a minute", crowd.came());
-        }
-        thread::sleep(Duration::from_millis(100));
-    }
+    crowd.wait()?;
     let (before, came, began) = (server.cpu_seconds(), crowd.came(), Instant::now());
     let flood = letters(LETTERS);
     let seconds = began.elapsed().as_secs_f64();

@@ -2,19 +2,23 @@
 
 use super::super::servers::{PORT, SUBMISSION_PORT};
 use super::connected;
-use anyhow::anyhow;
+use anyhow::{anyhow, bail};
 use rustix::event::epoll;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// How many there are.
 pub(super) const MEMBERS: usize = 10_000;
+/// Everybody has come, and some of them again.
+const ALL: usize = MEMBERS / 10 * 11;
+/// How long that may take.
+const ALL_MAX: Duration = Duration::from_secs(60);
 /// How soon one comes again that was sent away.
 const AGAIN: Duration = Duration::from_secs(2);
 /// How often everybody is asked whether it is its turn.
@@ -85,6 +89,7 @@ struct Counts {
 /// A running crowd.
 pub(super) struct Crowd {
     counts: Arc<Counts>,
+    all: mpsc::Receiver<()>,
     thread: JoinHandle<anyhow::Result<()>>,
 }
 
@@ -94,7 +99,16 @@ impl Crowd {
         setrlimit(Resource::Nofile, Rlimit { current: most, maximum: most })?;
         let counts = Arc::new(Counts::default());
         let shared = Arc::clone(&counts);
-        Ok(Crowd { counts, thread: thread::spawn(move || run(&shared)) })
+        let (told, all) = mpsc::channel();
+        Ok(Crowd { counts, all, thread: thread::spawn(move || run(&shared, &told)) })
+    }
+
+    /// Waits until all have come.
+    pub(super) fn wait(&self) -> anyhow::Result<()> {
+        if self.all.recv_timeout(ALL_MAX).is_err() {
+            bail!("only {} connections were made in {ALL_MAX:?}", self.came());
+        }
+        Ok(())
     }
 
     /// Connections that stand now.
@@ -113,13 +127,19 @@ impl Crowd {
     }
 }
 
-fn run(counts: &Counts) -> anyhow::Result<()> {
+fn run(counts: &Counts, all: &mpsc::Sender<()>) -> anyhow::Result<()> {
     let poll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
     let began = Instant::now();
     let mut members: Vec<Member> = (0..MEMBERS).map(|number| Member::new(number, began)).collect();
     let mut tick = began;
     let mut events = Vec::with_capacity(1024);
+    let mut told = false;
     while !counts.stop.load(Ordering::Relaxed) {
+        if !told && counts.came.load(Ordering::Relaxed) >= ALL {
+            told = true;
+            // Whoever waited may have given up.
+            let _ = all.send(());
+        }
         let now = Instant::now();
         if now >= tick {
             tick = now + TICK;
