@@ -11,10 +11,25 @@ use crate::common::{PATIENCE, Site};
 
 /// Plays the beginning of a session.
 fn greet(talk: &mut Talk) {
+    greet_with(talk, "8BITMIME");
+}
+
+/// The same, with this extension.
+fn greet_with(talk: &mut Talk, extension: &str) {
     talk.say("220 peer.test");
     assert!(talk.hear().unwrap().starts_with("EHLO "));
     talk.say("250-peer.test");
-    talk.say("250 8BITMIME");
+    talk.say(&format!("250 {extension}"));
+}
+
+/// What follows DATA, to the end of the session.
+fn take_rest(talk: &mut Talk) -> Vec<u8> {
+    talk.say("354 go on");
+    let body = talk.body();
+    talk.say("250 2.6.0 queued as 7");
+    assert_eq!(talk.hear().as_deref(), Some("QUIT"));
+    talk.say("221 bye");
+    body
 }
 
 /// Answers each RCPT with what `answer` says, and the end of the letter with 250.
@@ -29,12 +44,7 @@ fn take(talk: &mut Talk, answer: fn(&str) -> &'static str) -> Vec<u8> {
             line => talk.say(answer(line)),
         }
     }
-    talk.say("354 go on");
-    let body = talk.body();
-    talk.say("250 2.6.0 queued as 7");
-    assert_eq!(talk.hear().as_deref(), Some("QUIT"));
-    talk.say("221 bye");
-    body
+    take_rest(talk)
 }
 
 fn by_name(line: &str) -> &'static str {
@@ -318,19 +328,13 @@ fn the_switches_of_swaks_and_curl_mean_what_they_mean_there() {
 #[test]
 fn what_is_asked_of_the_transport_is_said_in_the_envelope() {
     let peer = Peer::listen(1, |talk| {
-        talk.say("220 peer.test");
-        assert!(talk.hear().unwrap().starts_with("EHLO "));
-        talk.say("250-peer.test\r\n250 DSN");
+        greet_with(talk, "DSN");
         assert_eq!(talk.hear().as_deref(), Some("MAIL FROM:<alice@x.test> RET=HDRS ENVID=no+2B7"));
         talk.say("250 ok");
         assert_eq!(talk.hear().as_deref(), Some("RCPT TO:<bob@x.test> NOTIFY=SUCCESS,FAILURE"));
         talk.say("250 ok");
         assert_eq!(talk.hear().as_deref(), Some("DATA"));
-        talk.say("354 go on");
-        talk.body();
-        talk.say("250 taken");
-        assert_eq!(talk.hear().as_deref(), Some("QUIT"));
-        talk.say("221 bye");
+        take_rest(talk);
     });
     let asked = ["--to", "bob@x.test", "--text", "Hi", "--notify", "success,failure", "--ret", "hdrs", "--envid", "no+7"];
     send(&peer, &asked).ok();
@@ -359,9 +363,7 @@ fn the_next_server_takes_it_where_the_first_is_down() {
 #[test]
 fn a_token_is_what_a_command_prints_and_is_in_no_transcript() {
     let peer = Peer::listen(1, |talk| {
-        talk.say("220 peer.test");
-        assert!(talk.hear().unwrap().starts_with("EHLO "));
-        talk.say("250-peer.test\r\n250 AUTH XOAUTH2");
+        greet_with(talk, "AUTH XOAUTH2");
         // user=al@x.test, then "auth=Bearer ya29.secret", each ended by ^A.
         assert_eq!(talk.hear().as_deref(), Some("AUTH XOAUTH2 dXNlcj1hbEB4LnRlc3QBYXV0aD1CZWFyZXIgeWEyOS5zZWNyZXQBAQ=="));
         talk.say("235 2.7.0 welcome");
@@ -370,11 +372,7 @@ fn a_token_is_what_a_command_prints_and_is_in_no_transcript() {
             talk.say("250 ok");
         }
         assert_eq!(talk.hear().as_deref(), Some("DATA"));
-        talk.say("354 go on");
-        talk.body();
-        talk.say("250 taken");
-        assert_eq!(talk.hear().as_deref(), Some("QUIT"));
-        talk.say("221 bye");
+        take_rest(talk);
     });
     let token =
         ["--user", "al@x.test", "--token-command", "echo ya29.secret", "--to", "bob@x.test", "--text", "Hi", "--transcript"];
