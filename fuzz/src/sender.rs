@@ -1,19 +1,21 @@
 //! The records and fields by which senders are judged.
 
-use std::pin::pin;
-use std::task::{Context, Poll, Waker};
-
 use posthouse_dns::Zone;
 use posthouse_mail::header::{Header, end_of_header};
 use posthouse_mailauth::spf::{self, Question};
-use posthouse_mailauth::{Examination, authentication_results, iprev, is_from};
+use posthouse_mailauth::{Examination, authentication_results, dmarc, iprev, is_from};
 
-use crate::pieces;
+use crate::{pieces, ready};
 
 /// The questions that SPF may put: ten terms, each with an MX of ten hosts, the names of the address, and those records behind `exp`.
 const SPF_QUESTIONS_MAX: usize = 200;
 
-/// Any master file: reading it ends, and so does SPF over what is in it, within its bounds.
+/// The questions that DMARC may put for one author: eight steps up the tree (RFC 9989 §4.10), and whether the author's name exists.
+const DMARC_QUESTIONS_MAX: usize = 16;
+/// The addresses that one record may have reports sent to.
+const DESTINATIONS_MAX: usize = 64;
+
+/// Any master file: reading it ends, and so do SPF and DMARC over what is in it, within their bounds.
 pub fn sender_zone(octets: &[u8]) {
     let text = String::from_utf8_lossy(octets);
     let Ok(zone) = Zone::master(&text) else { return };
@@ -27,7 +29,13 @@ pub fn sender_zone(octets: &[u8]) {
         };
         let found = ready(spf::check(&zone, question));
         assert!(found.records.len() <= SPF_QUESTIONS_MAX, "{} questions", found.records.len());
+        let header = Header::parse(b"From: x@d.c.b.a.test\r\n").unwrap_or_else(|error| panic!("{error}"));
+        let judged = ready(dmarc::check(&zone, &dmarc::Author::of(header), &found, &[]));
+        assert!(judged.records.len() <= DMARC_QUESTIONS_MAX, "{} questions", judged.records.len());
     }
+    let domain = "a.test".parse().unwrap_or_else(|error| panic!("{error}"));
+    let agreed = ready(dmarc::destinations(&zone, &domain)).unwrap_or_default();
+    assert!(agreed.len() <= DESTINATIONS_MAX, "{} places", agreed.len());
 }
 
 /// Any letter: the verdicts are the same however its body is cut, and what is said of them is one field.
@@ -54,12 +62,4 @@ pub fn sender_letter(octets: &[u8]) {
     assert_eq!(read.fields().count(), 1, "{field}");
     assert!(field.is_ascii() && field.ends_with("\r\n"), "{field}");
     assert!(read.fields().all(|field| is_from(&field.value(), &ours)), "{field}");
-}
-
-/// A zone in memory answers at once.
-fn ready<T>(future: impl Future<Output = T>) -> T {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(value) => value,
-        Poll::Pending => panic!("it waits for something"),
-    }
 }

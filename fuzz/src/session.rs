@@ -58,6 +58,7 @@ fn play(listener: u8, pieces: &[&[u8]]) -> Seen {
         starttls: listener & 2 == 0,
         mechanisms: if listener & 4 == 0 { Mechanism::ALL.to_vec() } else { Vec::new() },
         auth_without_tls: listener & 8 == 0,
+        xclient: listener & 128 != 0,
         future_release: (listener & 32 == 0).then(|| FutureRelease::from_now(UnixMillis(1_795_489_923_000), 3600)),
         deliver_by_seconds_min: (listener & 64 == 0).then_some(60),
         letter_bytes_max: 500,

@@ -104,3 +104,48 @@ fn zones_of_senders() {
 fn letters_of_senders() {
     replay("sender_letter", sender_letter);
 }
+
+#[test]
+fn reports_on_letters() {
+    replay("dmarc_report", dmarc_report);
+}
+
+#[test]
+fn reports_on_tls() {
+    replay("tls_report", tls_report);
+}
+
+#[test]
+fn feedback_on_single_letters() {
+    replay("feedback", feedback);
+}
+
+#[test]
+fn letters_with_reports() {
+    replay("report_letter", report_letter);
+}
+
+#[test]
+fn senders_of_forwarded_letters() {
+    replay("srs_address", srs_address);
+}
+
+#[test]
+fn policies_of_domains() {
+    replay("mta_sts_policy", mta_sts_policy);
+}
+
+#[test]
+fn records_on_tls() {
+    replay("tls_records", tls_records);
+}
+
+#[test]
+fn tlsa_records_and_certificates() {
+    replay("tlsa", tlsa);
+}
+
+#[test]
+fn tokens_and_keys() {
+    replay("token", token);
+}

@@ -7,7 +7,7 @@
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use posthouse_mail::{Address, LocalPart, UnixMillis};
+use posthouse_mail::{Address, Domain, LocalPart, UnixMillis};
 use thiserror::Error;
 
 /// The characters of a hash: one in two thousand million is right by chance, read in any case.
@@ -16,6 +16,8 @@ const HASH_CHARS: usize = 6;
 const DAYS_MAX: u64 = 21;
 /// Days are counted modulo two characters of this alphabet.
 const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+/// What may stand behind the mark.
+const SEPARATORS: [char; 3] = ['=', '+', '-'];
 const DAYS_MODULO: u64 = 1024;
 const DAY_MILLIS: u64 = 86_400_000;
 
@@ -33,7 +35,7 @@ pub enum SrsError {
 
 /// The sender to give for `sender`, at `domain`; `None` where that would be no address: RFC 5321 §4.5.3.1.1 allows 64 octets in front of the `@`.
 #[must_use]
-pub fn forward(key: &[u8], sender: &Address, domain: &posthouse_mail::Domain, now: UnixMillis) -> Option<Address> {
+pub fn forward(key: &[u8], sender: &Address, domain: &Domain, now: UnixMillis) -> Option<Address> {
     let (local, host) = (sender.local().as_str(), sender.domain().as_str());
     let written = if let Some(rest) = after(local, "SRS0") {
         let hash = hash(key, &[host, rest]);
@@ -74,7 +76,7 @@ pub fn back(keys: &[Vec<u8>], local: &str, now: UnixMillis) -> Result<Address, S
         if age > DAYS_MAX {
             return Err(SrsError::Expired);
         }
-        return format!("{user}@{host}").parse().map_err(|_| SrsError::Forged);
+        return address(user, host);
     }
     let rest = after(local, "SRS1").and_then(|rest| rest.get(1..)).ok_or(SrsError::Forged)?;
     let (given, rest) = rest.split_once('=').ok_or(SrsError::Forged)?;
@@ -82,18 +84,25 @@ pub fn back(keys: &[Vec<u8>], local: &str, now: UnixMillis) -> Result<Address, S
     if !is_ours(given, &[host, user]) {
         return Err(SrsError::Forged);
     }
-    format!("SRS0{user}@{host}").parse().map_err(|_| SrsError::Forged)
+    address(&format!("SRS0{user}"), host)
+}
+
+/// A local part may need quotes, which it has only where it is written.
+fn address(user: &str, host: &str) -> Result<Address, SrsError> {
+    let local = LocalPart::new(user).map_err(|_| SrsError::Forged)?;
+    Ok(Address::new(local, host.parse().map_err(|_| SrsError::Forged)?))
 }
 
 /// What stands behind the mark, its separator included.
 fn after<'a>(local: &'a str, mark: &str) -> Option<&'a str> {
     let (front, rest) = local.split_at_checked(mark.len())?;
-    (front.eq_ignore_ascii_case(mark) && rest.starts_with(['=', '+', '-'])).then_some(rest)
+    (front.eq_ignore_ascii_case(mark) && rest.starts_with(SEPARATORS)).then_some(rest)
 }
 
-/// The first forwarder of a chain, and what it wrote.
+/// The first forwarder of a chain, and what it wrote. What only looks like a chain leads nowhere, and is a local part like any other.
 fn chain(rest: &str) -> Option<(&str, &str)> {
-    rest.get(1..)?.split_once('=')?.1.split_once('=')
+    let (first, rest) = rest.get(1..)?.split_once('=')?.1.split_once('=')?;
+    (first.parse::<Domain>().is_ok() && rest.starts_with(SEPARATORS)).then_some((first, rest))
 }
 
 /// Over small letters: on its way an address may be written in others.

@@ -14,6 +14,7 @@ use crate::claims::{self, Origin};
 use crate::error::Fault;
 use crate::introspection;
 use crate::jwt::Jwt;
+use crate::keys::Key;
 use crate::settings::Settings;
 use crate::source::Source;
 
@@ -67,6 +68,19 @@ impl Issuers {
             }
         }
     }
+}
+
+/// The check with a set of keys (JWK, RFC 7517) at hand, asking nobody: the login that a token grants at `now` (seconds since 1970).
+///
+/// # Errors
+/// What is wrong with the token or the keys, for the operator.
+pub fn check_with(settings: &Settings, keys: &[u8], token: &str, now: i64) -> Result<String, String> {
+    let keys = Key::set(keys)?;
+    let read = || {
+        let jwt = Jwt::read(token)?;
+        claims::login(jwt.verify(&keys, &settings.algorithms)?, settings, Origin::Token, now)
+    };
+    read().map_err(|fault: Fault| fault.to_string())
 }
 
 /// By the issuer's keys.

@@ -19,5 +19,5 @@ mod keys;
 mod settings;
 mod source;
 
-pub use issuers::Issuers;
+pub use issuers::{Issuers, check_with};
 pub use settings::{Algorithm, Introspection, Settings};

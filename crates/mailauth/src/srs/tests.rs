@@ -22,6 +22,14 @@ fn a_sender_leads_back_in_whatever_letters_it_comes() {
 }
 
 #[test]
+fn a_sender_that_needs_quotes_leads_back_too() {
+    for sender in ["\"a b\"@a.test", "\"a@b\"@a.test", "\"..\"@a.test", "\"a\\\"b\"@[192.0.2.1]"] {
+        let to: Address = forwarded(sender).to_string().parse().unwrap();
+        assert_eq!(back(&[KEY.to_vec()], to.local().as_str(), NOW), Ok(address(sender)), "{to}");
+    }
+}
+
+#[test]
 fn what_another_forwarder_wrote_leads_back_to_it_and_grows_no_more() {
     let first = "SRS0=abcd=XY=a.test=alice@f.test";
     let second = forwarded(first);
@@ -30,6 +38,15 @@ fn what_another_forwarder_wrote_leads_back_to_it_and_grows_no_more() {
     let foreign = second.to_string().replace("ours.test", "g.test");
     let third = forwarded(&foreign);
     assert_eq!(third, second, "the second forwarder is left out");
+}
+
+#[test]
+fn what_only_looks_like_a_chain_is_a_sender_like_any_other() {
+    for sender in ["SRS1=h==SRS0=x@f.test", "SRS1=h=f.test=alice@f.test", "SRS1=hf.test@f.test", "SRS1===@f.test"] {
+        let to = forwarded(sender);
+        assert!(to.local().as_str().starts_with("SRS0="), "{to}");
+        assert_eq!(back(&[KEY.to_vec()], to.local().as_str(), NOW), Ok(address(sender)), "{to}");
+    }
 }
 
 #[test]
