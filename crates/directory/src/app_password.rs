@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use posthouse_mail::{Address, UnixMillis};
-use posthouse_runtime::random;
+use posthouse_runtime::{random, task};
 use posthouse_sasl::{Password, prepare_password};
 
 use crate::directory::{Directory, existing, millis, now};
@@ -96,7 +96,7 @@ impl Directory {
         expires: Option<UnixMillis>,
     ) -> Result<(AppPassword, Password), DirectoryError> {
         let password = prepare_password(&generate())?;
-        let keys = self.passwords().work({
+        let keys = task::background({
             let password = password.clone();
             move || scram_keys(&password)
         });

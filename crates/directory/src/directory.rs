@@ -55,10 +55,6 @@ impl Directory {
         &self.store
     }
 
-    pub(crate) fn passwords(&self) -> &Passwords {
-        &self.passwords
-    }
-
     /// What keeps guessers out.
     #[must_use]
     pub fn guard(&self) -> &Guard {

@@ -1,7 +1,7 @@
 //! Passwords: made into an argon2id hash and SCRAM keys, and checked.
 //!
-//! The work is bounded: at most as many hashes at once as there are processors, since each takes 19 MiB and tens of milliseconds, and a
-//! flood of logins must not take the blocking pool away from mail. A login that does not exist costs the same hash as one that does. A
+//! The work is bounded: at most as many hashes at once as there are processors, since each takes 19 MiB and tens of milliseconds; and it is done
+//! in the background, for a flood of logins must not take the processors away from mail. A login that does not exist costs the same hash as one that does. A
 //! password that was right is remembered for ten minutes under a keyed digest of who, which stored hash, and what was typed; so a change of
 //! the password, by whatever process, makes the memory useless at once, and no two users can be mixed up.
 
@@ -53,7 +53,6 @@ pub(crate) enum Check {
 pub(crate) struct Passwords(Arc<Inner>);
 
 struct Inner {
-    at_once: Semaphore,
     /// For those who come from where they have logged in before: a flood of strangers does not keep them waiting.
     known_at_once: Semaphore,
     /// The key of the digests: of this process alone.
@@ -65,20 +64,12 @@ impl Passwords {
     pub(crate) fn new() -> Self {
         let mut secret = [0; 64];
         random::fill(&mut secret);
-        let at_once = std::thread::available_parallelism().map_or(1, usize::from);
-        let (at_once, known_at_once) = (Semaphore::new(at_once), Semaphore::new(1));
-        Self(Arc::new(Inner { at_once, known_at_once, secret, remembered: Mutex::new(HashMap::new()) }))
+        Self(Arc::new(Inner { known_at_once: Semaphore::new(1), secret, remembered: Mutex::new(HashMap::new()) }))
     }
 
     /// What to store of a new password.
     pub(crate) async fn make(&self, password: Password) -> Result<Credentials, DirectoryError> {
-        self.work(move || credentials(&password)).await
-    }
-
-    /// Does slow work in its turn.
-    pub(crate) async fn work<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
-        let _place = self.0.at_once.acquire().await;
-        task::blocking(work).await
+        task::background(move || credentials(&password)).await
     }
 
     /// Whether `password` is the one whose hash is stored for `who`; `stored` is `None` for a login that does not exist. Takes the same time
@@ -94,10 +85,12 @@ impl Passwords {
             return Ok(Check::Right);
         }
         let hash = stored.map(|(_, hash)| hash);
-        let check = {
-            let turns = if is_known { &self.0.known_at_once } else { &self.0.at_once };
-            let _place = turns.acquire().await;
-            task::blocking(move || verify(hash.as_deref(), password.as_ref())).await?
+        let work = move || verify(hash.as_deref(), password.as_ref());
+        let check = if is_known {
+            let _place = self.0.known_at_once.acquire().await;
+            task::blocking(work).await?
+        } else {
+            task::background(work).await?
         };
         if let (Check::Right, Some(digest)) = (check, digest) {
             self.remember(digest);

@@ -1,5 +1,8 @@
 //! Tasks with names, work that blocks, and threads.
 
+mod background;
+mod priority;
+
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -7,12 +10,10 @@ use std::sync::{Arc, LazyLock};
 use std::task::Poll;
 use std::thread::JoinHandle;
 
-use thread_priority::unix::{NormalThreadSchedulePolicy, ThreadSchedulePolicy, set_thread_priority_and_policy, thread_native_id};
-use thread_priority::{ThreadPriority, ThreadPriorityValue};
 use tokio::sync::Semaphore;
 
-/// The niceness 0 in the words of the library: 0 to 99, and 99 is never nice.
-const NO_NICENESS: u8 = 48;
+pub use background::background;
+pub(crate) use priority::never_urgent;
 
 /// A running task. Dropping it lets the task run on.
 #[derive(Debug)]
@@ -51,7 +52,7 @@ impl Task {
     }
 }
 
-/// Runs work that blocks (a password hash, a file, SQLite) beside the runtime and waits for its result. At most four per
+/// Runs work that blocks (a file, SQLite) beside the runtime and waits for its result. At most four per
 /// processor run at once, the others wait their turn. Once begun the work runs to its end even when the waiting is dropped.
 ///
 /// # Panics
@@ -112,19 +113,6 @@ pub async fn side_by_side<F: Future>(futures: impl IntoIterator<Item = F>, at_on
 /// The system gives no more threads.
 pub fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name(name.to_owned()).spawn(work)
-}
-
-/// Says that this thread is never urgent: woken while the processors are busy it waits for its turn, and finds more to do at once. On an idle
-/// machine nothing changes (sched(7), `SCHED_BATCH`).
-pub(crate) fn never_urgent() {
-    let batch = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Batch);
-    let said = ThreadPriorityValue::try_from(NO_NICENESS).map_err(|_| "no such priority".to_owned()).and_then(|priority| {
-        let priority = ThreadPriority::Crossplatform(priority);
-        set_thread_priority_and_policy(thread_native_id(), priority, batch).map_err(|error| format!("{error:?}"))
-    });
-    if let Err(error) = said {
-        tracing::debug!(error, "a writer is scheduled as everybody is");
-    }
 }
 
 /// How many processors this process may use; at least one.

@@ -51,6 +51,59 @@ fn blocking_work_is_bounded() {
 }
 
 #[test]
+fn a_panic_in_the_background_reaches_who_waits_for_it_and_ends_no_thread() {
+    for _ in 0..processors() * 2 {
+        let caught = catch_unwind(AssertUnwindSafe(|| block_on(background(|| panic!("on purpose"))).unwrap()));
+        assert_eq!(caught.unwrap_err().downcast_ref::<&str>(), Some(&"on purpose"));
+    }
+    assert_eq!(block_on(background(|| 7)).unwrap(), 7);
+}
+
+#[test]
+fn work_in_the_background_yields_to_everything_else() {
+    let policy = || std::fs::read_to_string("/proc/thread-self/stat").map(|stat| policy(&stat));
+    let (here, there) = (policy().unwrap(), block_on(background(policy)).unwrap().unwrap());
+    // SCHED_OTHER and SCHED_IDLE.
+    assert_eq!((here, there), (0, 5));
+}
+
+/// The 41st field (proc_pid_stat(5)); the name before it may hold anything.
+fn policy(stat: &str) -> i32 {
+    stat.rsplit(')').next().unwrap().split_whitespace().nth(38).unwrap().parse().unwrap()
+}
+
+#[test]
+fn work_in_the_background_that_nobody_waits_for_any_more_is_not_begun() {
+    static BEGUN: AtomicUsize = AtomicUsize::new(0);
+    block_on(async {
+        let (stop, held) = (Arc::new(std::sync::Barrier::new(processors() + 1)), processors());
+        for _ in 0..held {
+            let stop = Arc::clone(&stop);
+            let _ = spawn("held", async move {
+                background(move || {
+                    BEGUN.fetch_add(1, Ordering::SeqCst);
+                    stop.wait();
+                })
+                .await;
+            });
+        }
+        while BEGUN.load(Ordering::SeqCst) < held {
+            tokio::task::yield_now().await;
+        }
+        let given_up = spawn("given up", async {
+            background(|| BEGUN.fetch_add(1, Ordering::SeqCst)).await;
+        });
+        tokio::task::yield_now().await;
+        given_up.abort();
+        given_up.join().await;
+        stop.wait();
+        background(|| ()).await;
+        assert_eq!(BEGUN.load(Ordering::SeqCst), held);
+    })
+    .unwrap();
+}
+
+#[test]
 fn an_aborted_task_comes_to_an_end() {
     block_on(async {
         let waiting = spawn("waiting", std::future::pending());

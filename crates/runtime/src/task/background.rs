@@ -1,0 +1,61 @@
+//! Work that wants a processor for long, and that nobody may be kept waiting by.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, mpsc};
+
+use tokio::sync::{Semaphore, oneshot};
+
+use super::{blocking, priority, processors};
+
+type Work = Box<dyn FnOnce() + Send>;
+
+/// The threads, once they have been wanted; `None`: the system gives none.
+static THREADS: LazyLock<Option<mpsc::Sender<Work>>> = LazyLock::new(start);
+
+/// Runs work that wants a processor for milliseconds (a password hash) on a thread that yields to all others: a flood of it takes what the mail
+/// leaves. As much at once as there are processors, the rest waits its turn, and is forgotten when the waiting is dropped. Once begun the work runs to its end.
+///
+/// # Panics
+/// When `work` panics, with its panic.
+pub async fn background<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    #[cfg(feature = "sim")]
+    if crate::sim::is_entered() {
+        return blocking(work).await;
+    }
+    static TURNS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(processors()));
+    // The semaphore is never closed; work without a turn would still be right, only unbounded.
+    let _turn = TURNS.acquire().await.ok();
+    let Some(threads) = THREADS.as_ref() else { return blocking(work).await };
+    let (tell, told) = oneshot::channel();
+    let work: Work = Box::new(move || {
+        // Whoever waited may have given up.
+        let _ = tell.send(catch_unwind(AssertUnwindSafe(work)));
+    });
+    // The threads end with the process, so somebody receives.
+    let _ = threads.send(work);
+    match told.await {
+        Ok(Ok(value)) => value,
+        Ok(Err(panic)) => resume_unwind(panic),
+        // No thread took it: the process is being taken down, and this future with it.
+        Err(_) => std::future::pending().await,
+    }
+}
+
+fn start() -> Option<mpsc::Sender<Work>> {
+    let (send, receive) = mpsc::channel::<Work>();
+    let receive = Arc::new(Mutex::new(receive));
+    let begun = (0..processors()).filter(|number| {
+        let receive = Arc::clone(&receive);
+        let begun = super::thread(&format!("background-{number}"), move || {
+            priority::behind_all();
+            loop {
+                let work = receive.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                let Ok(work) = work else { return };
+                work();
+            }
+        });
+        begun.inspect_err(|error| tracing::warn!(%error, "no thread for work in the background")).is_ok()
+    });
+    // All are tried; one is enough.
+    (begun.count() > 0).then_some(send)
+}
