@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use posthouse_client::Message;
 use posthouse_mail::{Address, Domain, LetterId, Notify, Recipient, Ret, ReversePath, TlsWish, UnixMillis};
-use posthouse_runtime::{clock, random};
+use posthouse_runtime::{clock, random, users};
 use serde::{Deserialize, Serialize};
 
 use crate::cli::{Exit, Failure};
@@ -72,19 +72,23 @@ struct Envelope {
 }
 
 impl Maildrop {
-    /// `POSTHOUSE_MAILDROP`, else the shared one, else one of this user's own, made if it is not there.
+    /// `POSTHOUSE_MAILDROP`, else the shared one, else one of this user's own, made if it is not there. The shared one is made by whoever sets the server up: one
+    /// that root made by calling `sendmail` would be nobody's to empty, and other programs would take it for a sign of a server.
     pub(crate) fn open() -> Result<Self, Failure> {
         if let Some(folder) = std::env::var_os("POSTHOUSE_MAILDROP").filter(|folder| !folder.is_empty()) {
             return Self::at(folder.into());
         }
-        if let Ok(shared) = Self::at(SHARED.into()) {
+        if Path::new(SHARED).is_dir()
+            && let Ok(shared) = Self::at(SHARED.into())
+        {
             return Ok(shared);
         }
         let state = std::env::var_os("XDG_STATE_HOME").filter(|path| !path.is_empty()).map(PathBuf::from);
-        let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state"));
-        let state = state
-            .or_else(home)
-            .ok_or_else(|| Failure::say(Exit::CannotCreate, "there is no place for a maildrop: HOME is not set"))?;
+        let home = std::env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
+        let home = || home.or_else(|| users::home(users::own())).map(|home| home.join(".local/state"));
+        let state = state.or_else(home).ok_or_else(|| {
+            Failure::say(Exit::CannotCreate, "there is no place for a maildrop: this user has no home directory")
+        })?;
         Self::at(state.join("posthouse/maildrop"))
     }
 

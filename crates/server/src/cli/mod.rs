@@ -19,6 +19,7 @@ mod exit;
 mod live;
 mod logins;
 mod mail;
+mod mailboxes;
 mod password;
 mod print;
 mod probe;

@@ -106,6 +106,18 @@ fn a_refusal_for_good_is_the_callers_business_and_one_for_now_is_not() {
     under_name(folder.path(), "sendmail", &catcher.url(), &["-bs"], "").fails(69, "-bs");
 }
 
+#[test]
+fn what_is_nobodys_address_is_not_kept_for_anybody() {
+    let folder = tempfile::tempdir().unwrap();
+    let dead = "smtp://127.0.0.1:1";
+    under_name(folder.path(), "sendmail", dead, &[], "Subject: s\n\nhi\n").fails(64, "no recipient");
+    under_name(folder.path(), "sendmail", dead, &["-it"], "Subject: s\n\nhi\n").fails(65, "no recipient");
+    let mut latin1 = Command::new(folder.path().join("sendmail"));
+    latin1.arg(std::os::unix::ffi::OsStrExt::from_bytes(b"b\xf6b@x.test".as_slice()) as &std::ffi::OsStr);
+    done(latin1.env("POSTHOUSE_SERVER", dead).env("POSTHOUSE_MAILDROP", folder.path().join("drop"))).fails(65, "it is not UTF-8");
+    assert_eq!(under_name(folder.path(), "mailq", dead, &[], "").ok(), "the maildrop is empty\n");
+}
+
 /// Runs it as the sendmail of the machine that a server serves.
 fn local(site: &Site, name: &str, arguments: &[&str], input: &str) -> Done {
     let link = site.dir.path().join(name);

@@ -76,7 +76,7 @@ fn none(name: Option<&str>) -> Result<Profile, Failure> {
 
 fn place() -> Option<PathBuf> {
     let config = std::env::var_os("XDG_CONFIG_HOME").filter(|path| !path.is_empty()).map(PathBuf::from);
-    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".config"));
+    let home = || std::env::var_os("HOME").filter(|home| !home.is_empty()).map(|home| PathBuf::from(home).join(".config"));
     config.or_else(home).map(|path| path.join("posthouse").join("profiles.toml"))
 }
 

@@ -9,6 +9,7 @@ use posthouse_runtime::{clock, random};
 
 use super::dot::UntilDot;
 use super::options::{self, Options};
+use crate::cli::mailboxes::items;
 use crate::cli::whole::Given;
 use crate::cli::{Exit, Failure};
 
@@ -30,7 +31,18 @@ pub(super) fn make(mut given: Given, options: &Options, domain: &str) -> Result<
     }
     given.head = completed(given.head, options, domain)?;
     let octets = &given.head;
-    let wrong = |error: MessageError| Failure::new(Exit::Data, error);
+    let wrong = |error: MessageError| {
+        let is_missing = matches!(error, MessageError::NoRecipient) && !options.from_header;
+        let is_disk = matches!(error, MessageError::Read(_));
+        let exit = if is_missing {
+            Exit::Usage
+        } else if is_disk {
+            Exit::Io
+        } else {
+            Exit::Data
+        };
+        Failure::new(exit, error)
+    };
     let named = options.recipients.iter().map(|text| options::address(text, domain)).collect::<Result<Vec<_>, _>>()?;
     let mut letter = if options.from_header {
         let mut letter = Message::from_eml_headers(octets).map_err(wrong)?;
@@ -137,30 +149,6 @@ fn qualified(field: &Field<'_>, domain: &str) -> Option<String> {
     let items: Vec<String> = items(&value).into_iter().map(|item| with_domain(item, domain)).collect();
     let joined = items.join(",");
     (joined != value).then(|| joined.trim().to_owned())
-}
-
-/// The parts between the commas that stand outside of quotes, comments and angle brackets.
-fn items(value: &str) -> Vec<&str> {
-    let (mut items, mut begin) = (Vec::new(), 0);
-    let (mut quoted, mut comments, mut escaped, mut angle) = (false, 0_u32, false, false);
-    for (at, c) in value.char_indices() {
-        match c {
-            _ if escaped => escaped = false,
-            '\\' => escaped = true,
-            '"' if comments == 0 => quoted = !quoted,
-            '(' if !quoted => comments += 1,
-            ')' if !quoted => comments = comments.saturating_sub(1),
-            '<' if !quoted && comments == 0 => angle = true,
-            '>' if !quoted && comments == 0 => angle = false,
-            ',' if !quoted && comments == 0 && !angle => {
-                items.extend(value.get(begin..at));
-                begin = at + 1;
-            }
-            _ => {}
-        }
-    }
-    items.extend(value.get(begin..));
-    items
 }
 
 /// One mailbox with its domain: `root`, `Root <root>` or `root (Cron Daemon)`. Anything else is left as it is, for others to judge.

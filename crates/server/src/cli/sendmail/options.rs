@@ -63,14 +63,17 @@ impl Options {
         let letter = chars.next().unwrap_or_default();
         let rest = chars.as_str();
         match letter {
-            't' if rest.is_empty() => self.from_header = true,
-            't' => {
+            't' | 'i' | 'v' => {
+                match letter {
+                    't' => self.from_header = true,
+                    'i' => self.ignore_dots = true,
+                    _ => self.verbose = true,
+                }
                 // `-ti` and the like: flags in one word.
-                self.from_header = true;
-                return self.take(rest, words, word);
+                if !rest.is_empty() {
+                    return self.take(rest, words, word);
+                }
             }
-            'i' => self.ignore_dots = true,
-            'v' => self.verbose = true,
             'f' | 'r' => self.sender = Some(value(rest, words, word)?),
             'F' => self.full_name = Some(value(rest, words, word)?.chars().filter(|c| !c.is_control()).collect()),
             'b' => {
@@ -127,6 +130,10 @@ pub(super) fn sender(text: &str, domain: &str) -> Result<ReversePath, Failure> {
 /// An address; a name alone is one of `domain`.
 pub(super) fn address(text: &str, domain: &str) -> Result<Address, Failure> {
     let text = text.trim();
+    // What stands where an argument was not UTF-8: the letter would go to somebody else.
+    if text.contains(char::REPLACEMENT_CHARACTER) {
+        return Err(Failure::say(Exit::Data, format_args!("`{text}` is not an address: it is not UTF-8")));
+    }
     let whole = if text.contains('@') { text.to_owned() } else { format!("{text}@{domain}") };
     let read = whole.parse::<posthouse_mail::mime::Mailbox>().map(|mailbox| mailbox.address);
     read.map_err(|error| Failure::say(Exit::Data, format_args!("`{text}` is not an address: {error}")))
@@ -165,7 +172,8 @@ mod tests {
         );
         let git = parse("-i bob@x.test carol@x.test");
         assert_eq!((git.ignore_dots, git.recipients.len()), (true, 2));
-        assert!(parse("-t -i").from_header && parse("-ti").ignore_dots);
+        assert!(parse("-t -i").from_header && parse("-ti").ignore_dots && parse("-it").from_header);
+        assert!(address("b\u{fffd}b@x.test", "h.test").is_err(), "octets that are no text are nobody's address");
         let mutt = parse("-oem -oi -f al@x.test -N failure,delay -R hdrs -- bob@x.test");
         assert_eq!((mutt.sender.as_deref(), mutt.ret), (Some("al@x.test"), Some(Ret::Headers)));
         assert_eq!(mutt.notify, Some(Notify { success: false, failure: true, delay: true }));
