@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{self, IsTerminal as _, Write as _};
 
+use posthouse_runtime::log::one_line;
 use serde::Serialize;
 
 use super::{Exit, Failure};
@@ -50,7 +51,7 @@ impl Printer {
         let text = if self.json {
             serde_json::json!({ "error": words, "exit": failure.exit() as u8 }).to_string()
         } else {
-            format!("posthouse: {words}")
+            format!("posthouse: {}", visible(&words))
         };
         // Nobody may be there to read it; the exit code says it too.
         let _ = writeln!(io::stderr().lock(), "{text}");
@@ -86,9 +87,19 @@ fn write(text: fmt::Arguments<'_>) -> Result<(), Failure> {
     ended(out.write_fmt(text).and_then(|()| out.flush()))
 }
 
+/// Words that may hold what a stranger wrote, on lines of their own; a tab stays, for what is pointed at below it.
+fn visible(words: &str) -> String {
+    let line = |line: &str| line.split('\t').map(one_line).collect::<Vec<_>>().join("\t");
+    words.split('\n').map(line).collect::<Vec<_>>().join("\n")
+}
+
 /// A reader that went away (`| head`) has seen enough: that ends the command, but is no failure.
 fn ended(written: io::Result<()>) -> Result<(), Failure> {
     written.map_err(|error| {
-        if error.kind() == io::ErrorKind::BrokenPipe { Failure::silent(Exit::Ok) } else { Failure::new(Exit::Io, error) }
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            Failure::silent(Exit::Ok)
+        } else {
+            Failure::say(Exit::Io, format_args!("standard output: {error}"))
+        }
     })
 }

@@ -123,6 +123,7 @@ impl Args {
     /// What is not given is the profile's.
     fn with(mut self, mut profile: Profile) -> Self {
         self.direct.direct |= profile.direct && self.server.server.is_empty() && !self.queue;
+        self.letter.part_mailboxes();
         self.letter.from = self.letter.from.or(profile.from.take());
         self.server.take(profile, self.queue || self.direct.direct);
         self
@@ -152,14 +153,19 @@ impl Args {
         }
         let way = self.way(&urls, user.as_deref())?;
         let sending = async {
-            let sent = way.send(&letter).await;
+            let told = match way.send(&letter).await? {
+                Ok(end) => {
+                    let report = Report::of(&way, &Sketch::of(&letter), &end);
+                    let printed = report.print(printer);
+                    report.exit().map_or(printed, |exit| Err(Failure::silent(exit)))
+                }
+                Err(error) => Err(failure(&error)),
+            };
+            // What is known is told before a server is waited for that does not say farewell.
             way.close().await;
-            sent
+            told
         };
-        let end = posthouse_runtime::block_on(sending).map_err(|error| Failure::new(Exit::Os, error))??;
-        let report = Report::of(&way, &Sketch::of(&letter), &end.map_err(|error| failure(&error))?);
-        report.print(printer)?;
-        report.exit().map_or(Ok(()), |exit| Err(Failure::silent(exit)))
+        posthouse_runtime::block_on(sending).map_err(|error| Failure::new(Exit::Os, error))?
     }
 
     fn run_merge(

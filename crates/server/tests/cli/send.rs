@@ -95,6 +95,22 @@ fn all_accepted_is_0_and_later_is_75() {
 }
 
 #[test]
+fn several_mailboxes_stand_in_one_argument_and_a_reader_that_goes_away_changes_no_exit_code() {
+    let peer = Peer::listen(2, |talk| {
+        take(talk, by_name);
+    });
+    let all = ["--to", "bob@x.test, \"Carol, C.\" <carol@x.test>", "--cc", "dave@x.test", "--text", "Hi"];
+    let sent = send(&peer, &all);
+    assert_eq!((sent.exit, sent.out.lines().count()), (67, 3), "{}{}", sent.out, sent.err);
+    let mut command = posthouse();
+    command.args(["send", "--server", &format!("smtp://{}", peer.address()), "--from", "alice@x.test"]).args(all);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    assert_eq!(command.stdout(writer).status().unwrap().code(), Some(67));
+    peer.finish();
+}
+
+#[test]
 fn a_letter_on_standard_input_arrives_as_it_is() {
     let peer = Peer::listen(1, |talk| {
         let body = take(talk, by_name);

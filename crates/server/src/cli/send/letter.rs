@@ -11,6 +11,7 @@ use posthouse_mail::{Address, Notify, Ret, ReversePath, TlsWish};
 
 use crate::cli::data::malformed;
 use crate::cli::dsn;
+use crate::cli::mailboxes::items;
 use crate::cli::whole::Given;
 use crate::cli::{Exit, Failure};
 
@@ -21,7 +22,7 @@ const INPUT_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 #[derive(clap::Args, Debug, Default, Clone)]
 #[command(next_help_heading = "The letter")]
 pub(super) struct LetterArgs {
-    /// A recipient: bob@example.net or 'Bob <bob@example.net>'. Can be repeated.
+    /// A recipient: bob@example.net or 'Bob <bob@example.net>'. Can be repeated, or be several with commas between them.
     #[arg(long, short, alias = "mail-rcpt", value_name = "MAILBOX")]
     to: Vec<String>,
     /// Recipients, one on each line of this file; they do not see each other.
@@ -146,6 +147,14 @@ impl LetterArgs {
                 self.take_files(stdin_taken)?;
                 self.compose(user)
             }
+        }
+    }
+
+    /// Several in one argument, as swaks has it. What a table puts in later is one, whatever it holds.
+    pub(super) fn part_mailboxes(&mut self) {
+        for mailboxes in [&mut self.to, &mut self.cc, &mut self.bcc] {
+            let apart = |text: &String| items(text).into_iter().map(|one| one.trim().to_owned()).collect::<Vec<_>>();
+            *mailboxes = mailboxes.iter().flat_map(apart).collect();
         }
     }
 
