@@ -5,15 +5,14 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
 use posthouse_config::Secret;
-use posthouse_directory::{Account, Directory, DirectoryError, REPORTS, StoredKey};
+use posthouse_directory::{Account, Directory};
 use posthouse_journal::Reader;
-use posthouse_mail::{Address, Domain, UnixMillis};
-use posthouse_mailauth::dkim::{Algorithm, SigningKey, key_record};
+use posthouse_mail::{Address, Domain};
 use posthouse_mailbox::Mailboxes;
-use posthouse_runtime::clock;
 
 use crate::error::AdminError;
-use crate::results::{AccountInfo, AliasInfo, DnsRecord, DomainInfo, RemovedAccount};
+use crate::keys;
+use crate::results::{AccountInfo, AliasInfo, DomainInfo, RemovedAccount};
 
 /// The operations on one data directory. What it changes a running server sees at once.
 #[derive(Clone)]
@@ -59,49 +58,11 @@ impl Admin {
     /// # Errors
     /// As [`Directory::add_domain`]; [`AdminError::Key`].
     pub async fn add_domain(&self, domain: &Domain) -> Result<DomainInfo, AdminError> {
-        let keys = fresh_keys(&[])?;
+        // They sign at once: there are none before them that could go on.
+        let keys = keys::fresh(&[])?;
         self.directory.add_domain(domain).await?;
         self.directory.add_keys(domain, keys).await?;
         Ok(domain.into())
-    }
-
-    /// Makes new keys beside those a domain has. All sign, so that the old ones hold until the DNS has the new ones.
-    ///
-    /// # Errors
-    /// [`DirectoryError::NoSuchDomain`], [`AdminError::Key`], storage errors.
-    pub async fn add_keys(&self, domain: &Domain) -> Result<Vec<DnsRecord>, AdminError> {
-        let keys = fresh_keys(&self.directory.keys(domain).await?)?;
-        let records: Result<Vec<_>, _> = keys.iter().map(|key| published(domain, key)).collect();
-        self.directory.add_keys(domain, keys).await?;
-        records
-    }
-
-    /// Signs no more with a key. Its record should stay in the DNS for some days: letters are on their way.
-    ///
-    /// # Errors
-    /// [`AdminError::NoKey`], storage errors.
-    pub async fn remove_key(&self, domain: &Domain, selector: &str) -> Result<(), AdminError> {
-        if self.directory.remove_key(domain, selector).await? { Ok(()) } else { Err(AdminError::NoKey(selector.to_owned())) }
-    }
-
-    /// The records that a domain's DNS should have for its letters to be believed: its keys, SPF, DMARC.
-    ///
-    /// # Errors
-    /// [`DirectoryError::NoSuchDomain`], [`AdminError::Key`], storage errors.
-    pub async fn dns_records(&self, domain: &Domain) -> Result<Vec<DnsRecord>, AdminError> {
-        if !self.directory.is_local(domain).await? {
-            return Err(DirectoryError::NoSuchDomain(domain.clone()).into());
-        }
-        let mut records = Vec::new();
-        for key in self.directory.keys(domain).await? {
-            records.push(published(domain, &key)?);
-        }
-        // The hosts of its MX send; whoever else does must be added by hand.
-        records.push(DnsRecord::txt(domain.to_string(), "v=spf1 mx -all".to_owned()));
-        // Reports first; `p=reject` when they show that nothing honest fails. They are read at this address (`posthouse reports`).
-        records.push(DnsRecord::txt(format!("_dmarc.{domain}"), format!("v=DMARC1; p=none; rua=mailto:{REPORTS}@{domain}")));
-        records.push(DnsRecord::txt(format!("_smtp._tls.{domain}"), format!("v=TLSRPTv1; rua=mailto:{REPORTS}@{domain}")));
-        Ok(records)
     }
 
     /// Gives up a domain and its aliases.
@@ -198,29 +159,6 @@ impl Admin {
     pub(crate) async fn existing(&self, login: &str) -> Result<Account, AdminError> {
         self.directory.account(login).await?.ok_or_else(|| AdminError::NoAccount(login.to_owned()))
     }
-}
-
-/// Two keys with the day in their names, so that others can stand beside them when they are changed.
-fn fresh_keys(present: &[StoredKey]) -> Result<Vec<StoredKey>, AdminError> {
-    // `2026-11-24T…`
-    let day: String = UnixMillis(clock::unix_millis()).to_string().chars().take(10).filter(char::is_ascii_digit).collect();
-    let fresh = |algorithm, mark: &str| {
-        let octets = SigningKey::generate(algorithm).and_then(|key| key.to_pkcs8()).map_err(|_| AdminError::Key)?;
-        let names = (1..).map(|number| if number == 1 { format!("{day}{mark}") } else { format!("{day}{mark}{number}") });
-        let free = |name: &String| present.iter().all(|key| key.selector != *name);
-        names.take(present.len() + 1).find(free).map(|selector| StoredKey { selector, octets }).ok_or(AdminError::Key)
-    };
-    Ok(vec![fresh(Algorithm::Rsa, "r")?, fresh(Algorithm::Ed25519, "e")?])
-}
-
-/// The record of a key.
-fn published(domain: &Domain, key: &StoredKey) -> Result<DnsRecord, AdminError> {
-    let value = read_key(&key.octets).and_then(|key| key_record(&key).ok()).ok_or(AdminError::Key)?;
-    Ok(DnsRecord::txt(format!("{}._domainkey.{domain}", key.selector), value))
-}
-
-fn read_key(octets: &[u8]) -> Option<SigningKey> {
-    [Algorithm::Rsa, Algorithm::Ed25519].into_iter().find_map(|algorithm| SigningKey::from_der(algorithm, octets).ok())
 }
 
 #[cfg(test)]

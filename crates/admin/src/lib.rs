@@ -1,12 +1,13 @@
 //! What an operator can do, written once for the command line and HTTP.
 //!
 //! [`Admin`] works on a data directory, beside a running server or without one: domains, accounts, aliases, the journal and the
-//! mailboxes. [`queue`] works on undelivered mail, and [`socket`] is how the command line asks a running server to do that. Results are typed and serialisable; what they are called in JSON is kept. It prints nothing, prompts for nothing, and
+//! mailboxes. [`keys`] are those that sign letters, with who changes them in time. [`queue`] works on undelivered mail, and [`socket`] is how the command line asks a running server to do that. Results are typed and serialisable; what they are called in JSON is kept. It prints nothing, prompts for nothing, and
 //! decides nothing about mail on its way. Its failure leaves everything as it was; [`AdminError::kind`] says whose fault it is.
 
 mod admin;
 mod check;
 mod error;
+pub mod keys;
 mod logins;
 mod mail;
 mod password;
@@ -24,6 +25,6 @@ pub use mail::Letter;
 pub use password::generate_password;
 pub use results::{AccountInfo, AliasInfo, DnsRecord, DomainInfo, MailInfo, RemovedAccount, Timeline, Trace, TraceEntry};
 pub use status::{
-    CertificateStatus, ConnectionsStatus, CountStatus, DiskStatus, GreylistStatus, ListStatus, MaildropStatus, MemoryStatus,
-    QueueStatus, Status,
+    CertificateStatus, ConnectionsStatus, CountStatus, DiskStatus, GreylistStatus, KeyStatus, ListStatus, MaildropStatus,
+    MemoryStatus, QueueStatus, Status,
 };

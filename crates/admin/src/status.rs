@@ -32,6 +32,9 @@ pub struct Status {
     /// Why there is no new certificate from the authority; `None`: the last attempt went well, or there was none.
     #[serde(default)]
     pub certificate_error: Option<String>,
+    /// The keys of domains (DKIM) for which the DNS has something to be done.
+    #[serde(default)]
+    pub keys: Vec<KeyStatus>,
     /// The lists in the DNS that fail their test now, and are left out.
     #[serde(default)]
     pub failing_lists: Vec<ListStatus>,
@@ -69,6 +72,17 @@ pub struct CertificateStatus {
     pub expires: String,
     /// Whether it should have been renewed long ago: less than a fifth of its time is left.
     pub is_late: bool,
+}
+
+/// A key whose record in the DNS is not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyStatus {
+    /// The name of the record.
+    pub name: String,
+    /// Whether the key waits for its record (`waiting`), signs without one (`signing`), or signs no more and the record may go (`retired`).
+    pub state: String,
+    /// What is to be done.
+    pub words: String,
 }
 
 /// A list in the DNS that is not believed.

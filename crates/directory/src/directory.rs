@@ -15,7 +15,6 @@ use crate::error::DirectoryError;
 use crate::guard::Guard;
 use crate::names::{self, CATCH_ALL, Found, Key, Route, TARGETS_MAX, fold};
 use crate::password::{Check, Credentials, Passwords};
-use crate::signing;
 use crate::store::{Reader, Store};
 use crate::tokens::{Slot, Tokens};
 
@@ -243,7 +242,6 @@ impl Directory {
                     return Err(DirectoryError::DomainInUse { domain, accounts, first });
                 }
                 connection.execute("DELETE FROM name WHERE domain = ?1", [id])?;
-                signing::remove_keys(connection, &domain)?;
                 connection.execute("DELETE FROM domain WHERE id = ?1", [id])?;
                 Ok(())
             })

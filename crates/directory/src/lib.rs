@@ -34,5 +34,5 @@ pub use error::DirectoryError;
 pub use guard::{CertificateLogin, Guard, LastUse, LoginSettings, Slowed, SlowedSubject, Subject, SubjectKind};
 pub use names::{ALIAS_DEPTH_MAX, EXPANSION_MAX, REPORTS, Route, TARGETS_MAX};
 pub use protocol::{Protocol, ProtocolError};
-pub use signing::StoredKey;
+pub use signing::{DomainKey, KeyState, StoredKey};
 pub use tokens::{TokenChecking, TokenError, TokenHint, Tokens};

@@ -13,7 +13,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::error::DirectoryError;
 
 /// The layout this code writes.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 /// How long a writer waits for another process.
 const WRITE_WAIT: Duration = Duration::from_secs(5);
@@ -21,7 +21,7 @@ const WRITE_WAIT: Duration = Duration::from_secs(5);
 /// on a thread that serves connections.
 const READ_WAIT: Duration = Duration::from_millis(500);
 
-/// Version 2.
+/// Version 3.
 ///
 /// - `domain`: the domains that are ours, A-labels in lower case.
 /// - `account`: who can log in. `seq` is the order of creation, `id` the opaque name the rest of the world uses.
@@ -30,6 +30,8 @@ const READ_WAIT: Duration = Duration::from_millis(500);
 /// - `target`: where an alias leads.
 /// - `app_password` (since version 2): passwords for one device or program. `protocols` are names with spaces between them. When one was last
 ///   used is in `logins.sqlite`.
+/// - `signing_key` (since version 3; before, in `secret`): the keys that sign letters. `state` is `waiting`, `signing` or `retired`, `since` when it
+///   became that.
 /// - `secret`: random octets that must outlive a restart (the seed of the salts that unknown logins get).
 const LAYOUT: &str = "
 CREATE TABLE domain (
@@ -85,6 +87,28 @@ CREATE TABLE app_password (
 ) STRICT;
 ";
 
+/// What version 3 adds to version 2. Where a key is from is not known any more: from the day of its domain.
+const SINCE_3: &str = "
+CREATE TABLE signing_key (
+    domain   TEXT NOT NULL REFERENCES domain (name) ON DELETE CASCADE,
+    selector TEXT NOT NULL,
+    octets   BLOB NOT NULL,
+    state    TEXT NOT NULL,
+    made     INTEGER NOT NULL,
+    since    INTEGER NOT NULL,
+    PRIMARY KEY (domain, selector)
+) STRICT, WITHOUT ROWID;
+
+INSERT INTO signing_key (domain, selector, octets, state, made, since)
+    SELECT domain.name, substr(secret.name, length(domain.name) + 7), secret.octets, 'signing', domain.created, domain.created
+    FROM secret JOIN domain ON substr(secret.name, 1, length(domain.name) + 6) = 'dkim/' || domain.name || '/';
+
+DELETE FROM secret WHERE substr(name, 1, 5) = 'dkim/';
+";
+
+/// What each version adds to the one before it, from version 2 on.
+const STEPS: [&str; 2] = [SINCE_2, SINCE_3];
+
 /// Opens the file for writing, making it and its layout where there is none.
 pub(crate) fn open_writer(path: &Path) -> Result<Connection, DirectoryError> {
     // SQLite gives its -wal and -shm files the mode of the file: hashes are nobody else's to read.
@@ -115,40 +139,40 @@ fn connect(path: &Path, wait: Duration) -> Result<Connection, DirectoryError> {
 }
 
 fn upgrade(connection: &mut Connection, path: &Path) -> Result<(), DirectoryError> {
-    if version(connection)? == 1 {
-        keep_copy(connection, path)?;
+    let found = version(connection)?;
+    if (1..VERSION).contains(&found) {
+        keep_copy(connection, path, found)?;
     }
     // Immediate: of two processes that make the file at once the second waits and then finds it made.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    match version(&transaction)? {
-        0 => {
-            transaction.execute_batch(LAYOUT)?;
-            transaction.execute_batch(SINCE_2)?;
-            transaction.pragma_update(None, "user_version", VERSION)?;
-            transaction.commit()?;
-            sync_folder(path)
-        }
-        1 => {
-            transaction.execute_batch(SINCE_2)?;
-            transaction.pragma_update(None, "user_version", VERSION)?;
-            Ok(transaction.commit()?)
-        }
-        VERSION => Ok(()),
-        found => Err(DirectoryError::Newer { path: path.to_owned(), found, known: VERSION }),
+    let found = version(&transaction)?;
+    if found == VERSION {
+        return Ok(());
     }
+    let known = usize::try_from(found).ok().filter(|_| found < VERSION);
+    let known = known.ok_or_else(|| DirectoryError::Newer { path: path.to_owned(), found, known: VERSION })?;
+    if known == 0 {
+        transaction.execute_batch(LAYOUT)?;
+    }
+    for step in STEPS.iter().skip(known.saturating_sub(1)) {
+        transaction.execute_batch(step)?;
+    }
+    transaction.pragma_update(None, "user_version", VERSION)?;
+    transaction.commit()?;
+    if known == 0 { sync_folder(path) } else { Ok(()) }
 }
 
 fn version(connection: &Connection) -> Result<i64, DirectoryError> {
     Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
 }
 
-/// Before a file is changed it must be whole, and what it was is kept beside it, as `directory.sqlite.1`.
-fn keep_copy(connection: &Connection, path: &Path) -> Result<(), DirectoryError> {
+/// Before a file is changed it must be whole, and what it was is kept beside it, as `directory.sqlite.1` for version 1.
+fn keep_copy(connection: &Connection, path: &Path, version: i64) -> Result<(), DirectoryError> {
     let said: String = connection.pragma_query_value(None, "quick_check", |row| row.get(0))?;
     if said != "ok" {
         return Err(DirectoryError::at(path, format_args!("it is damaged, and is not changed to the newer form: {said}")));
     }
-    let copy = path.with_extension("sqlite.1");
+    let copy = path.with_extension(format!("sqlite.{version}"));
     if copy.exists() {
         return Ok(());
     }

@@ -18,6 +18,7 @@ pub use crate::crypto::{Algorithm, KeyError, SigningKey};
 use crate::lookup::Looked;
 pub(crate) use canon::{BodyHash, Canon};
 pub(crate) use header::{Fields, without_b};
+pub use key::is_published;
 pub(crate) use key::{key_for, key_of};
 pub use sign::{BodyDigest, Signer, key_record};
 pub(crate) use signature::{Signature, algorithm as signature_algorithm, key_name, octets};

@@ -57,6 +57,9 @@ pub(crate) struct Config {
     /// MTA-STS: the policies of other domains, and our own.
     #[serde(default)]
     pub(crate) mta_sts: posthouse_transit::Settings,
+    /// The keys that sign letters (DKIM), and how they are changed.
+    #[serde(default)]
+    pub(crate) dkim: posthouse_admin::keys::Settings,
     /// Reports on TLS to the domains that ask for them.
     #[serde(default)]
     pub(crate) tls_rpt: posthouse_transit::ReportSettings,

@@ -55,6 +55,7 @@ fn status() -> Status {
         queue: QueueStatus { letters: 0, letters_max: 0, octets: 0, octets_max: 0, suspensions: Vec::new() },
         certificates: Vec::new(),
         certificate_error: None,
+        keys: Vec::new(),
         failing_lists: Vec::new(),
         greylist: GreylistStatus::default(),
         disk: DiskStatus { free: None, free_min: 0 },

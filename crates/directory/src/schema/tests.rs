@@ -78,6 +78,31 @@ fn a_file_of_version_1_is_brought_forward_and_a_copy_is_kept() {
 }
 
 #[test]
+fn keys_of_version_2_go_on_signing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("directory.sqlite");
+    let old = rusqlite::Connection::open(&path).unwrap();
+    old.execute_batch(super::LAYOUT).unwrap();
+    old.execute_batch(super::SINCE_2).unwrap();
+    old.execute_batch(
+        "INSERT INTO domain (name, created) VALUES ('a.test', 7), ('x.a.test', 8);
+         INSERT INTO secret (name, octets) VALUES ('dkim/a.test/20261124r', x'01'), ('dkim/x.a.test/e', x'02'), ('salt', x'03');",
+    )
+    .unwrap();
+    old.pragma_update(None, "user_version", 2).unwrap();
+    drop(old);
+    let new = open_writer(&path).unwrap();
+    let mut rows = new
+        .prepare("SELECT domain || ' ' || selector || ' ' || hex(octets) || ' ' || state || ' ' || made FROM signing_key")
+        .unwrap();
+    let rows: Vec<String> = rows.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    assert_eq!(rows, ["a.test 20261124r 01 signing 7", "x.a.test e 02 signing 8"]);
+    let left: i64 = new.query_row("SELECT count(*) FROM secret", [], |row| row.get(0)).unwrap();
+    assert_eq!(left, 1);
+    assert!(folder.path().join("directory.sqlite.2").exists());
+}
+
+#[test]
 fn a_damaged_file_is_not_brought_forward() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("directory.sqlite");

@@ -2,7 +2,7 @@
 
 use super::DkimResult;
 use super::signature::{Signature, key_octets};
-use crate::crypto::{Algorithm, RSA_BITS_MAX, RSA_BITS_MIN, VerifyingKey};
+use crate::crypto::{Algorithm, RSA_BITS_MAX, RSA_BITS_MIN, SigningKey, VerifyingKey};
 use crate::tags::{Tags, shown};
 
 /// A key that may verify the signature.
@@ -18,6 +18,23 @@ pub(crate) type NoKey = (DkimResult, String);
 /// The key for a signature among the texts at its name. With several texts, which the standard leaves open, the first that is right.
 pub(crate) fn key_for(signature: &Signature, texts: &[Vec<u8>]) -> Result<Key, NoKey> {
     key_of(signature.algorithm, texts, |strict| !strict || signature.identity_domain == signature.domain)
+}
+
+/// Whether these texts at its name publish the key, so that what it signs is believed.
+///
+/// # Errors
+/// What is wrong with them, for people.
+pub fn is_published(key: &SigningKey, texts: &[Vec<u8>]) -> Result<(), String> {
+    // Everybody who reads it with several takes another one.
+    if texts.len() > 1 {
+        return Err(format!("there are {} texts at the name, where one belongs", texts.len()));
+    }
+    let found = key_of(key.algorithm(), texts, |_| true).map_err(|(_, why)| why)?;
+    let is_ours = key.public_octets().is_ok_and(|octets| match found.key {
+        VerifyingKey::Rsa { der, .. } => der == octets,
+        VerifyingKey::Ed25519(published) => published == *octets,
+    });
+    if is_ours { Ok(()) } else { Err("the record there has another key".to_owned()) }
 }
 
 /// As [`key_for`]; `fits` says whether the signature is one that a record with `t=s` is for.

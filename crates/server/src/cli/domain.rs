@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use posthouse_admin::DnsRecord;
+use posthouse_admin::keys::{KeyInfo, Published};
 use posthouse_http::Client;
 use posthouse_mail::Domain;
 use posthouse_transit::check::{self, Finding, Wanted};
@@ -43,8 +44,8 @@ enum Action {
         /// The domain.
         domain: String,
     },
-    /// See whether what is configured, served and published of the domain is the same: MTA-STS, TLSA, where reports go; and whether SPF passes for
-    /// what the host writes itself.
+    /// See whether what is configured, served and published of the domain is the same: MTA-STS, TLSA, DKIM keys, where reports go; and whether SPF
+    /// passes for what the host writes itself.
     ///
     /// It looks from outside: asks the DNS, and fetches the policy over HTTPS. Exit code 65 when something is not right.
     #[command(
@@ -54,15 +55,26 @@ enum Action {
         /// The domain.
         domain: String,
     },
-    /// Make new keys beside those there are, and print their records. All sign until the old ones are dropped.
+    /// Make new keys beside those there are, and print the records to publish. The running server signs with them when the DNS has had the records for a
+    /// while (`dkim.settle`), and no more with the old ones.
     #[command(
-        after_help = "Examples:\n  posthouse domain rotate example.org     (then publish the records, wait, and drop the old keys)"
+        after_help = "Examples:\n  posthouse domain rotate example.org\n  posthouse domain rotate example.org --now     (others have got hold of a key)"
     )]
     Rotate {
         /// The domain.
         domain: String,
+        /// Sign with the new keys from this moment and no more with the old ones, whatever the DNS has: until the records are published, letters go
+        /// without a signature that others believe.
+        #[arg(long)]
+        now: bool,
     },
-    /// Sign no more with a key. Leave its record in the DNS for some days: letters are on their way.
+    /// Show the keys of a domain: which sign, which wait for the DNS, which sign no more.
+    #[command(after_help = "Examples:\n  posthouse domain keys example.org\n  posthouse domain keys example.org --json")]
+    Keys {
+        /// The domain.
+        domain: String,
+    },
+    /// Forget a key, and sign no more with it. Leave its record in the DNS for some days: letters are on their way.
     #[command(after_help = "Examples:\n  posthouse domain drop-key example.org 20261124r")]
     DropKey {
         /// The domain.
@@ -93,18 +105,28 @@ pub(crate) fn run(args: Args, printer: &Printer) -> Result<(), Failure> {
         Action::Dns { domain } => {
             let domain = parse(&domain)?;
             let admin = args.data.open()?;
-            let mut records = block_on(admin.dns_records(&domain))?;
-            if let Some(config) = args.data.config()? {
+            let config = args.data.config()?;
+            let settings = config.as_ref().map(|config| config.dkim.clone()).unwrap_or_default();
+            let mut records = block_on(admin.dns_records(&domain, &settings))?;
+            if let Some(config) = config {
                 records.extend(transit_records(&domain, &config)?);
                 records.extend(Keys::read(&config, &hostname(&config)?)?.records());
             }
             show(&records, printer)
         }
         Action::Check { domain } => examine(&parse(&domain)?, &args.data, printer),
-        Action::Rotate { domain } => {
+        Action::Rotate { domain, now } => {
             let domain = parse(&domain)?;
             let admin = args.data.open()?;
-            show(&block_on(admin.add_keys(&domain))?, printer)
+            show(&block_on(admin.rotate_keys(&domain, now))?, printer)
+        }
+        Action::Keys { domain } => {
+            let domain = parse(&domain)?;
+            let keys = block_on(args.data.open()?.keys(&domain))?;
+            for KeyInfo { selector, algorithm, state, made, since } in &keys {
+                printer.line(format_args!("{selector}: {algorithm}, {state} since {since}, made {made}"))?;
+            }
+            printer.json(&keys)
         }
         Action::DropKey { domain, selector } => {
             let domain = parse(&domain)?;
@@ -149,8 +171,11 @@ fn examine(domain: &Domain, data: &DataArgs, printer: &Printer) -> Result<(), Fa
     let client = Client::new(Arc::clone(&resolver), &config.http).map_err(|error| setup(error.into()))?;
     let hostname = hostname(&config)?;
     let keys = Keys::read(&config, &hostname)?;
+    let admin = data.open()?;
+    let published = block_on(admin.published_keys(domain, &config.dkim, &resolver))?;
     let looked = posthouse_runtime::block_on(async {
         let mut findings = check::examine(&resolver, &client, domain, policy.as_ref(), config.mta_sts.port).await;
+        findings.extend(published.into_iter().map(|Published { name, right, words }| Finding { subject: name, right, words }));
         findings.extend(keys.examine(&resolver).await);
         findings.push(reputation::dmarc(&resolver, domain).await);
         findings.extend(reputation::own_letters(&resolver, &hostname).await);

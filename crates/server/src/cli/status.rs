@@ -1,7 +1,7 @@
 //! `posthouse status`.
 
 use posthouse_admin::socket::Order;
-use posthouse_admin::{GreylistStatus, ListStatus, Status};
+use posthouse_admin::{GreylistStatus, KeyStatus, ListStatus, Status};
 use posthouse_runtime::log::one_line;
 
 use super::data::{DataArgs, failure};
@@ -78,6 +78,9 @@ fn lines(status: &Status, printer: &Printer) -> Vec<String> {
         lines.push(if certificate.is_late { printer.red(&format!("{line}: it ends soon, renew it")) } else { line });
     }
     lines.extend(status.certificate_error.iter().map(|why| printer.red(&format!("  no new certificate: {}", one_line(why)))));
+    for KeyStatus { name, words, .. } in &status.keys {
+        lines.push(printer.red(&format!("  {}: {}", one_line(name), one_line(words))));
+    }
     if status.journal_lost > 0 {
         lines.push(printer.red(&format!("  journal: {} entries were lost", status.journal_lost)));
     }

@@ -28,7 +28,7 @@ pub(crate) struct Gauge {
 }
 
 /// Everything that goes up and down.
-pub(crate) const GAUGES: [Gauge; 13] = [
+pub(crate) const GAUGES: [Gauge; 14] = [
     Gauge {
         name: "taking_mail",
         help: "1 while mail is taken, 0 while it is refused for lack of memory, disk or room, or because the spool has failed.",
@@ -61,6 +61,15 @@ pub(crate) const GAUGES: [Gauge; 13] = [
         help: "Destinations that an operator has suspended.",
         label: "",
         read: |status| one(number(status.queue.suspensions.len())),
+    },
+    Gauge {
+        name: "dkim_keys",
+        help: "Keys for whose record the DNS has something to be done: those that wait for it, that sign without one, that sign no more.",
+        label: "state",
+        read: |status| {
+            let of = |state: &'static str| (state, number(status.keys.iter().filter(|key| key.state == state).count()));
+            ["waiting", "signing", "retired"].map(of).to_vec()
+        },
     },
     Gauge {
         name: "disk_free_octets",

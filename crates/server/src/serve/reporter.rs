@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use posthouse_acme::Standing;
+use posthouse_admin::keys;
 use posthouse_admin::queue::SuspensionInfo;
 use posthouse_admin::{
     CertificateStatus, ConnectionsStatus, CountStatus, DiskStatus, GreylistStatus, ListStatus, MaildropStatus, MemoryStatus,
@@ -34,16 +35,23 @@ pub(super) struct Reporter {
     tls: ServerTls,
     /// How it stands with the certificate of an authority.
     standing: Standing,
+    keys: keys::Standing,
     contexts: watch::Receiver<Arc<Contexts>>,
 }
 
 impl Reporter {
-    pub(super) fn new(config: &Config, parts: &Parts, standing: Standing, contexts: watch::Receiver<Arc<Contexts>>) -> Self {
+    pub(super) fn new(
+        config: &Config,
+        parts: &Parts,
+        standing: Standing,
+        keys: keys::Standing,
+        contexts: watch::Receiver<Arc<Contexts>>,
+    ) -> Self {
         let started = UnixMillis(clock::unix_millis());
         let (queue, journal) = (parts.queue.clone(), parts.journal.clone());
         let (maildrop, tls) = (maildrop::place(config), parts.tls.clone());
         let (hostname, limits) = (config.hostname.clone(), config.queue.clone());
-        Self { hostname, started, queue, limits, journal, maildrop, tls, standing, contexts }
+        Self { hostname, started, queue, limits, journal, maildrop, tls, standing, keys, contexts }
     }
 
     pub(super) fn status(&self) -> Status {
@@ -72,6 +80,7 @@ impl Reporter {
             maildrop: self.maildrop.as_deref().map(dropped),
             certificates: certificates(&self.tls),
             certificate_error: self.standing.last_error(),
+            keys: self.keys.todo(),
             failing_lists: smtp.abuse.failing_lists().into_iter().map(|(zone, fault)| ListStatus { zone, fault }).collect(),
             greylist: greylist(&smtp.abuse),
             disk: DiskStatus { free: self.queue.disk_free(), free_min: self.limits.disk_free_min.bytes() },

@@ -9,9 +9,9 @@ use tracing::{error, info, warn};
 
 use posthouse_access::Pop3;
 use posthouse_acme::{Keeper, Proofs, Standing};
-use posthouse_admin::Status;
 use posthouse_admin::queue::Desk;
 use posthouse_admin::socket::{self, Office, Restarts};
+use posthouse_admin::{Status, keys};
 use posthouse_delivery::{DmarcReports, Ledger, TlsReports, Way};
 use posthouse_dns::Resolver;
 use posthouse_http::Client;
@@ -106,7 +106,8 @@ impl Server {
         let (delivery, desk) = start_delivery(&config, &parts, &sessions, shutdown.clone())?;
         let shown = Arc::new(Mutex::new(config.clone()));
         let standing = start_acme(&config, &shown, &parts, first_proofs, shutdown.clone())?;
-        let reporter = Reporter::new(&config, &parts, standing, current.clone());
+        let keys = start_keys(&config, &parts, shutdown.clone());
+        let reporter = Reporter::new(&config, &parts, standing, keys, current.clone());
         let status: Arc<dyn Fn() -> Status + Send + Sync> = Arc::new(move || reporter.status());
         let metrics = Metrics::new(Arc::clone(&status), parts.journal.clone());
         let office = Office { desk, status, restarts };
@@ -361,6 +362,15 @@ fn start_acme(
     Ok(standing)
 }
 
+/// Changes the keys that sign letters.
+fn start_keys(config: &Config, parts: &Parts, shutdown: Shutdown) -> keys::Standing {
+    let standing = keys::Standing::default();
+    let (directory, resolver) = (parts.directory.clone(), Arc::clone(&parts.resolver));
+    let keeper = keys::Keeper { directory, resolver, settings: config.dkim.clone(), standing: standing.clone() };
+    task::spawn("DKIM keys", keeper.run(shutdown));
+    standing
+}
+
 /// Says in the log when the certificate that is shown now is not among the TLSA records that others hold us to. Nobody waits for the DNS.
 fn watch_dane(config: &Config, resolver: &Resolver) {
     let keys = match hostname(config).and_then(|hostname| Keys::read(config, &hostname)) {
@@ -407,6 +417,7 @@ fn needing_restart(old: &Config, new: &Config) -> Vec<&'static str> {
             ("queue", format!("{:?}", config.queue)),
             ("delivery", format!("{:?}", config.delivery)),
             ("tls.acme", format!("{:?}", config.tls.acme)),
+            ("dkim", format!("{:?}", config.dkim)),
             ("dns", format!("{:?}", config.dns)),
             ("http", format!("{:?}", config.http)),
             ("tls-rpt", format!("{:?}", config.tls_rpt)),

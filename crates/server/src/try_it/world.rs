@@ -153,6 +153,7 @@ fn config(data: &Path, offset: u16) -> Config {
         queue: posthouse_queue::Settings::default(),
         delivery: posthouse_delivery::Settings::default(),
         mta_sts: posthouse_transit::Settings::default(),
+        dkim: posthouse_admin::keys::Settings::default(),
         tls_rpt: posthouse_transit::ReportSettings::default(),
         dmarc_reports: posthouse_reports::DmarcSettings::default(),
         http: posthouse_http::Settings::default(),

@@ -55,6 +55,13 @@ fn a_domain_has_keys_and_prints_the_records_that_publish_them() {
     on(&data, &["domain", "drop-key", "example.test", &first]).ok();
     on(&data, &["domain", "drop-key", "example.test", &first]).fails(67, "there is no key");
     assert_eq!(on(&data, &["domain", "dns", "example.test", "--json"]).json().as_array().unwrap().len(), 6);
+    let keys = on(&data, &["domain", "keys", "example.test", "--json"]).json();
+    let states: Vec<_> = keys.as_array().unwrap().iter().map(|key| key["state"].as_str().unwrap()).collect();
+    assert_eq!(states, ["signing", "waiting", "waiting"], "what was made by hand waits for the DNS too");
+    on(&data, &["domain", "rotate", "example.test", "--now"]).ok();
+    let keys = on(&data, &["domain", "keys", "example.test"]).ok();
+    assert_eq!((keys.matches(", signing since").count(), keys.matches(", retired since").count()), (2, 3), "{keys}");
+    on(&data, &["domain", "keys", "other.test"]).fails(67, "other.test");
     on(&data, &["domain", "dns", "other.test"]).fails(67, "other.test");
 }
 

@@ -16,6 +16,7 @@ mod dkim;
 mod dmarc;
 mod dnssec;
 mod hop;
+mod keys;
 mod local;
 mod matrix;
 mod parsers;

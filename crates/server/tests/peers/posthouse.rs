@@ -34,6 +34,21 @@ impl Posthouse {
 
     /// As [`Self::start`], with lines of `more` in its configuration, and those of `listener` for its `mx` listener.
     pub(crate) fn start_with(world: &World, domain: &str, address: &str, listener: &str, more: &str) -> Posthouse {
+        Self::begin(
+            world,
+            domain,
+            address,
+            listener,
+            &format!("[dns]\nservers = [\"127.0.0.53:53\"]\n[log]\nlevel = \"debug\"\n{more}"),
+        )
+    }
+
+    /// As [`Self::start`], with another name server and lines of `more` in its configuration.
+    pub(crate) fn start_with_names(world: &World, domain: &str, address: &str, names: &str, more: &str) -> Posthouse {
+        Self::begin(world, domain, address, "", &format!("[dns]\nservers = [\"{names}\"]\n{more}"))
+    }
+
+    fn begin(world: &World, domain: &str, address: &str, listener: &str, rest: &str) -> Posthouse {
         let folder = world.folder(domain);
         let host = format!("mx.{domain}");
         let config = folder.join("posthouse.toml");
@@ -44,9 +59,7 @@ impl Posthouse {
                 format!("[[listener]]\nkind = \"{kind}\"\naddress = \"{address}:{port}\"\n{more}")
             })
             .collect();
-        let text = format!(
-            "hostname = \"{host}\"\ndata = \"data\"\n{listeners}[dns]\nservers = [\"127.0.0.53:53\"]\n[log]\nlevel = \"debug\"\n{more}"
-        );
+        let text = format!("hostname = \"{host}\"\ndata = \"data\"\n{listeners}{rest}");
         fs::write(&config, text).unwrap();
         manage(&config, &["domain", "add", domain]);
         for name in ["alice", "bob"] {
