@@ -2,6 +2,7 @@
 
 use std::future::{Future as _, poll_fn};
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -9,8 +10,9 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1;
-use hyper::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderValue, USER_AGENT};
-use hyper::{Request, Response, Uri};
+use hyper::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, HeaderValue, USER_AGENT};
+use hyper::{HeaderMap, Request, Response, Uri};
+use posthouse_config::Period;
 use posthouse_dns::{DnsError, Resolver};
 use posthouse_mail::Domain;
 use posthouse_runtime::clock;
@@ -41,6 +43,8 @@ struct Inner {
     /// Made when it is first needed: a machine without any roots may never need them.
     tls: OnceLock<Result<ClientTls, String>>,
     private: bool,
+    /// Whether `http://` may be asked, of hosts inside this network alone.
+    clear: bool,
     timeout: Duration,
 }
 
@@ -53,6 +57,8 @@ pub struct Limits {
 
 /// Where a URL leads.
 struct Target {
+    /// Whether it is asked without TLS.
+    clear: bool,
     host: Domain,
     port: u16,
     /// As `Host` says it.
@@ -76,13 +82,29 @@ impl Client {
     /// # Errors
     /// The authorities cannot be read.
     pub fn trusting(resolver: Resolver, settings: &Settings, roots: Roots) -> Result<Self, TlsError> {
+        Self::made(resolver, settings, roots, false)
+    }
+
+    /// One for URLs that the operator wrote into the configuration: they may lead to addresses of this machine and of private networks, and there
+    /// without TLS (`http://`) too. No credentials go without TLS beyond this machine.
+    ///
+    /// # Errors
+    /// As [`Client::new`].
+    pub fn for_operator(resolver: Resolver, ca: Option<&Path>, timeout: Duration) -> Result<Self, TlsError> {
+        let roots = ca.map_or(Roots::Platform, |ca| Roots::PemFile(ca.to_owned()));
+        let settings = Settings { ca: None, private_addresses: true, timeout: Period(timeout) };
+        Self::made(resolver, &settings, roots, true)
+    }
+
+    fn made(resolver: Resolver, settings: &Settings, roots: Roots, clear: bool) -> Result<Self, TlsError> {
         let tls = OnceLock::new();
         // Those that were named are looked at now and not with the first question.
         if !matches!(roots, Roots::Platform) {
             // Empty as yet, so it is taken.
             let _ = tls.set(Ok(ClientTls::verified(&roots)?));
         }
-        Ok(Self(Arc::new(Inner { resolver, roots, tls, private: settings.private_addresses, timeout: settings.timeout.0 })))
+        let (private, timeout) = (settings.private_addresses, settings.timeout.0);
+        Ok(Self(Arc::new(Inner { resolver, roots, tls, private, clear, timeout })))
     }
 
     /// Asks the URL of `request`. Whatever the server answers is given back, a redirect too.
@@ -94,9 +116,14 @@ impl Client {
     }
 
     async fn ask(&self, request: Request<Bytes>, limits: Limits) -> Result<Response<Bytes>, HttpError> {
-        let target = Target::of(request.uri())?;
+        let target = Target::of(request.uri(), self.0.clear)?;
         let stream = self.connect(&target).await?;
-        let stream = stream.into_tls_client(&self.tls()?, &name(&target.host)).await?;
+        let stream = if target.clear {
+            target.may_be_clear(stream.peer_addr().ip(), request.headers())?;
+            stream
+        } else {
+            stream.into_tls_client(&self.tls()?, &name(&target.host)).await?
+        };
         let broken = |why: String| HttpError::Protocol { host: target.host.to_string(), why };
         let request = target.complete(request).map_err(&broken)?;
         let (mut sender, connection) = http1::Builder::new()
@@ -157,13 +184,24 @@ impl Client {
     }
 }
 
+/// Whether a URL of the operator's can be asked, as far as it shows: for the check of a configuration.
+///
+/// # Errors
+/// [`HttpError::Url`].
+pub fn check_url(url: &str) -> Result<(), HttpError> {
+    let wrong = || HttpError::Url(url.chars().take(200).collect());
+    Target::of(&url.parse().map_err(|_| wrong())?, true).map(|_| ()).map_err(|_| wrong())
+}
+
 impl Target {
-    fn of(uri: &Uri) -> Result<Self, HttpError> {
+    fn of(uri: &Uri, may_be_clear: bool) -> Result<Self, HttpError> {
         let wrong = || HttpError::Url(uri.to_string().chars().take(200).collect());
         let authority = uri.authority().filter(|authority| !authority.as_str().contains('@')).ok_or_else(wrong)?;
-        if uri.scheme_str() != Some("https") {
-            return Err(wrong());
-        }
+        let clear = match uri.scheme_str() {
+            Some("https") => false,
+            Some("http") if may_be_clear => true,
+            _ => return Err(wrong()),
+        };
         // An address: `[::1]` in a URL, `[IPv6:::1]` in mail; `127.0.0.1` and `[127.0.0.1]`.
         let bare = authority.host().trim_start_matches('[').trim_end_matches(']');
         let host = match bare.parse::<IpAddr>() {
@@ -171,7 +209,17 @@ impl Target {
             Err(_) => authority.host().parse().map_err(|_| wrong())?,
         };
         let path = uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string);
-        Ok(Self { host, port: authority.port_u16().unwrap_or(443), authority: authority.to_string(), path })
+        let port = authority.port_u16().unwrap_or(if clear { 80 } else { 443 });
+        Ok(Self { clear, host, port, authority: authority.to_string(), path })
+    }
+
+    /// Nothing goes in clear through the public network, and no credentials beyond this machine.
+    fn may_be_clear(&self, address: IpAddr, headers: &HeaderMap) -> Result<(), HttpError> {
+        let has_secret = headers.values().any(HeaderValue::is_sensitive) || headers.contains_key(AUTHORIZATION);
+        if is_public(address) || (has_secret && !address.to_canonical().is_loopback()) {
+            return Err(HttpError::Clear { host: self.host.to_string(), address });
+        }
+        Ok(())
     }
 
     /// The request as it goes over the wire (RFC 9112 §3.2.1).

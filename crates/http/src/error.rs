@@ -9,7 +9,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum HttpError {
-    /// Not a URL that is asked: `https://`, a host, no user.
+    /// Not a URL that is asked: `https://` (or `http://`, for [`crate::Client::for_operator`]), a host, no user.
     #[error("`{0}` is no URL that can be asked: it must begin with https:// and name a host")]
     Url(String),
     /// The host's addresses are not known.
@@ -23,6 +23,14 @@ pub enum HttpError {
     /// The host has no address outside of this network.
     #[error("{host} is not asked, for its address {address} is inside a private network")]
     Private {
+        /// The host.
+        host: String,
+        /// Its address.
+        address: IpAddr,
+    },
+    /// The way there is not safe without TLS.
+    #[error("{host} is at {address}, and what it would be told must not go there in clear: ask it by https://")]
+    Clear {
         /// The host.
         host: String,
         /// Its address.

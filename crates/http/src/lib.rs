@@ -2,7 +2,7 @@
 //!
 //! [`Client`] asks one URL and gives back one answer: HTTP/1.1 over a connection of its own, with a certificate that is verified for the URL's
 //! host. It follows no redirect, keeps no cookie, reads no proxy from the environment, unpacks nothing, and connects to no address inside
-//! this network ([`Client::new`]): who writes a URL into the DNS must not be able to make us knock at our own doors.
+//! this network ([`Client::new`]): who writes a URL into the DNS must not be able to make us knock at our own doors. What the operator wrote may lead anywhere, inside the network without TLS too ([`Client::for_operator`]).
 //!
 //! [`answer`] serves one request of a connection and closes it.
 //!
@@ -15,7 +15,7 @@ mod reach;
 mod server;
 mod settings;
 
-pub use client::{Client, Limits};
+pub use client::{Client, Limits, check_url};
 pub use error::HttpError;
 pub use hyper::header;
 pub use hyper::{HeaderMap, Method, Request, Response, StatusCode};

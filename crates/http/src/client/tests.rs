@@ -155,7 +155,48 @@ fn only_urls_of_https_with_a_host_are_asked() {
         ("https://127.0.0.1/", true),
     ];
     for (url, right) in rows {
-        let is_right = url.parse::<Uri>().is_ok_and(|uri| Target::of(&uri).is_ok());
+        let is_right = url.parse::<Uri>().is_ok_and(|uri| Target::of(&uri, false).is_ok());
         assert_eq!(is_right, right, "{url}");
     }
+}
+
+/// Asks `http://HOST` at a host that answers in clear, as an operator's URL.
+fn ask_in_clear(zone: &str, header: Option<(&str, &str)>) -> Result<Response<Bytes>, HttpError> {
+    posthouse_runtime::block_on(async {
+        let listener = Listener::bind(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0)).expect("a port");
+        let url = format!("http://web.test:{}/hook", listener.local_addr().port());
+        let resolver: Resolver = Arc::new(Zone::of(zone).expect("a zone"));
+        let client = Client::for_operator(resolver, None, Duration::from_secs(2)).expect("a client");
+        let mut request = Request::get(url);
+        if let Some((name, value)) = header {
+            request = request.header(name, value);
+        }
+        let served = async {
+            let mut stream = listener.accept().await.expect("a connection");
+            let mut heard = BytesMut::new();
+            while stream.read(&mut heard).await.expect("a request") > 0 && !heard.ends_with(b"\r\n\r\n") {}
+            stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.expect("room");
+            std::future::pending::<()>().await;
+        };
+        select! {
+            outcome = client.send(request.body(Bytes::new()).expect("a request"), LIMITS) => outcome,
+            () = served => unreachable!(),
+        }
+    })
+    .expect("a runtime")
+}
+
+#[test]
+fn what_the_operator_wrote_is_asked_in_clear_inside_this_network_alone() {
+    let inside = ask_in_clear("web.test. A 127.0.0.1", Some(("Authorization", "Bearer hidden")));
+    assert_eq!(inside.expect("an answer").status().as_u16(), 204);
+    let target = Target::of(&"http://web.test/".parse().expect("a URL"), true).expect("a target");
+    let (none, mut secret) = (HeaderMap::new(), HeaderMap::new());
+    secret.insert(AUTHORIZATION, HeaderValue::from_static("Bearer hidden"));
+    let rows = [("10.0.0.1", &none, true), ("10.0.0.1", &secret, false), ("192.0.1.1", &none, false), ("::1", &secret, true)];
+    for (address, headers, right) in rows {
+        let outcome = target.may_be_clear(address.parse().expect("an address"), headers);
+        assert_eq!(outcome.is_ok(), right, "{address}: {outcome:?}");
+    }
+    assert!(check_url("http://127.0.0.1:8080/hook").is_ok() && check_url("https://x@y/").is_err() && check_url("no").is_err());
 }
