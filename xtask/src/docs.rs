@@ -10,8 +10,13 @@ use std::path::Path;
 const REFERENCE: &str = "docs/book/reference";
 
 /// What `posthouse reference` is asked for, and the page it becomes.
-const PARTS: [(&str, &str); 4] =
-    [("cli", "cli.md"), ("config", "config.md"), ("metrics", "metrics.md"), ("schema", "posthouse.schema.json")];
+const PARTS: [(&str, &str); 5] = [
+    ("alarms", "alarms.md"),
+    ("cli", "cli.md"),
+    ("config", "config.md"),
+    ("metrics", "metrics.md"),
+    ("schema", "posthouse.schema.json"),
+];
 
 /// Regenerates the reference; with `check`, only says what differs.
 pub(crate) fn run(check: bool) -> anyhow::Result<()> {

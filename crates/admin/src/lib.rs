@@ -5,6 +5,7 @@
 //! decides nothing about mail on its way. Its failure leaves everything as it was; [`AdminError::kind`] says whose fault it is.
 
 mod admin;
+mod alarm;
 mod check;
 mod error;
 pub mod keys;
@@ -18,6 +19,7 @@ mod status;
 mod trace;
 
 pub use admin::Admin;
+pub use alarm::{AlarmInfo, AlarmName, AlarmSettings, Alarms, Notice, Trouble, Turn, WebhookSettings, troubles};
 pub use check::{Problem, Report as CheckReport, SalvagedLetter, check};
 pub use error::{AdminError, Kind};
 pub use logins::{AppPasswordInfo, SlowedInfo};
@@ -26,5 +28,5 @@ pub use password::generate_password;
 pub use results::{AccountInfo, AliasInfo, DnsRecord, DomainInfo, MailInfo, RemovedAccount, Timeline, Trace, TraceEntry};
 pub use status::{
     CertificateStatus, ConnectionsStatus, CountStatus, DiskStatus, GreylistStatus, KeyStatus, ListStatus, MaildropStatus,
-    MemoryStatus, QueueStatus, Status,
+    MemoryStatus, QueueStatus, SilentStatus, Status,
 };

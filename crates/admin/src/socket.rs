@@ -11,7 +11,7 @@ mod server;
 
 pub use client::{Answer, Client};
 pub use protocol::{Order, SOCKET};
-pub use server::{Office, Restarts, serve};
+pub use server::{Office, Restarts, Tried, Watcher, serve};
 
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::alarm::Trouble;
 use crate::queue::SuspensionInfo;
 
 /// A running server at this moment. A limit of 0 is none.
@@ -19,6 +20,12 @@ pub struct Status {
     pub uptime: u64,
     /// Why no mail is taken now; `None`: it is.
     pub refusing: Option<String>,
+    /// Whether that is because the log of the spool has failed.
+    #[serde(default)]
+    pub spool_failed: bool,
+    /// All that is wrong.
+    #[serde(default)]
+    pub troubles: Vec<Trouble>,
     /// Connections by protocol.
     pub connections: Vec<ConnectionsStatus>,
     /// Undelivered mail.
@@ -41,6 +48,12 @@ pub struct Status {
     /// Whom greylisting knows.
     #[serde(default)]
     pub greylist: GreylistStatus,
+    /// The destinations that have answered nothing for long.
+    #[serde(default)]
+    pub silent: Vec<SilentStatus>,
+    /// The log-ins that failed in the last ten minutes.
+    #[serde(default)]
+    pub failed_logins: u64,
     /// The disk.
     pub disk: DiskStatus,
     /// The memory of the process.
@@ -83,6 +96,14 @@ pub struct KeyStatus {
     pub state: String,
     /// What is to be done.
     pub words: String,
+}
+
+impl KeyStatus {
+    /// Whether something is wrong until somebody does it: a record that may go does no harm.
+    #[must_use]
+    pub fn is_trouble(&self) -> bool {
+        self.state != "retired"
+    }
 }
 
 /// A list in the DNS that is not believed.
@@ -131,6 +152,22 @@ pub struct QueueStatus {
     pub octets_max: u64,
     /// What is suspended.
     pub suspensions: Vec<SuspensionInfo>,
+    /// For how many seconds the letters have not become fewer, as far as it was looked; `None`: they have.
+    #[serde(default)]
+    pub growing_for: Option<u64>,
+}
+
+/// A destination that answers nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SilentStatus {
+    /// The next hop.
+    pub destination: String,
+    /// Since when, RFC 3339.
+    pub since: String,
+    /// The letters that wait for it.
+    pub letters: usize,
+    /// What came of the last attempt.
+    pub reason: String,
 }
 
 /// The maildrop.
@@ -160,4 +197,33 @@ pub struct MemoryStatus {
     pub resident: Option<u64>,
     /// Above it nothing new is begun.
     pub max: u64,
+}
+
+/// One with nothing wrong, for tests.
+#[cfg(test)]
+pub(crate) fn sample() -> Status {
+    Status {
+        version: "0".to_owned(),
+        pid: 7,
+        hostname: "mail.example.test".to_owned(),
+        started: "2026-11-24T03:12:09.120Z".to_owned(),
+        uptime: 1,
+        refusing: None,
+        spool_failed: false,
+        troubles: Vec::new(),
+        connections: Vec::new(),
+        queue: QueueStatus { letters: 0, letters_max: 0, octets: 0, octets_max: 0, suspensions: Vec::new(), growing_for: None },
+        certificates: Vec::new(),
+        certificate_error: None,
+        keys: Vec::new(),
+        failing_lists: Vec::new(),
+        greylist: GreylistStatus::default(),
+        silent: Vec::new(),
+        failed_logins: 0,
+        disk: DiskStatus { free: None, free_min: 0 },
+        maildrop: None,
+        memory: MemoryStatus { resident: None, max: 0 },
+        journal_lost: 0,
+        counts: Vec::new(),
+    }
 }

@@ -30,6 +30,7 @@ pub use posthouse_mailauth::mta_sts::{NoPolicies, Policies};
 pub use posthouse_mailauth::tls_rpt::{Ledger, NoLedger};
 pub use posthouse_reports::Received;
 pub use remove::remove;
+pub use report::alarm::AlarmLetter;
 pub use report::dmarc::DmarcReports;
 pub use report::tls::TlsReports;
 pub use run::{run, run_at};

@@ -1,9 +1,10 @@
-//! Reports to domains that ask for them, once a day: what those on TLS and those on authors (DMARC) have in common.
+//! Reports to domains that ask for them, once a day: what those on TLS and those on authors (DMARC) have in common; and letters to the operator.
 //!
 //! A report is queued under an id that its day, domain and address give, and what it was made of is let go only then: a crash between the two
 //! makes the same letter again, which the queue takes once. Reports have no sender, so nobody is told of those that do not arrive, and they are
 //! in no report themselves: nothing can go round.
 
+pub(crate) mod alarm;
 pub(crate) mod dmarc;
 pub(crate) mod tls;
 
@@ -100,7 +101,7 @@ fn due(day: UnixMillis, domain: &Domain) -> UnixMillis {
 
 /// Whether letters of this origin are reports.
 pub(crate) fn is_report(origin: &str) -> bool {
-    [tls::TlsReports::KIND, dmarc::DmarcReports::KIND].contains(&origin)
+    [tls::TlsReports::KIND, dmarc::DmarcReports::KIND, alarm::KIND].contains(&origin)
 }
 
 /// Who reports come from: an address whose domain has keys, where that is possible (RFC 8460 §5.3: reports are signed).

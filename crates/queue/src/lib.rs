@@ -43,7 +43,7 @@ pub use error::QueueError;
 pub use inspect::{Inspection, Queued};
 pub use lease::Lease;
 pub use letter::{Change, DeliveryState, Letter, Origin, RecipientEnd, RecipientState};
-pub use operate::{Listed, ListedPart, PartState, SiteStatus};
+pub use operate::{Listed, ListedPart, PartState, SilentSite, SiteStatus};
 pub use queue::{Queue, Work};
 pub use recover::{Damage, Recovered};
 pub use salvage::{Salvaged, salvage};

@@ -90,6 +90,19 @@ pub struct SiteStatus {
     pub suspended: Option<Suspension>,
 }
 
+/// A site that answers nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SilentSite {
+    /// Its name.
+    pub name: String,
+    /// Since when.
+    pub since: UnixMillis,
+    /// What came of the last attempt.
+    pub why: Reply,
+    /// The letters that wait for it.
+    pub letters: usize,
+}
+
 impl PartState {
     fn of(entry: &Entry, part: &Part, now: UnixMillis) -> Option<Self> {
         match part.phase {
@@ -230,6 +243,29 @@ impl Queue {
             }
         }
         sites.into_values().collect()
+    }
+
+    /// The sites that have answered nothing since `before` or earlier, with how many letters wait for each. Where all is well it costs nothing.
+    #[must_use]
+    pub fn silent_sites(&self, before: UnixMillis) -> Vec<SilentSite> {
+        let index = self.handle.shared.index();
+        let scheduler = &index.scheduler;
+        let silent = scheduler.sites().filter_map(|(number, site)| {
+            let closed = site.trouble().filter(|closed| closed.since <= before)?;
+            let (since, why) = (closed.since, closed.why.clone());
+            Some((number, SilentSite { name: site.name.to_string(), since, why, letters: 0 }))
+        });
+        let mut silent: BTreeMap<u32, SilentSite> = silent.collect();
+        if silent.is_empty() {
+            return Vec::new();
+        }
+        for (_, _, part) in index.entries.parts().filter(|(_, _, part)| part.phase != Phase::Over) {
+            let site = scheduler.destinations.get(part.destination).and_then(|known| known.site);
+            if let Some(site) = site.and_then(|number| silent.get_mut(&number)) {
+                site.letters += 1;
+            }
+        }
+        silent.into_values().filter(|site| site.letters > 0).collect()
     }
 
     /// Stops delivery to a destination or a site, or all of it; letters are taken as before. It lasts until it is taken back or its

@@ -72,6 +72,9 @@ pub(crate) struct Config {
     /// Which name servers are asked.
     #[serde(default)]
     pub(crate) dns: posthouse_dns::Settings,
+    /// Who is told when something is wrong.
+    #[serde(default)]
+    pub(crate) alarms: posthouse_admin::AlarmSettings,
     /// The timeline of every letter.
     #[serde(default)]
     pub(crate) journal: posthouse_journal::Settings,
@@ -175,6 +178,7 @@ impl Config {
                 return Err(source.mistake(key, &error.to_string(), "an address, such as \"postmaster@example.org\""));
             }
         }
+        self.check_alarms(source)?;
         self.check_acme(source)?;
         self.check_issuers(source)?;
         if let Some(place) = self.logins.certificate.iter().position(|one| one.digest().is_none()) {
@@ -198,6 +202,25 @@ impl Config {
                     "give each listener an address of its own",
                 ));
             }
+        }
+        Ok(())
+    }
+
+    /// An alarm that nobody can be told is none.
+    fn check_alarms(&self, source: &Source) -> Result<(), ConfigError> {
+        let alarms = &self.alarms;
+        let to = alarms.mail_to.iter().enumerate().map(|(place, to)| (format!("alarms.mail-to.{place}"), to));
+        for (key, address) in to.chain(alarms.mail_from.iter().map(|from| ("alarms.mail-from".to_owned(), from))) {
+            if let Err(error) = address.parse::<Address>() {
+                return Err(source.mistake(&key, &error.to_string(), "an address, such as \"operator@example.org\""));
+            }
+        }
+        if let Some(Err(error)) = alarms.webhook.as_ref().map(|webhook| posthouse_http::check_url(&webhook.url)) {
+            let help = "such as \"https://chat.example.org/hooks/x\"; http:// is for hosts of this machine and private networks";
+            return Err(source.mistake("alarms.webhook.url", &error.to_string(), help));
+        }
+        if alarms.look_every.duration().is_zero() {
+            return Err(source.mistake("alarms.look-every", "it would be looked without a pause", "such as \"30s\""));
         }
         Ok(())
     }
@@ -261,6 +284,9 @@ impl Config {
         }
         self.tls.client_ca = self.tls.client_ca.take().map(|path| directory.join(path));
         self.tls.next_key = self.tls.next_key.take().map(|path| directory.join(path));
+        if let Some(webhook) = &mut self.alarms.webhook {
+            webhook.ca = webhook.ca.take().map(|path| directory.join(path));
+        }
         if let Some(acme) = &mut self.tls.acme {
             acme.ca = acme.ca.take().map(|path| directory.join(path));
         }

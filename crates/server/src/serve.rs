@@ -3,6 +3,7 @@
 //! [`Server`] is the whole of it, and is used by `posthouse try` too. It holds no mail logic. A part that cannot be opened stops the
 //! start with the reason; nothing is left half running.
 
+mod alarms;
 mod listen;
 mod local;
 mod maildrop;

@@ -7,6 +7,8 @@
     reason = "a test may fail loudly, and it stands outside: real processes, real sockets, real time"
 )]
 
+#[path = "serve/alarms.rs"]
+mod alarms;
 mod common;
 #[path = "serve/metrics.rs"]
 mod metrics;
@@ -155,7 +157,7 @@ fn the_status_names_lists_that_are_dead_and_counts_who_was_told_to_come_again() 
     assert!(smtp.command("MAIL FROM:<a@elsewhere.test>").unwrap()[0].starts_with("250"));
     assert!(smtp.command("RCPT TO:<bob@example.test>").unwrap()[0].starts_with("451 4.7.1"));
     let said = status();
-    assert!(said.contains("list dead.test fails its test and is left out: it does not list 127.0.0.2"), "{said}");
+    assert!(said.contains("list dead.test: it fails its test and is left out: it does not list 127.0.0.2"), "{said}");
     assert!(!said.contains("good.test"), "{said}");
     assert!(said.contains("greylist: 1 were told to come again, 0 are known"), "{said}");
 }

@@ -31,6 +31,10 @@ pub enum Order {
     Status,
     /// Another process takes over: its number, when it is ready to.
     Restart,
+    /// The alarms that stand: [`crate::AlarmInfo`].
+    Alarms,
+    /// Everybody who is told of alarms is told of a test: a [`super::Tried`] for each.
+    AlarmsTest,
     /// The letters that a filter means: [`crate::queue::QueuedInfo`], oldest first.
     QueueList {
         /// Which.

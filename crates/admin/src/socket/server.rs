@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tracing::{debug, warn};
 
 use posthouse_runtime::local::{LocalListener, LocalStream, Peer};
@@ -14,6 +14,7 @@ use posthouse_runtime::sync::{Semaphore, mpsc, oneshot};
 use posthouse_runtime::{clock, select, task};
 
 use super::protocol::{Line, Order, REQUEST_BYTES_MAX, Request, VERSION};
+use crate::alarm::AlarmInfo;
 use crate::error::{AdminError, Kind};
 use crate::queue::{Change, Desk, Filter, Who};
 use crate::status::Status;
@@ -38,6 +39,26 @@ pub struct Office {
     pub status: Arc<dyn Fn() -> Status + Send + Sync>,
     /// Where it is asked that another process takes over; `None`: that cannot be.
     pub restarts: Option<Restarts>,
+    /// Who watches; `None`: nobody.
+    pub alarms: Option<Watcher>,
+}
+
+/// The part of the server that tells alarms.
+#[derive(Clone)]
+pub struct Watcher {
+    /// The alarms that stand.
+    pub standing: Arc<dyn Fn() -> Vec<AlarmInfo> + Send + Sync>,
+    /// Where it is asked that everybody is told of a test; answers with what came of it.
+    pub tests: mpsc::Sender<oneshot::Sender<Vec<Tried>>>,
+}
+
+/// What came of telling somebody.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tried {
+    /// Who was to be told: an address or a URL.
+    pub to: String,
+    /// Why that failed.
+    pub error: Option<String>,
 }
 
 /// Takes the wish that another process takes over; answers with that process' number, or why there is none.
@@ -147,6 +168,14 @@ impl Connection {
                 Ok(pid) => self.item(&pid).await,
                 Err(error) => Ok(Err(error)),
             },
+            Order::Alarms => {
+                let standing = self.office.alarms.as_ref().map(|watcher| (watcher.standing)()).unwrap_or_default();
+                self.items(&standing).await
+            }
+            Order::AlarmsTest => match self.test_alarms().await {
+                Ok(tried) => self.items(&tried).await,
+                Err(error) => Ok(Err(error)),
+            },
             Order::QueueList { filter, limit } => self.list(&filter, limit.unwrap_or(usize::MAX)).await,
             Order::QueueCount { filter } => match self.count(&filter).await {
                 Ok(count) => self.item(&count).await,
@@ -176,6 +205,13 @@ impl Connection {
         Ok(pid)
     }
 
+    async fn test_alarms(&self) -> Result<Vec<Tried>, AdminError> {
+        let (answer, done) = oneshot::channel();
+        let watcher = self.office.alarms.as_ref().ok_or_else(stopping)?;
+        watcher.tests.try_send(answer).map_err(|_| AdminError::Busy("a test is under way".to_owned()))?;
+        done.await.map_err(|_| stopping())
+    }
+
     /// Waits until the journal has it.
     async fn noted(&self, done: Result<(), AdminError>) -> Result<bool, AdminError> {
         self.office.desk.flush().await;
@@ -184,6 +220,13 @@ impl Connection {
 
     async fn item(&mut self, item: &impl Serialize) -> io::Result<Result<bool, AdminError>> {
         self.say(&Line::Item(item)).await?;
+        Ok(Ok(false))
+    }
+
+    async fn items<T: Serialize>(&mut self, items: &[T]) -> io::Result<Result<bool, AdminError>> {
+        for item in items {
+            self.say(&Line::Item(item)).await?;
+        }
         Ok(Ok(false))
     }
 

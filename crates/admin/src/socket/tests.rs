@@ -15,7 +15,7 @@ use posthouse_runtime::{block_on, clock};
 use super::*;
 use crate::error::{AdminError, Kind};
 use crate::queue::{Change, Changed, Desk, Filter, QueuedInfo};
-use crate::status::{DiskStatus, GreylistStatus, MemoryStatus, QueueStatus, Status};
+use crate::status::{Status, sample as status};
 
 fn context(data: &Path) -> posthouse_delivery::Context {
     posthouse_delivery::Context {
@@ -43,29 +43,6 @@ async fn accept(queue: &Queue, from: &str) -> LetterId {
     draft.commit(Letter { envelope, arrived: UnixMillis(clock::unix_millis()), origin: Origin::default() }).await.unwrap()
 }
 
-fn status() -> Status {
-    Status {
-        version: "0".to_owned(),
-        pid: 7,
-        hostname: "mail.example.test".to_owned(),
-        started: "2026-11-24T03:12:09.120Z".to_owned(),
-        uptime: 1,
-        refusing: None,
-        connections: Vec::new(),
-        queue: QueueStatus { letters: 0, letters_max: 0, octets: 0, octets_max: 0, suspensions: Vec::new() },
-        certificates: Vec::new(),
-        certificate_error: None,
-        keys: Vec::new(),
-        failing_lists: Vec::new(),
-        greylist: GreylistStatus::default(),
-        disk: DiskStatus { free: None, free_min: 0 },
-        maildrop: None,
-        memory: MemoryStatus { resident: None, max: 0 },
-        journal_lost: 0,
-        counts: Vec::new(),
-    }
-}
-
 struct World {
     data: tempfile::TempDir,
     context: posthouse_delivery::Context,
@@ -79,7 +56,7 @@ impl World {
         let context = context(data.path());
         let (trigger, shutdown) = shutdown::channel();
         let listener = LocalListener::bind(&data.path().join(SOCKET)).unwrap();
-        let office = Office { desk: Desk::new(context.clone()), status: Arc::new(status), restarts: None };
+        let office = Office { desk: Desk::new(context.clone()), status: Arc::new(status), restarts: None, alarms: None };
         let server = task::spawn("admin", serve(listener, office, shutdown));
         Self { data, context, trigger, server }
     }

@@ -63,6 +63,8 @@ pub(crate) struct Site {
 /// Since something failed, until it is tried again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Closed {
+    /// Since when nothing was answered.
+    pub(crate) since: UnixMillis,
     pub(crate) until: UnixMillis,
     pub(crate) why: Reply,
 }
@@ -180,7 +182,8 @@ impl Site {
         }
         self.closings = self.closings.saturating_add(1);
         self.failures = 0;
-        self.closed = Some(Closed { until, why });
+        let since = self.closed.as_ref().map_or(now, |closed| closed.since);
+        self.closed = Some(Closed { since, until, why });
     }
 
     /// Whether there is nothing to be remembered of it.

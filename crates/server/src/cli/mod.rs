@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod account;
+mod alarms;
 mod alias;
 mod check;
 mod check_config;
@@ -78,6 +79,7 @@ enum Command {
     Mail(mail::Args),
     Restart(restart::Args),
     Status(status::Args),
+    Alarms(alarms::Args),
     Tls(tls::Args),
     Watch(watch::Args),
     Queue(queue::Args),
@@ -107,6 +109,7 @@ impl Command {
             Self::Mail(args) => mail::run(args, printer),
             Self::Restart(args) => restart::run(args, printer),
             Self::Status(args) => status::run(args, printer),
+            Self::Alarms(args) => alarms::run(args, printer),
             Self::Tls(args) => tls::run(args, printer),
             Self::Watch(args) => watch::run(&args, printer),
             Self::Queue(args) => queue::run(args, printer),

@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use clap::{Command, CommandFactory as _, ValueEnum};
 
+use posthouse_admin::AlarmName;
+
 use super::{Cli, Failure, Printer};
 use crate::config::Config;
 
@@ -27,6 +29,8 @@ enum Part {
     Cli,
     /// The numbers for Prometheus.
     Metrics,
+    /// What can be wrong, and what to do.
+    Alarms,
 }
 
 pub(crate) fn run(args: Args, printer: &Printer) -> Result<(), Failure> {
@@ -34,6 +38,7 @@ pub(crate) fn run(args: Args, printer: &Printer) -> Result<(), Failure> {
         Part::Config => config(),
         Part::Schema => posthouse_config::reference::json_schema::<Config>(),
         Part::Cli => commands(),
+        Part::Alarms => alarms(),
         Part::Metrics => crate::serve::metrics::reference(),
     };
     printer.raw(text.as_bytes())
@@ -42,6 +47,16 @@ pub(crate) fn run(args: Args, printer: &Printer) -> Result<(), Failure> {
 fn config() -> String {
     let mut text = String::from("# The configuration file\n\n<!-- Made by `posthouse reference config`. -->\n\n");
     text.push_str(&posthouse_config::reference::markdown::<Config>());
+    text
+}
+
+fn alarms() -> String {
+    let mut text = String::from("# The alarms\n\n<!-- Made by `posthouse reference alarms`. -->\n\n");
+    text.push_str("| Name | It is one when | What to do |\n|---|---|---|\n");
+    for name in AlarmName::ALL {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "| `{name}` | {} | {} |", name.means(), name.remedy());
+    }
     text
 }
 

@@ -1,14 +1,14 @@
 //! `posthouse status`.
 
 use posthouse_admin::socket::Order;
-use posthouse_admin::{GreylistStatus, KeyStatus, ListStatus, Status};
+use posthouse_admin::{GreylistStatus, KeyStatus, Status};
 use posthouse_runtime::log::one_line;
 
 use super::data::{DataArgs, failure};
 use super::queue::{connect, suspended, text};
 use super::{Exit, Failure, Printer};
 
-/// How the running server is: what it takes, what it holds, and how near it is to its limits.
+/// How the running server is: what it takes, what it holds, how near it is to its limits, and what is wrong with it.
 ///
 /// Exit code 69 when it is not running, 75 when it runs and takes no mail.
 #[derive(clap::Args, Debug)]
@@ -53,17 +53,6 @@ fn lines(status: &Status, printer: &Printer) -> Vec<String> {
     lines.extend(queue.suspensions.iter().map(|suspension| printer.red(&format!("  {}", suspended(suspension)))));
     if let Some(drop) = &status.maildrop {
         lines.push(format!("  maildrop: {} letters wait in {}", drop.waiting, one_line(&drop.folder)));
-        if drop.set_aside > 0 {
-            let words = format!(
-                "  maildrop: {} files could not be taken; the reasons are in {}/set-aside",
-                drop.set_aside,
-                one_line(&drop.folder)
-            );
-            lines.push(printer.red(&words));
-        }
-    }
-    for ListStatus { zone, fault } in &status.failing_lists {
-        lines.push(printer.red(&format!("  list {zone} fails its test and is left out: {}", one_line(fault))));
     }
     let GreylistStatus { waiting, known } = status.greylist;
     if waiting + known > 0 {
@@ -75,14 +64,14 @@ fn lines(status: &Status, printer: &Printer) -> Vec<String> {
     lines.push(format!("  memory: {resident} of {}", limit(status.memory.max)));
     for certificate in &status.certificates {
         let line = format!("  certificate: {} until {}", certificate.names.join(" "), certificate.expires);
-        lines.push(if certificate.is_late { printer.red(&format!("{line}: it ends soon, renew it")) } else { line });
+        lines.push(line);
     }
-    lines.extend(status.certificate_error.iter().map(|why| printer.red(&format!("  no new certificate: {}", one_line(why)))));
-    for KeyStatus { name, words, .. } in &status.keys {
-        lines.push(printer.red(&format!("  {}: {}", one_line(name), one_line(words))));
+    for KeyStatus { name, words, .. } in status.keys.iter().filter(|key| !key.is_trouble()) {
+        lines.push(format!("  {}: {}", one_line(name), one_line(words)));
     }
-    if status.journal_lost > 0 {
-        lines.push(printer.red(&format!("  journal: {} entries were lost", status.journal_lost)));
+    for trouble in &status.troubles {
+        lines.push(printer.red(&format!("  {}: {}", one_line(&trouble.title()), one_line(&trouble.what))));
+        lines.push(format!("    what to do: {}", trouble.name.remedy()));
     }
     lines
 }

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use posthouse_admin::Status;
+use posthouse_admin::{AlarmName, Status};
 use posthouse_http::{Asked, Page, StatusCode};
 use posthouse_journal::{Count, Journal, METERS};
 use posthouse_runtime::gate::Gate;
@@ -28,12 +28,18 @@ pub(crate) struct Gauge {
 }
 
 /// Everything that goes up and down.
-pub(crate) const GAUGES: [Gauge; 14] = [
+pub(crate) const GAUGES: [Gauge; 15] = [
     Gauge {
         name: "taking_mail",
         help: "1 while mail is taken, 0 while it is refused for lack of memory, disk or room, or because the spool has failed.",
         label: "",
         read: |status| one(u64::from(status.refusing.is_none())),
+    },
+    Gauge {
+        name: "troubles",
+        help: "What is wrong now, by the name of its alarm.",
+        label: "name",
+        read: |status| AlarmName::ALL.into_iter().map(|name| (name.as_str(), troubles(status, name))).collect(),
     },
     Gauge { name: "uptime_seconds", help: "Seconds since the start.", label: "", read: |status| one(status.uptime) },
     Gauge {
@@ -158,6 +164,10 @@ fn head(text: &mut String, name: &str, kind: &str, help: &str) {
 fn line(text: &mut String, name: &str, (label, value): (&str, &str), number: u64) {
     let labels = if label.is_empty() { String::new() } else { format!("{{{label}=\"{value}\"}}") };
     let _ = writeln!(text, "posthouse_{name}{labels} {number}");
+}
+
+fn troubles(status: &Status, name: AlarmName) -> u64 {
+    number(status.troubles.iter().filter(|trouble| trouble.name == name).count())
 }
 
 fn one<'a>(number: u64) -> Vec<(&'a str, u64)> {

@@ -7,18 +7,19 @@ use posthouse_acme::Standing;
 use posthouse_admin::keys;
 use posthouse_admin::queue::SuspensionInfo;
 use posthouse_admin::{
-    CertificateStatus, ConnectionsStatus, CountStatus, DiskStatus, GreylistStatus, ListStatus, MaildropStatus, MemoryStatus,
-    QueueStatus, Status,
+    AlarmSettings, CertificateStatus, ConnectionsStatus, CountStatus, DiskStatus, GreylistStatus, ListStatus, MaildropStatus,
+    MemoryStatus, QueueStatus, SilentStatus, Status,
 };
 use posthouse_intake::Abuse;
 use posthouse_journal::{Count, Journal};
 use posthouse_mail::UnixMillis;
-use posthouse_queue::Queue;
+use posthouse_queue::{Queue, QueueError, SilentSite};
 use posthouse_runtime::gate::Gate;
 use posthouse_runtime::sync::watch;
 use posthouse_runtime::tls::ServerTls;
 use posthouse_runtime::{clock, memory};
 
+use super::alarms::{FAILED_LOGINS, History};
 use super::listen::Contexts;
 use super::maildrop;
 use super::parts::Parts;
@@ -37,38 +38,47 @@ pub(super) struct Reporter {
     standing: Standing,
     keys: keys::Standing,
     contexts: watch::Receiver<Arc<Contexts>>,
+    history: History,
+    alarms: watch::Receiver<AlarmSettings>,
 }
 
 impl Reporter {
     pub(super) fn new(
         config: &Config,
         parts: &Parts,
-        standing: Standing,
-        keys: keys::Standing,
+        (standing, keys): (Standing, keys::Standing),
         contexts: watch::Receiver<Arc<Contexts>>,
+        (history, alarms): (History, watch::Receiver<AlarmSettings>),
     ) -> Self {
         let started = UnixMillis(clock::unix_millis());
         let (queue, journal) = (parts.queue.clone(), parts.journal.clone());
         let (maildrop, tls) = (maildrop::place(config), parts.tls.clone());
         let (hostname, limits) = (config.hostname.clone(), config.queue.clone());
-        Self { hostname, started, queue, limits, journal, maildrop, tls, standing, keys, contexts }
+        Self { hostname, started, queue, limits, journal, maildrop, tls, standing, keys, contexts, history, alarms }
     }
 
     pub(super) fn status(&self) -> Status {
         let contexts = Arc::clone(&self.contexts.borrow());
         let smtp = &contexts.smtp;
-        let refusing = if smtp.memory.is_reached() {
+        let refused = self.queue.check().err();
+        let spool_failed = matches!(refused, Some(QueueError::Failed(_)));
+        let refusing = if smtp.memory.is_reached() && !spool_failed {
             Some("the limit of memory is reached".to_owned())
         } else {
-            self.queue.check().err().map(|error| error.to_string())
+            refused.map(|error| error.to_string())
         };
-        Status {
+        let settings = self.alarms.borrow().clone();
+        let counts: Vec<CountStatus> = self.journal.counts().iter().map(counted).collect();
+        let failed = counts.iter().filter(|count| count.name == FAILED_LOGINS).map(|count| count.count).sum();
+        let mut status = Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             hostname: self.hostname.clone(),
             started: self.started.to_string(),
             uptime: UnixMillis(clock::unix_millis()).since(self.started).as_secs(),
             refusing,
+            spool_failed,
+            troubles: Vec::new(),
             connections: vec![connections("smtp", &smtp.gate), connections("pop3", contexts.pop3.gate())],
             queue: QueueStatus {
                 letters: self.queue.len(),
@@ -76,6 +86,7 @@ impl Reporter {
                 octets: self.queue.octets(),
                 octets_max: self.limits.size_max.bytes(),
                 suspensions: self.queue.suspensions().into_iter().map(SuspensionInfo::from).collect(),
+                growing_for: self.history.growing_for(self.queue.len()),
             },
             maildrop: self.maildrop.as_deref().map(dropped),
             certificates: certificates(&self.tls),
@@ -83,11 +94,28 @@ impl Reporter {
             keys: self.keys.todo(),
             failing_lists: smtp.abuse.failing_lists().into_iter().map(|(zone, fault)| ListStatus { zone, fault }).collect(),
             greylist: greylist(&smtp.abuse),
+            silent: self.silent(&settings),
+            failed_logins: self.history.failed_logins(failed),
             disk: DiskStatus { free: self.queue.disk_free(), free_min: self.limits.disk_free_min.bytes() },
             memory: MemoryStatus { resident: memory::resident(), max: smtp.settings.memory_max.bytes() },
             journal_lost: self.journal.lost(),
-            counts: self.journal.counts().iter().map(counted).collect(),
-        }
+            counts,
+        };
+        status.troubles = posthouse_admin::troubles(&status, &settings);
+        status
+    }
+
+    fn silent(&self, settings: &AlarmSettings) -> Vec<SilentStatus> {
+        let now = clock::unix_millis();
+        let time = u64::try_from(settings.destination_time.duration().as_millis()).unwrap_or(u64::MAX);
+        let silent = self.queue.silent_sites(UnixMillis(now.saturating_sub(time)));
+        let status = |SilentSite { name, since, why, letters }| SilentStatus {
+            destination: name,
+            since: since.to_string(),
+            letters,
+            reason: why.to_string(),
+        };
+        silent.into_iter().map(status).collect()
     }
 }
 

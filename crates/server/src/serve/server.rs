@@ -11,7 +11,7 @@ use posthouse_access::Pop3;
 use posthouse_acme::{Keeper, Proofs, Standing};
 use posthouse_admin::queue::Desk;
 use posthouse_admin::socket::{self, Office, Restarts};
-use posthouse_admin::{Status, keys};
+use posthouse_admin::{AlarmSettings, Status, keys};
 use posthouse_delivery::{DmarcReports, Ledger, TlsReports, Way};
 use posthouse_dns::Resolver;
 use posthouse_http::Client;
@@ -32,6 +32,7 @@ use posthouse_runtime::workers::Workers;
 use posthouse_transit::check::Finding;
 use posthouse_transit::{Policies, Sessions};
 
+use super::alarms::{History, Watch};
 use super::listen::{self, Accepting, Bound, Contexts, Handed};
 use super::metrics::Metrics;
 use super::parts::{self, Parts};
@@ -53,6 +54,7 @@ pub(crate) struct Server {
     config: Config,
     /// The same, for whoever shows a new certificate.
     shown: Arc<Mutex<Config>>,
+    alarms: watch::Sender<AlarmSettings>,
     parts: Parts,
     smtp_tls: ServerTls,
     contexts: watch::Sender<Arc<Contexts>>,
@@ -103,14 +105,25 @@ impl Server {
         let count = if config.workers == 0 { task::processors() } else { config.workers };
         let workers = Workers::start(count).map_err(|error| Failure::new(Exit::Os, error))?;
         let sessions = Sessions::start(&parts.transit).map_err(|error| Failure::new(Exit::Os, error))?;
-        let (delivery, desk) = start_delivery(&config, &parts, &sessions, shutdown.clone())?;
+        let (delivery, context) = start_delivery(&config, &parts, &sessions, shutdown.clone())?;
         let shown = Arc::new(Mutex::new(config.clone()));
         let standing = start_acme(&config, &shown, &parts, first_proofs, shutdown.clone())?;
         let keys = start_keys(&config, &parts, shutdown.clone());
-        let reporter = Reporter::new(&config, &parts, standing, keys, current.clone());
+        let (history, (alarms, alarm_settings)) = (History::default(), watch::channel(config.alarms.clone()));
+        let reporter =
+            Reporter::new(&config, &parts, (standing, keys), current.clone(), (history.clone(), alarm_settings.clone()));
         let status: Arc<dyn Fn() -> Status + Send + Sync> = Arc::new(move || reporter.status());
+        let watcher = Watch {
+            status: Arc::clone(&status),
+            history,
+            settings: alarm_settings,
+            delivery: context.clone(),
+            resolver: Arc::clone(&parts.resolver),
+            data: config.data.clone(),
+        };
+        let watcher = watcher.start(shutdown.clone());
         let metrics = Metrics::new(Arc::clone(&status), parts.journal.clone());
-        let office = Office { desk, status, restarts };
+        let office = Office { desk: Desk::new(context), status, restarts, alarms: Some(watcher) };
         let admin = start_admin(&config, office, shutdown.clone())?;
         let (open, connections) = mpsc::channel(1);
         let accepting = Accepting { contexts: current, shutdown, open, metrics, balance: workers.balance() };
@@ -127,6 +140,7 @@ impl Server {
         Ok(Self {
             config,
             shown,
+            alarms,
             parts,
             smtp_tls,
             contexts,
@@ -168,6 +182,7 @@ impl Server {
         }
         self.contexts.send_replace(Arc::new(next));
         self.parts.directory.guard().configure(config.logins.clone());
+        self.alarms.send_replace(config.alarms.clone());
         for section in needing_restart(&self.config, &config) {
             warn!(section, "this change takes effect only when the server is started again");
         }
@@ -178,6 +193,7 @@ impl Server {
             issuer: config.issuer,
             pop3: config.pop3,
             mta_sts: config.mta_sts,
+            alarms: config.alarms,
             log: config.log,
             ..self.config.clone()
         };
@@ -297,7 +313,12 @@ fn evaluations(config: &Config, parts: &Parts) -> Arc<dyn dmarc::Ledger> {
     if config.dmarc_reports.send { Arc::new(parts.evaluations.clone()) } else { Arc::new(dmarc::NoLedger) }
 }
 
-fn start_delivery(config: &Config, parts: &Parts, sessions: &Sessions, shutdown: Shutdown) -> Result<(Task, Desk), Failure> {
+fn start_delivery(
+    config: &Config,
+    parts: &Parts,
+    sessions: &Sessions,
+    shutdown: Shutdown,
+) -> Result<(Task, posthouse_delivery::Context), Failure> {
     let ledger: Arc<dyn Ledger> = Arc::new(sessions.clone());
     let client = Client::new(Arc::clone(&parts.resolver), &config.http).map_err(parts::tls_failure)?;
     let opened =
@@ -319,7 +340,6 @@ fn start_delivery(config: &Config, parts: &Parts, sessions: &Sessions, shutdown:
         double_bounces: posthouse_delivery::DoubleBounces::default(),
     };
     let way = Way::new(&context.settings).map_err(|error| Failure::new(Exit::Config, error))?;
-    let desk = Desk::new(context.clone());
     task::spawn("TLS policies", policies.keep_fresh(shutdown.clone()));
     if config.tls_rpt.send {
         // That it is an address was seen when the configuration was read.
@@ -334,7 +354,7 @@ fn start_delivery(config: &Config, parts: &Parts, sessions: &Sessions, shutdown:
         let reports = DmarcReports { context: context.clone(), evaluations, from, organization };
         task::spawn("DMARC reports", reports.run(shutdown.clone()));
     }
-    Ok((task::spawn("delivery", posthouse_delivery::run(context, way, shutdown)), desk))
+    Ok((task::spawn("delivery", posthouse_delivery::run(context.clone(), way, shutdown)), context))
 }
 
 /// Keeps a certificate from an authority, where that is wanted.

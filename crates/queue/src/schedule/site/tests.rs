@@ -114,3 +114,16 @@ fn an_operator_opens_a_closed_site() {
     site.open(at(1));
     assert_eq!(site.start(at(1)), Start::Now);
 }
+
+#[test]
+fn since_when_nothing_is_answered_is_known_over_all_closings_and_forgotten_with_an_answer() {
+    let mut site = Site::new("mx.test", SiteLimits { window_first: 1, ..LIMITS });
+    visit(&mut site, at(10), Feedback::Unreachable(reply("no route")));
+    let Start::At(until) = site.start(at(10)) else { panic!("{site:?}") };
+    visit(&mut site, until, Feedback::Unreachable(reply("no route, still")));
+    let trouble = site.trouble().unwrap();
+    assert_eq!((trouble.since, trouble.why.clone()), (at(10), reply("no route, still")));
+    let Start::At(until) = site.start(until) else { panic!("{site:?}") };
+    visit(&mut site, until, Feedback::Answered);
+    assert!(site.trouble().is_none());
+}
