@@ -199,7 +199,7 @@ impl Args {
         } else {
             let mut mailer = self.server.mailer(urls, user)?;
             if self.merge.merge.is_some() {
-                mailer = mailer.connections(self.merge.connections);
+                mailer = mailer.connections(self.merge.connections.into());
             }
             if let Some(rate) = self.merge.rate {
                 mailer = mailer.rate(rate, Duration::from_secs(1));
@@ -212,7 +212,7 @@ impl Args {
     fn straight(&self) -> Result<Mailer, Failure> {
         let mut mailer = self.direct.mailer(&self.server)?;
         if self.merge.merge.is_some() {
-            mailer = mailer.connections(self.merge.connections);
+            mailer = mailer.connections(self.merge.connections.into());
         }
         if let Some(rate) = self.merge.rate {
             mailer = mailer.rate(rate, Duration::from_secs(1));

@@ -35,6 +35,87 @@ fn each_row_is_a_letter_and_what_was_accepted_is_not_sent_again() {
 }
 
 #[test]
+fn two_letters_to_the_same_recipient_are_two() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = Catcher::builder().refuse_letters("451 4.3.0 later".parse_reply()).start().unwrap();
+    std::fs::write(folder.path().join("bills.csv"), "email;bill\nbob@x.test;1,50\nbob@x.test;2,50\n").unwrap();
+    let send = |server: &str| {
+        let common = ["send", "--server", server, "--from", "a@x.test", "--merge", "bills.csv", "--state", "sent.txt"];
+        run(folder.path(), &[&common[..], &["--to", "{{ email }}", "--text", "{{ bill }}", "--connections", "1"]].concat())
+    };
+    assert_eq!(send(&first.url()).exit, 75);
+    // As if the second had been accepted.
+    std::fs::write(folder.path().join("sent.txt"), "accepted\tbob@x.test\t2\nunkno").unwrap();
+    let catcher = Catcher::start().unwrap();
+    send(&catcher.url()).ok();
+    send(&catcher.url()).ok();
+    let texts: Vec<_> = catcher.letters().iter().map(|letter| letter.text().unwrap()).collect();
+    assert_eq!(texts, ["1,50\r\n"]);
+    let state = std::fs::read_to_string(folder.path().join("sent.txt")).unwrap();
+    assert_eq!(state, "accepted\tbob@x.test\t2\naccepted\tbob@x.test\n", "what was torn is gone");
+}
+
+#[test]
+fn what_is_no_record_of_ours_is_not_passed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let catcher = Catcher::start().unwrap();
+    for (state, line) in
+        [("accepted bob@x.test\n", "line 1"), ("accepted\tbob@x.test\nok\n", "line 2"), ("Dear diary", "not one that")]
+    {
+        std::fs::write(folder.path().join("sent.txt"), state).unwrap();
+        merge(folder.path(), &catcher.url(), &["--state", "sent.txt"]).fails(65, line);
+        assert_eq!(std::fs::read_to_string(folder.path().join("sent.txt")).unwrap(), state);
+    }
+    merge(folder.path(), &catcher.url(), &["--state", "/dev/full"]).fails(65, "no file");
+    merge(folder.path(), &catcher.url(), &["--rate", "0"]).fails(64, "--rate");
+    assert!(catcher.letters().is_empty());
+    std::fs::write(folder.path().join("sent.txt"), "accepted\tbob@x.test\r\nkept\tcarol@x.test\r\n").unwrap();
+    merge(folder.path(), &catcher.url(), &["--state", "sent.txt"]).ok();
+    assert!(catcher.letters().is_empty(), "an editor may have changed the ends of lines");
+}
+
+/// The server has the first letter and has not answered yet when the run is interrupted.
+#[test]
+fn an_interrupted_run_waits_for_the_letter_under_way_and_begins_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let (interrupt, interrupted) = std::sync::mpsc::channel::<std::sync::mpsc::Sender<()>>();
+    let peer = posthouse_testkit::peer::Peer::listen(1, move |talk| {
+        super::send::greet(talk);
+        for reply in ["250 ok", "250 ok", "354 go on"] {
+            talk.hear().unwrap();
+            talk.say(reply);
+        }
+        talk.body();
+        let (go_on, told) = std::sync::mpsc::channel();
+        interrupt.send(go_on).unwrap();
+        told.recv().unwrap();
+        talk.say("250 taken");
+        assert_eq!(talk.hear().as_deref(), Some("QUIT"));
+    });
+    std::fs::write(folder.path().join("people.csv"), TABLE).unwrap();
+    let server = format!("smtp://{}", peer.address());
+    let mut command = posthouse();
+    command.current_dir(folder.path()).args(["send", "--server", &server, "--from", "a@x.test", "--merge", "people.csv"]);
+    command.args(["--to", "{{ email }}", "--text", "Hi", "--state", "sent.txt", "--connections", "1"]);
+    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let go_on = interrupted.recv().unwrap();
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let mut told = std::io::BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut told, &mut line).unwrap();
+    assert!(line.contains("no more letters are begun"), "{line}");
+    go_on.send(()).unwrap();
+    std::io::Read::read_to_string(&mut told, &mut line).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(75), "{line}");
+    assert!(line.contains("1 of 2 letters are not sent"), "{line}");
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "accepted  bob@x.test: 250 taken\n");
+    assert_eq!(std::fs::read_to_string(folder.path().join("sent.txt")).unwrap(), "accepted\tbob@x.test\n");
+    peer.finish();
+}
+
+#[test]
 fn a_mistake_in_the_last_row_is_told_before_the_first_letter_is_sent() {
     let folder = tempfile::tempdir().unwrap();
     let catcher = Catcher::start().unwrap();
@@ -42,7 +123,8 @@ fn a_mistake_in_the_last_row_is_told_before_the_first_letter_is_sent() {
     let server = catcher.url();
     let common = ["send", "--server", &server, "--from", "news@x.test", "--merge", "bad.csv", "--text", "Hi"];
     run(folder.path(), &[&common[..], &["--to", "{{ email }}"]].concat()).fails(65, "row 2");
-    run(folder.path(), &[&common[..], &["--to", "{{ emial }}"]].concat()).fails(65, "row 1");
+    run(folder.path(), &[&common[..], &["--to", "{{ emial }}"]].concat())
+        .fails(65, "row 1: `{{ emial }}`: undefined value; the row has: email");
     std::fs::write(folder.path().join("bad.csv"), "email,s\nbob@x.test,\"a\nBcc: x@y.test\"\n").unwrap();
     run(folder.path(), &[&common[..], &["--to", "{{ email }}", "--subject", "{{ s }}"]].concat()).fails(65, "row 1");
     assert!(catcher.letters().is_empty());

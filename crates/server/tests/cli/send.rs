@@ -10,7 +10,7 @@ use super::*;
 use crate::common::{PATIENCE, Site};
 
 /// Plays the beginning of a session.
-fn greet(talk: &mut Talk) {
+pub(super) fn greet(talk: &mut Talk) {
     greet_with(talk, "8BITMIME");
 }
 

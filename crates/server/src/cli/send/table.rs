@@ -1,6 +1,6 @@
 //! The rows of a mail merge: a table from a CSV or JSON file, each row a set of names and values.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use serde_json::Value;
@@ -37,8 +37,13 @@ pub(super) fn read(path: &Path) -> Result<Vec<Row>, Failure> {
 
 fn of_csv(text: &str) -> Result<Vec<Row>, String> {
     // Spreadsheets begin a file with a byte order mark.
-    let mut records = records(text.strip_prefix('\u{feff}').unwrap_or(text))?.into_iter();
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut records = records(text, separator(text))?.into_iter();
     let (_, names) = records.next().ok_or("the first line must name the columns")?;
+    let mut met = HashSet::new();
+    if let Some(twice) = names.iter().find(|name| !met.insert(name.trim())) {
+        return Err(format!("two columns have the name `{}`", twice.trim()));
+    }
     records
         .map(|(line, fields)| {
             if fields.len() != names.len() {
@@ -49,8 +54,18 @@ fn of_csv(text: &str) -> Result<Vec<Row>, String> {
         .collect()
 }
 
+/// What stands between the fields: a comma, or what spreadsheets write instead of it where the comma is in numbers. The first of them in the first line counts.
+fn separator(text: &str) -> char {
+    let mut quoted = false;
+    let mut outside = text.chars().take_while(|&c| c != '\n').filter(|&c| {
+        quoted ^= c == '"';
+        !quoted
+    });
+    outside.find(|c| [',', ';', '\t'].contains(c)).unwrap_or(',')
+}
+
 /// `record = field *(COMMA field)` (RFC 4180 §2), each with the number of its first line; empty lines are passed over.
-fn records(text: &str) -> Result<Vec<(usize, Vec<String>)>, String> {
+fn records(text: &str, separator: char) -> Result<Vec<(usize, Vec<String>)>, String> {
     let mut records = Vec::new();
     let (mut fields, mut field) = (Vec::new(), String::new());
     let (mut line, mut first_line, mut quoted) = (1, 1, false);
@@ -66,7 +81,7 @@ fn records(text: &str) -> Result<Vec<(usize, Vec<String>)>, String> {
             }
             '"' if quoted || field.is_empty() => quoted = !quoted,
             _ if quoted => field.push(c),
-            ',' => fields.push(std::mem::take(&mut field)),
+            _ if c == separator => fields.push(std::mem::take(&mut field)),
             '\r' if chars.peek() == Some(&'\n') => {}
             '\n' => {
                 end_record(&mut records, first_line, &mut fields, &mut field);
@@ -100,6 +115,10 @@ mod tests {
         let rows = of_csv(text).unwrap();
         let cells: Vec<_> = rows.iter().map(|row| (row["email"].as_str().unwrap(), row["name"].as_str().unwrap())).collect();
         assert_eq!(cells, [("bob@x.test", "Bob, \"B\"\r\nof X"), ("carol@x.test", "Carol")]);
+        for text in ["a;b\n1,5;2\n", "a\tb\n1,5\t2\n", "\"a\",b\n\"1,5\",2\n"] {
+            assert_eq!(of_csv(text).unwrap()[0]["a"], "1,5", "{text}");
+        }
+        assert_eq!(of_csv("a,b, a\n1,2,3\n").unwrap_err(), "two columns have the name `a`");
         assert_eq!(of_csv("a,b\n1\n").unwrap_err(), "line 2 has 1 fields, the first line names 2");
         assert!(of_csv("a\n\"1\n").unwrap_err().contains("line 2"));
         assert!(of_csv("").is_err());

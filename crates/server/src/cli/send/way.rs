@@ -60,7 +60,7 @@ impl Way {
     /// Gives it letters, and tells of each by its number.
     pub(super) async fn send_each(
         &self,
-        letters: Vec<Message>,
+        letters: impl Iterator<Item = Message> + Send + 'static,
         mut done: impl FnMut(usize, Result<End, ClientError>),
     ) -> Result<(), Failure> {
         match self {
@@ -69,8 +69,8 @@ impl Way {
                 Ok(())
             }
             Self::Queue(_) => {
-                for (number, letter) in letters.iter().enumerate() {
-                    done(number, self.send(letter).await?);
+                for (number, letter) in letters.enumerate() {
+                    done(number, self.send(&letter).await?);
                 }
                 Ok(())
             }
