@@ -96,7 +96,7 @@ impl Directory {
         expires: Option<UnixMillis>,
     ) -> Result<(AppPassword, Password), DirectoryError> {
         let password = prepare_password(&generate())?;
-        let keys = task::background({
+        let keys = task::blocking({
             let password = password.clone();
             move || scram_keys(&password)
         });

@@ -1,14 +1,17 @@
 //! What a reading connection has answered since the file last changed.
 //!
 //! SQLite knows of each connection whether anybody else, of this process or another, has committed since it last looked
-//! (`PRAGMA data_version`). It is asked before each answer, so that an answer from memory is never older than its question; what
-//! changed is forgotten as a whole. Mistakes are not remembered, nor what leads so far that it would take much memory.
+//! (`PRAGMA data_version`), at the price of several locks. It is asked once a millisecond at most: what this process has changed is seen at once, what another has
+//! changed a millisecond later at the latest. What changed is forgotten as a whole. Mistakes are not remembered, nor what leads so far that it would take much memory.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
 use posthouse_mail::{Address, Domain};
+use posthouse_runtime::clock;
 
 use crate::error::DirectoryError;
 use crate::names::Route;
@@ -18,9 +21,22 @@ const REMEMBERED_MAX: usize = 8_192;
 /// An answer with more addresses is looked up each time.
 const TARGETS_REMEMBERED_MAX: usize = 16;
 
+/// How long another process's change may go unseen.
+const UNSEEN_MAX: Duration = Duration::from_millis(1);
+
+/// How often this process has changed a directory.
+static CHANGES: AtomicU64 = AtomicU64::new(0);
+
+/// This process has changed a directory.
+pub(crate) fn changed() {
+    CHANGES.fetch_add(1, Ordering::Release);
+}
+
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
+    /// When the file was last looked at, and how often this process had changed it by then.
+    looked: Option<(Instant, u64)>,
     /// The file's state that the rest is of.
     version: Option<i64>,
     elsewhere: HashSet<Domain>,
@@ -31,10 +47,15 @@ pub(crate) struct Memory {
 impl Memory {
     /// Forgets what was answered before the file last changed.
     pub(crate) fn refresh(&mut self, connection: &Connection) -> Result<(), DirectoryError> {
+        let (now, changes) = (clock::now(), CHANGES.load(Ordering::Acquire));
+        if self.looked.is_some_and(|(at, then)| then == changes && now.saturating_duration_since(at) < UNSEEN_MAX) {
+            return Ok(());
+        }
         let version = connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
         if self.version != Some(version) {
             *self = Self { version: Some(version), ..Self::default() };
         }
+        self.looked = Some((now, changes));
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! Passwords: made into an argon2id hash and SCRAM keys, and checked.
 //!
-//! The work is bounded: at most as many hashes at once as there are processors, since each takes 19 MiB and tens of milliseconds; and it is done
-//! in the background, for a flood of logins must not take the processors away from mail. A login that does not exist costs the same hash as one that does. A
+//! The work is bounded, since a hash takes 19 MiB and tens of milliseconds: strangers are hashed for in the background, on half of the processors at most, for
+//! a flood of logins must not take them away from mail. A login that does not exist costs the same hash as one that does. A
 //! password that was right is remembered for ten minutes under a keyed digest of who, which stored hash, and what was typed; so a change of
 //! the password, by whatever process, makes the memory useless at once, and no two users can be mixed up.
 
@@ -69,7 +69,7 @@ impl Passwords {
 
     /// What to store of a new password.
     pub(crate) async fn make(&self, password: Password) -> Result<Credentials, DirectoryError> {
-        task::background(move || credentials(&password)).await
+        task::blocking(move || credentials(&password)).await
     }
 
     /// Whether `password` is the one whose hash is stored for `who`; `stored` is `None` for a login that does not exist. Takes the same time

@@ -12,7 +12,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use posthouse_runtime::task;
 
 use crate::error::DirectoryError;
-use crate::memory::Memory;
+use crate::memory::{self, Memory};
 use crate::schema;
 
 /// The reading connections kept open: as many as threads read at the same instant, and few threads do.
@@ -48,7 +48,7 @@ impl Store {
         self.lend(|reader| reader.read(work))
     }
 
-    /// Runs `work` with a reader whose memory is of this moment.
+    /// Runs `work` with a reader whose memory is of this moment, or of the millisecond before.
     pub(crate) fn recall<T>(&self, work: impl FnOnce(&mut Reader) -> Result<T, DirectoryError>) -> Result<T, DirectoryError> {
         self.lend(|reader| {
             reader.memory.refresh(&reader.connection)?;
@@ -88,6 +88,7 @@ impl Store {
         let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let done = work(&transaction)?;
         transaction.commit()?;
+        memory::changed();
         Ok(done)
     }
 }

@@ -12,6 +12,7 @@ mod check;
 mod entry;
 mod error;
 mod journal;
+mod recent;
 mod settings;
 mod store;
 mod tally;

@@ -19,6 +19,7 @@ use posthouse_mail::{LetterId, UnixMillis};
 use crate::entry::{Entry, Event, bare_message_id, fold};
 use crate::error::JournalError;
 use crate::journal::Query;
+use crate::recent::Recent;
 
 /// The layout this code writes.
 const VERSION: i64 = 1;
@@ -34,7 +35,7 @@ const LETTERS_MAX: usize = 1_000;
 /// Version 1.
 ///
 /// - `entry`: one step. `event` is the JSON of [`Event`]; `letter` the 16 octets of the id.
-/// - `address`: which entries name an address, folded. What is to go is found from the entry: an index by entry, which earlier builds made,
+/// - `address`: which entries name an address, folded; of a letter's entries perhaps the first alone ([`Recent`]). What is to go is found from the entry: an index by entry, which earlier builds made,
 ///   cost as much as the table, at each recipient of each letter.
 const LAYOUT: &str = "
 CREATE TABLE entry (
@@ -100,8 +101,8 @@ pub(crate) fn open_reader(path: &Path) -> Result<Connection, JournalError> {
     }
 }
 
-/// Writes entries in one transaction.
-pub(crate) fn append(connection: &mut Connection, entries: &[Entry]) -> Result<(), JournalError> {
+/// Writes entries in one transaction. After a failure `recent` says more than the file.
+pub(crate) fn append(connection: &mut Connection, entries: &[Entry], recent: &mut Recent) -> Result<(), JournalError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     {
         let mut entry_row =
@@ -113,7 +114,9 @@ pub(crate) fn append(connection: &mut Connection, entries: &[Entry]) -> Result<(
             let at = i64::try_from(entry.at.0).unwrap_or(i64::MAX);
             let id = entry_row.insert(params![at, letter, entry.event.message_id(), event])?;
             for address in entry.event.addresses() {
-                address_row.execute(params![address, id])?;
+                if entry.letter.is_none_or(|letter| recent.is_new(letter, &address)) {
+                    address_row.execute(params![address, id])?;
+                }
             }
         }
     }

@@ -17,6 +17,7 @@ use posthouse_runtime::{clock, task};
 
 use crate::entry::Entry;
 use crate::error::JournalError;
+use crate::recent::Recent;
 use crate::settings::Settings;
 use crate::store;
 
@@ -52,7 +53,8 @@ impl Writer {
         let (orders, waiting) = actor::bounded_inbox(WAITING_MAX);
         let (hurry, hurried) = actor::inbox();
         let lost = Arc::new(AtomicU64::new(0));
-        let thread = Thread { connection, settings, hurried, lost: Arc::clone(&lost), told: 0, written: None, pruned: None };
+        let (recent, shared) = (Recent::default(), Arc::clone(&lost));
+        let thread = Thread { connection, recent, settings, hurried, lost: shared, told: 0, written: None, pruned: None };
         actor::start("journal", thread.run(waiting)).map_err(|error| JournalError::at(path, error))?;
         Ok(Self { orders, hurry, lost })
     }
@@ -85,6 +87,7 @@ impl Writer {
 
 struct Thread {
     connection: Connection,
+    recent: Recent,
     settings: Settings,
     hurried: Inbox<()>,
     lost: Arc<AtomicU64>,
@@ -136,8 +139,10 @@ impl Thread {
             next = if entries.len() + flushed.len() < BATCH_MAX { waiting.try_recv() } else { Received::Nothing };
         }
         if !entries.is_empty()
-            && let Err(error) = store::append(&mut self.connection, &entries)
+            && let Err(error) = store::append(&mut self.connection, &entries, &mut self.recent)
         {
+            // What it knows was rolled back.
+            self.recent = Recent::default();
             tracing::error!(%error, entries = entries.len(), "the journal could not be written");
             self.lost.fetch_add(u64::try_from(entries.len()).unwrap_or(u64::MAX), Ordering::Relaxed);
         }

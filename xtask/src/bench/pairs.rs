@@ -93,7 +93,7 @@ pub(super) const FANOUT: Pairs = Pairs {
     bar: Bar { rate_min: 8.0, cpu_max: None, p99_max: None },
     way: Way::Relay,
     sessions: 10,
-    letters: 300,
+    letters: 1_000,
     recipients: 100,
     ..BASE
 };

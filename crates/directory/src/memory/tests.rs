@@ -27,3 +27,30 @@ fn a_large_list_is_not_kept() {
     memory.keep_ends(&at("all@a.test"), &targets);
     assert_eq!((memory.route(&at("all@a.test")), memory.ends(&at("all@a.test"))), (None, None));
 }
+
+#[test]
+fn a_change_of_this_process_is_seen_at_once_and_another_ones_a_millisecond_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("directory.sqlite");
+    let (mut other, reader) = (crate::schema::open_writer(&path).unwrap(), crate::schema::open_reader(&path).unwrap());
+    let mut change = || {
+        let transaction = other.transaction().unwrap();
+        transaction.execute_batch("CREATE TABLE x (y); DROP TABLE x").unwrap();
+        transaction.commit().unwrap();
+    };
+    let (mut memory, nobody) = (Memory::default(), at("nobody@a.test"));
+    let remember = |memory: &mut Memory| {
+        memory.refresh(&reader).unwrap();
+        memory.keep_route(&nobody, &Route::Unknown);
+    };
+    remember(&mut memory);
+    change();
+    changed();
+    memory.refresh(&reader).unwrap();
+    assert_eq!(memory.route(&nobody), None);
+    remember(&mut memory);
+    change();
+    memory.looked = memory.looked.map(|(at, changes)| (at.checked_sub(UNSEEN_MAX).unwrap(), changes));
+    memory.refresh(&reader).unwrap();
+    assert_eq!(memory.route(&nobody), None);
+}

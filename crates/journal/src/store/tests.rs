@@ -19,7 +19,7 @@ fn store() -> (tempfile::TempDir, Connection) {
 fn every_event_is_read_back_as_it_was() {
     let (_folder, mut connection) = store();
     let entries: Vec<Entry> = every_event().into_iter().map(|event| Entry::of(letter(1), UnixMillis(5), event)).collect();
-    append(&mut connection, &entries).unwrap();
+    append(&mut connection, &entries, &mut Recent::default()).unwrap();
     assert_eq!(find(&connection, &Query::Letter(letter(1))).unwrap(), entries);
     assert_eq!(find(&connection, &Query::Letter(letter(2))).unwrap(), []);
 }
@@ -31,7 +31,12 @@ fn an_address_finds_the_whole_timeline_of_its_letters_and_nothing_of_others() {
     let mine = [Entry::of(letter(1), UnixMillis(1), expanded), stored(1, "carol@example.test")];
     let login = every_event().into_iter().find(|event| matches!(event, Event::Login { .. })).unwrap();
     let login = Entry::new(UnixMillis(3), login);
-    append(&mut connection, &[mine[0].clone(), stored(2, "dave@example.test"), mine[1].clone(), login.clone()]).unwrap();
+    append(
+        &mut connection,
+        &[mine[0].clone(), stored(2, "dave@example.test"), mine[1].clone(), login.clone()],
+        &mut Recent::default(),
+    )
+    .unwrap();
     assert_eq!(find(&connection, &Query::Address("TEAM@example.TEST".to_owned())).unwrap(), mine);
     assert_eq!(find(&connection, &Query::Address("<bob@example.test>".to_owned())).unwrap(), mine);
     assert_eq!(find(&connection, &Query::Address("alice".to_owned())).unwrap(), [login]);
@@ -39,10 +44,22 @@ fn an_address_finds_the_whole_timeline_of_its_letters_and_nothing_of_others() {
 }
 
 #[test]
+fn a_letter_is_found_by_an_address_that_only_its_first_entry_is_found_under() {
+    let (_folder, mut connection) = store();
+    let mut recent = Recent::default();
+    let entries = [stored(1, "bob@example.test"), stored(1, "bob@example.test"), stored(2, "bob@example.test")];
+    append(&mut connection, &entries[..1], &mut recent).unwrap();
+    append(&mut connection, &entries[1..], &mut recent).unwrap();
+    assert_eq!(find(&connection, &Query::Address("bob@example.test".to_owned())).unwrap(), entries);
+    let addresses: i64 = connection.query_row("SELECT count(*) FROM address", [], |row| row.get(0)).unwrap();
+    assert_eq!(addresses, 4, "each of two letters names two addresses");
+}
+
+#[test]
 fn a_message_id_is_found_with_and_without_brackets() {
     let (_folder, mut connection) = store();
     let entries = [Entry::of(letter(1), UnixMillis(1), every_event().remove(0)), stored(1, "bob@example.test")];
-    append(&mut connection, &entries).unwrap();
+    append(&mut connection, &entries, &mut Recent::default()).unwrap();
     for id in ["<1@client.example>", "1@client.example", " <1@client.example> "] {
         assert_eq!(find(&connection, &Query::MessageId(id.to_owned())).unwrap(), entries, "{id}");
     }
@@ -52,7 +69,7 @@ fn a_message_id_is_found_with_and_without_brackets() {
 fn old_entries_go_and_their_addresses_with_them() {
     let (_folder, mut connection) = store();
     let entries: Vec<Entry> = (0..10).map(|n| stored(n, "bob@example.test")).collect();
-    append(&mut connection, &entries).unwrap();
+    append(&mut connection, &entries, &mut Recent::default()).unwrap();
     assert_eq!(prune(&mut connection, UnixMillis(4), ByteSize::gib(1), 3).unwrap(), 3, "at most as many as were asked for");
     assert_eq!(prune(&mut connection, UnixMillis(4), ByteSize::gib(1), 3).unwrap(), 1);
     assert_eq!(prune(&mut connection, UnixMillis(4), ByteSize::gib(1), 3).unwrap(), 0);
@@ -64,7 +81,7 @@ fn old_entries_go_and_their_addresses_with_them() {
 #[test]
 fn an_entry_of_a_later_build_goes_with_its_addresses_too() {
     let (_folder, mut connection) = store();
-    append(&mut connection, &[stored(1, "bob@example.test"), stored(2, "bob@example.test")]).unwrap();
+    append(&mut connection, &[stored(1, "bob@example.test"), stored(2, "bob@example.test")], &mut Recent::default()).unwrap();
     connection.execute("UPDATE entry SET event = '{\"event\":\"unheard-of\"}' WHERE id = 1", []).unwrap();
     assert_eq!(prune(&mut connection, UnixMillis(2), ByteSize::gib(1), 10).unwrap(), 1);
     let addresses: i64 = connection.query_row("SELECT count(*) FROM address", [], |row| row.get(0)).unwrap();
@@ -75,7 +92,7 @@ fn an_entry_of_a_later_build_goes_with_its_addresses_too() {
 fn a_file_that_is_too_large_loses_its_oldest_entries_and_shrinks() {
     let (folder, mut connection) = store();
     let entries: Vec<Entry> = (0..5000).map(|n| stored(n, &format!("{n}@example.test"))).collect();
-    append(&mut connection, &entries).unwrap();
+    append(&mut connection, &entries, &mut Recent::default()).unwrap();
     let size_max = ByteSize::kib(200);
     let mut rounds = 0;
     while prune(&mut connection, UnixMillis(0), size_max, 500).unwrap() > 0 {
@@ -113,7 +130,7 @@ fn a_file_that_is_no_database_is_an_error() {
 fn nobody_else_may_read_it() {
     use std::os::unix::fs::PermissionsExt as _;
     let (folder, mut connection) = store();
-    append(&mut connection, &[stored(1, "bob@example.test")]).unwrap();
+    append(&mut connection, &[stored(1, "bob@example.test")], &mut Recent::default()).unwrap();
     for file in std::fs::read_dir(folder.path()).unwrap() {
         let file = file.unwrap();
         assert_eq!(file.metadata().unwrap().permissions().mode() & 0o077, 0, "{:?}", file.path());

@@ -39,7 +39,8 @@ fn a_write_that_fails_is_counted_and_the_flush_answered() {
     connection.execute_batch("DROP TABLE address").unwrap();
     let lost = Arc::new(AtomicU64::new(0));
     let (settings, (_hurry, hurried)) = (Settings::default(), actor::inbox());
-    let mut thread = Thread { connection, settings, hurried, lost: Arc::clone(&lost), told: 0, written: None, pruned: None };
+    let (recent, shared) = (Recent::default(), Arc::clone(&lost));
+    let mut thread = Thread { connection, recent, settings, hurried, lost: shared, told: 0, written: None, pruned: None };
     let (orders, mut waiting) = actor::bounded_inbox(8);
     let (done, mut told) = oneshot::channel();
     assert!(orders.send(Order::Flushed(done)).is_ok());

@@ -12,8 +12,9 @@ type Work = Box<dyn FnOnce() + Send>;
 /// The threads, once they have been wanted; `None`: the system gives none.
 static THREADS: LazyLock<Option<mpsc::Sender<Work>>> = LazyLock::new(start);
 
-/// Runs work that wants a processor for milliseconds (a password hash) on a thread that yields to all others: a flood of it takes what the mail
-/// leaves. As much at once as there are processors, the rest waits its turn, and is forgotten when the waiting is dropped. Once begun the work runs to its end.
+/// Runs work that wants a processor for milliseconds (a stranger's password hash) where it keeps the mail waiting least: on half of the processors at most, so that
+/// whoever wakes finds one, and on threads that are nice, so that a tenth of one is all it has while all are busy. The rest waits its turn, and is forgotten when the
+/// waiting is dropped. Once begun the work runs to its end.
 ///
 /// # Panics
 /// When `work` panics, with its panic.
@@ -22,7 +23,7 @@ pub async fn background<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'st
     if crate::sim::is_entered() {
         return blocking(work).await;
     }
-    static TURNS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(processors()));
+    static TURNS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(at_once()));
     // The semaphore is never closed; work without a turn would still be right, only unbounded.
     let _turn = TURNS.acquire().await.ok();
     let Some(threads) = THREADS.as_ref() else { return blocking(work).await };
@@ -41,13 +42,18 @@ pub async fn background<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'st
     }
 }
 
+/// How much of it at once.
+pub(super) fn at_once() -> usize {
+    (processors() / 2).max(1)
+}
+
 fn start() -> Option<mpsc::Sender<Work>> {
     let (send, receive) = mpsc::channel::<Work>();
     let receive = Arc::new(Mutex::new(receive));
-    let begun = (0..processors()).filter(|number| {
+    let begun = (0..at_once()).filter(|number| {
         let receive = Arc::clone(&receive);
         let begun = super::thread(&format!("background-{number}"), move || {
-            priority::behind_all();
+            priority::after_others();
             loop {
                 let work = receive.lock().unwrap_or_else(PoisonError::into_inner).recv();
                 let Ok(work) = work else { return };
