@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The packages; what they need and the machine lacks comes with them.
-const PACKAGES: [&str; 42] = [
+const PACKAGES: [&str; 44] = [
     "postfix",
     "exim4-daemon-heavy",
     "opensmtpd",
@@ -26,6 +26,9 @@ const PACKAGES: [&str; 42] = [
     "mutt",
     "ripmime",
     "nsd",
+    "bind9",
+    // Another time for one process.
+    "faketime",
     "ldnsutils",
     "unbound",
     "swaks",

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use posthouse_dns::UpdateError;
 use posthouse_runtime::tls::TlsError;
 use thiserror::Error;
 
@@ -28,6 +29,17 @@ pub enum AcmeError {
         /// The kind.
         challenge: String,
     },
+    /// A proof cannot be put into the DNS.
+    #[error("the proof for {name} cannot be published: {why}")]
+    Dns {
+        /// The name.
+        name: String,
+        /// Why.
+        why: UpdateError,
+    },
+    /// The DNS has no room for the proof.
+    #[error("{0} is too long for a proof in the DNS")]
+    NameTooLong(String),
     /// It took longer than anybody waits.
     #[error("the authority did not come to an end in time")]
     Timeout,

@@ -15,6 +15,7 @@ use posthouse_runtime::{clock, random, select};
 use crate::error::AcmeError;
 use crate::order::Office;
 use crate::proofs::Proofs;
+use crate::records::Records;
 use crate::schedule;
 use crate::settings::Settings;
 use crate::store::Store;
@@ -39,6 +40,8 @@ pub struct Keeper {
     pub store: Store,
     /// Where proofs are shown.
     pub proofs: Proofs,
+    /// How proofs come into the DNS.
+    pub records: Records,
     /// Shows a new certificate.
     pub show: Show,
     /// How it stands, for whoever asks.
@@ -166,7 +169,13 @@ impl Keeper {
     }
 
     fn office(&self) -> Office<'_> {
-        Office { settings: &self.settings, client: &self.client, store: &self.store, proofs: &self.proofs }
+        Office {
+            settings: &self.settings,
+            client: &self.client,
+            store: &self.store,
+            proofs: &self.proofs,
+            records: &self.records,
+        }
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {

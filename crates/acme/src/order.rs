@@ -3,15 +3,17 @@
 use std::time::Duration;
 
 use instant_acme::{
-    Account, AuthorizationStatus, CertificateIdentifier, ChallengeType, ExternalAccountKey, Identifier, NewAccount, NewOrder,
-    Order, OrderStatus,
+    Account, AuthorizationHandle, AuthorizationStatus, CertificateIdentifier, ChallengeHandle, ChallengeType, ExternalAccountKey,
+    Identifier, NewAccount, NewOrder, Order, OrderStatus,
 };
+use posthouse_dns::Change;
 use posthouse_http::Client;
 use posthouse_runtime::clock;
 use posthouse_runtime::tls::CertificateRequest;
 
 use crate::error::AcmeError;
 use crate::proofs::Proofs;
+use crate::records::Records;
 use crate::settings::{Challenge, Settings};
 use crate::store::Store;
 use crate::wire::Wire;
@@ -26,6 +28,7 @@ pub(crate) struct Office<'a> {
     pub(crate) client: &'a Client,
     pub(crate) store: &'a Store,
     pub(crate) proofs: &'a Proofs,
+    pub(crate) records: &'a Records,
 }
 
 impl Office<'_> {
@@ -64,8 +67,12 @@ impl Office<'_> {
             other => other,
         };
         let mut order = ordered?;
-        let proven = self.prove(&mut order).await;
+        let mut published = Vec::new();
+        let proven = self.prove(&mut order, &mut published).await;
         self.proofs.clear();
+        for withdrawal in published {
+            self.records.withdraw(withdrawal).await;
+        }
         proven?;
         let kept = self.settings.reuse_key.then(|| self.store.pem()).flatten();
         let request = CertificateRequest::new(names, kept.as_deref())?;
@@ -74,43 +81,70 @@ impl Office<'_> {
         self.store.put(&chain, &request.key)
     }
 
-    /// Shows the proofs and waits until the authority has looked at them.
-    async fn prove(&self, order: &mut Order) -> Result<(), AcmeError> {
+    /// Shows the proofs and waits until the authority has looked at them; what was put into the DNS for that is added to `published`.
+    async fn prove(&self, order: &mut Order, published: &mut Vec<Change>) -> Result<(), AcmeError> {
+        let mut settles_in = Duration::ZERO;
         let mut authorizations = order.authorizations();
         while let Some(authorization) = authorizations.next().await {
             let mut authorization = authorization?;
-            let name = authorization.identifier().to_string();
-            match authorization.status {
-                AuthorizationStatus::Pending => {}
-                AuthorizationStatus::Valid => continue,
-                AuthorizationStatus::Invalid
-                | AuthorizationStatus::Revoked
-                | AuthorizationStatus::Expired
-                | AuthorizationStatus::Deactivated => {
-                    let why = format!("its authorization is {:?}", authorization.status);
-                    return Err(AcmeError::Unproven { name, why });
-                }
+            if let Some(challenge) = self.challenge(&mut authorization)? {
+                settles_in = settles_in.max(self.show(&challenge, published).await?);
             }
-            let kind = match self.settings.challenge {
-                Challenge::Http01 => ChallengeType::Http01,
-                Challenge::TlsAlpn01 => ChallengeType::TlsAlpn01,
-            };
-            let Some(mut challenge) = authorization.challenge(kind) else {
-                return Err(AcmeError::NoChallenge { name, challenge: self.settings.challenge.to_string() });
-            };
-            let answer = challenge.key_authorization();
-            match self.settings.challenge {
-                Challenge::Http01 => self.proofs.show_token(&challenge.token, answer.as_str()),
-                Challenge::TlsAlpn01 => {
-                    let mut digest = [0; 32];
-                    // SHA-256 has as many.
-                    digest.iter_mut().zip(answer.digest().as_ref()).for_each(|(to, from)| *to = *from);
-                    self.proofs.show_certificate(&name, &digest)?;
-                }
+        }
+        clock::sleep(settles_in).await;
+        let mut authorizations = order.authorizations();
+        while let Some(authorization) = authorizations.next().await {
+            let mut authorization = authorization?;
+            if let Some(mut challenge) = self.challenge(&mut authorization)? {
+                challenge.set_ready().await?;
             }
-            challenge.set_ready().await?;
         }
         ready(order).await
+    }
+
+    /// What is to be proven of a name, in the way that is set; `None`: it is proven already.
+    fn challenge<'a>(&self, authorization: &'a mut AuthorizationHandle<'a>) -> Result<Option<ChallengeHandle<'a>>, AcmeError> {
+        let name = authorization.identifier().to_string();
+        match authorization.status {
+            AuthorizationStatus::Pending => {}
+            AuthorizationStatus::Valid => return Ok(None),
+            AuthorizationStatus::Invalid
+            | AuthorizationStatus::Revoked
+            | AuthorizationStatus::Expired
+            | AuthorizationStatus::Deactivated => {
+                let why = format!("its authorization is {:?}", authorization.status);
+                return Err(AcmeError::Unproven { name, why });
+            }
+        }
+        let kind = match self.settings.challenge {
+            Challenge::Http01 => ChallengeType::Http01,
+            Challenge::TlsAlpn01 => ChallengeType::TlsAlpn01,
+            Challenge::Dns01 => ChallengeType::Dns01,
+        };
+        let challenge = authorization.challenge(kind);
+        challenge.map(Some).ok_or_else(|| AcmeError::NoChallenge { name, challenge: self.settings.challenge.to_string() })
+    }
+
+    /// Shows one proof; how long it takes until everybody can see it.
+    async fn show(&self, challenge: &ChallengeHandle<'_>, published: &mut Vec<Change>) -> Result<Duration, AcmeError> {
+        let answer = challenge.key_authorization();
+        let name = challenge.identifier().to_string();
+        match self.settings.challenge {
+            Challenge::Http01 => self.proofs.show_token(&challenge.token, answer.as_str()),
+            Challenge::TlsAlpn01 => {
+                let mut digest = [0; 32];
+                // SHA-256 has as many.
+                digest.iter_mut().zip(answer.digest().as_ref()).for_each(|(to, from)| *to = *from);
+                self.proofs.show_certificate(&name, &digest)?;
+            }
+            Challenge::Dns01 => {
+                let name = name.strip_prefix("*.").unwrap_or(&name);
+                let (withdrawal, settles_in) = self.records.publish(name, answer.dns_value()).await?;
+                published.push(withdrawal);
+                return Ok(settles_in);
+            }
+        }
+        Ok(Duration::ZERO)
     }
 }
 

@@ -28,7 +28,7 @@ pub struct Settings {
     #[serde(default)]
     pub external_account: Option<ExternalAccount>,
     /// The names that the certificate is for: those of the MX records, of submission and POP3, and `mta-sts.` of each domain with a policy. Not set:
-    /// `hostname`.
+    /// `hostname`. `*.example.org` is for all with one label more; it is proven by `dns-01` alone.
     #[serde(default)]
     pub names: Vec<String>,
     /// How the names are proven to be ours.
@@ -69,6 +69,9 @@ pub enum Challenge {
     /// By a handshake at port 443: it needs a listener of kind `https`.
     #[serde(rename = "tls-alpn-01")]
     TlsAlpn01,
+    /// By a record in the DNS, which `[[dns-update]]` puts there: no listener is needed, and names may be wildcards (`*.example.org`).
+    #[serde(rename = "dns-01")]
+    Dns01,
 }
 
 fn directory() -> String {
@@ -85,6 +88,7 @@ impl fmt::Display for Challenge {
         f.write_str(match self {
             Self::Http01 => "http-01",
             Self::TlsAlpn01 => "tls-alpn-01",
+            Self::Dns01 => "dns-01",
         })
     }
 }

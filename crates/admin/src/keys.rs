@@ -2,7 +2,7 @@
 //!
 //! A domain begins with two, RSA and Ed25519, that sign at once. Those that follow wait until the DNS has had their records for a while; then they sign
 //! in the place of the older ones of their kind, whose records stay for what is still on its way. [`Keeper`] sees to that in a running server; it
-//! never signs with a key that others cannot find. By itself it changes no DNS: what is to be done there it says.
+//! never signs with a key that others cannot find. Where it may change the DNS it does; what is to be done elsewhere it says.
 
 mod keeper;
 mod plan;

@@ -1,7 +1,7 @@
 //! DNS questions as mail asks them: MX, addresses, TXT, and whether an answer is authenticated.
 //!
 //! [`Resolve`] is the question, [`real`] the resolver over the network, [`Zone`] one in memory, for tests and for
-//! trying a case out with a master file. The difference between
+//! trying a case out with a master file. [`Updates`] changes zones that are ours. The difference between
 //! "it does not exist" ([`DnsError::NoSuchDomain`], [`DnsError::NoData`]) and "nobody could tell" ([`DnsError::Temporary`]) is kept
 //! exactly: the former may end a letter, the latter may only delay it.
 //!
@@ -16,10 +16,12 @@ mod read;
 mod real;
 mod record;
 mod settings;
+mod update;
 mod zone;
 
 pub use answer::{Answer, DnsError, Lookup, Mx, MxAnswer, Resolve, Resolver};
 pub use real::{ResolverError, real};
 pub use record::{Kind, Name, NameError, Record, Tlsa};
 pub use settings::Settings;
+pub use update::{Change, TsigAlgorithm, UpdateError, UpdateSettings, Updates};
 pub use zone::{Zone, ZoneError};

@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use posthouse_acme::Challenge;
 use posthouse_config::{ConfigError, Network, Period, Source};
+use posthouse_dns::Updates;
 use posthouse_mail::{Address, Domain};
 use posthouse_runtime::log;
 use posthouse_runtime::tls::CertificateFiles;
@@ -75,6 +77,9 @@ pub(crate) struct Config {
     /// Who is told when something is wrong.
     #[serde(default)]
     pub(crate) alarms: posthouse_admin::AlarmSettings,
+    /// Which zones may be changed: for DKIM keys, and for certificates by `dns-01`.
+    #[serde(default)]
+    pub(crate) dns_update: Vec<posthouse_dns::UpdateSettings>,
     /// The timeline of every letter.
     #[serde(default)]
     pub(crate) journal: posthouse_journal::Settings,
@@ -179,6 +184,10 @@ impl Config {
             }
         }
         self.check_alarms(source)?;
+        if let Err((place, key, why)) = Updates::new(&self.dns_update) {
+            let help = "see `dns-update` in the reference of the configuration";
+            return Err(source.mistake(&format!("dns-update.{place}.{key}"), &why, help));
+        }
         self.check_acme(source)?;
         self.check_issuers(source)?;
         if let Some(place) = self.logins.certificate.iter().position(|one| one.digest().is_none()) {
@@ -228,9 +237,10 @@ impl Config {
     /// The proof that an authority looks for needs somebody who shows it.
     fn check_acme(&self, source: &Source) -> Result<(), ConfigError> {
         let Some(acme) = &self.tls.acme else { return Ok(()) };
-        let (kind, port) = match acme.challenge {
-            posthouse_acme::Challenge::Http01 => (Kind::Http, 80),
-            posthouse_acme::Challenge::TlsAlpn01 => (Kind::Https, 443),
+        let listener = match acme.challenge {
+            Challenge::Http01 => Some((Kind::Http, 80)),
+            Challenge::TlsAlpn01 => Some((Kind::Https, 443)),
+            Challenge::Dns01 => None,
         };
         if !acme.agree_to_terms {
             let help = "read the terms of service of the authority, then write `agree-to-terms = true`";
@@ -240,7 +250,15 @@ impl Config {
             let help = "copy it as the authority gave it";
             return Err(source.mistake("tls.acme.external-account.hmac-key", "the key is not base64url", help));
         }
-        if !self.listener.iter().any(|listener| listener.kind == kind) {
+        if listener.is_none() && self.dns_update.is_empty() {
+            let help = "say in [[dns-update]] which name server takes changes, and with which key";
+            return Err(source.mistake("tls.acme.challenge", "`dns-01` needs a zone that may be changed", help));
+        }
+        if acme.challenge != Challenge::Dns01 && acme.names.iter().any(|name| name.starts_with("*.")) {
+            let help = "write `challenge = \"dns-01\"`, and see [[dns-update]]";
+            return Err(source.mistake("tls.acme.names", "a wildcard is proven by `dns-01` alone", help));
+        }
+        if let Some((kind, port)) = listener.filter(|(kind, _)| !self.listener.iter().any(|one| one.kind == *kind)) {
             let message = format!("`{}` needs a listener of kind `{kind}`", acme.challenge);
             let help = format!("add a [[listener]] with `kind = \"{kind}\"` and `address = \"0.0.0.0:{port}\"`");
             return Err(source.mistake("tls.acme", &message, &help));

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use posthouse_directory::{Directory, DomainKey, KeyState, StoredKey};
-use posthouse_dns::Resolver;
+use posthouse_dns::{Change, Name, Resolver, Updates};
 use posthouse_mail::{Domain, UnixMillis};
 use posthouse_runtime::shutdown::Shutdown;
 use posthouse_runtime::{clock, random, select};
@@ -20,6 +20,11 @@ use crate::status::KeyStatus;
 /// How often it is looked; more often where a new key is to sign sooner.
 const LOOK_EVERY: Duration = Duration::from_mins(10);
 const LOOK_EVERY_MIN: Duration = Duration::from_secs(1);
+/// After how long a change that was made and is not to be seen is made again: as long as resolvers keep that there is nothing.
+const CHANGE_AGAIN_AFTER: Duration = Duration::from_mins(30);
+/// The pause after a change that failed, doubled for each that follows.
+const PAUSE_MIN: Duration = Duration::from_mins(1);
+const PAUSE_MAX: Duration = Duration::from_hours(6);
 /// After how long what is still to be done is said again.
 const REMIND_AFTER: Duration = Duration::from_hours(24);
 
@@ -29,6 +34,8 @@ pub struct Keeper {
     pub directory: Directory,
     /// Who is asked for their records.
     pub resolver: Resolver,
+    /// The zones that may be changed.
+    pub updates: Updates,
     /// What the operator set.
     pub settings: Settings,
     /// What is to be done, for whoever asks.
@@ -44,6 +51,16 @@ pub struct Standing(Arc<Mutex<Vec<KeyStatus>>>);
 pub(super) struct Memory {
     seen: HashMap<(Domain, String), UnixMillis>,
     said: HashMap<String, (String, UnixMillis)>,
+    /// The changes of the DNS that were made, and those that failed.
+    changed: HashMap<Name, Changed>,
+}
+
+/// A change of the DNS that was made or tried.
+struct Changed {
+    /// Not before then again.
+    until: UnixMillis,
+    failures: u32,
+    error: Option<String>,
 }
 
 impl Standing {
@@ -103,8 +120,49 @@ impl Keeper {
         for step in plan(&views, &self.settings, now()) {
             self.take(domain, step, &keys).await?;
         }
-        let overlap = self.settings.overlap.duration();
-        Ok(views.iter().filter_map(|view| todo(domain, view, &keys, overlap)).collect())
+        let mut todos = Vec::new();
+        for view in &views {
+            let Some(stored) = keys.iter().find(|one| one.key.selector == view.selector) else { continue };
+            let published = self.publish(domain, view, &stored.key, memory).await;
+            todos.extend(todo(domain, view, &stored.key, self.settings.overlap.duration(), published));
+        }
+        Ok(todos)
+    }
+
+    /// Makes the DNS what it should be of this key, where we may. `None`: we may not; `Err`: why it is not done yet.
+    async fn publish(&self, domain: &Domain, view: &View, stored: &StoredKey, memory: &mut Memory) -> Option<Result<(), String>> {
+        let (name, text) = (record_name(&view.selector, domain).parse::<Name>().ok()?, published(domain, stored).ok()?.value);
+        let may_go = plan::may_go(view, self.settings.overlap.duration(), now());
+        let change = match (&view.look, view.state) {
+            // What others have put there is theirs.
+            (Look::Absent, KeyState::Waiting | KeyState::Signing) => Change::Add { name: name.clone(), text },
+            (Look::Published(_), KeyState::Retired) if may_go => Change::Remove { name: name.clone(), text },
+            (Look::Absent | Look::Published(_) | Look::Wrong(_) | Look::Unknown(_), _) => {
+                memory.changed.remove(&name);
+                return None;
+            }
+        };
+        if !self.updates.covers(&name) {
+            return None;
+        }
+        let before = memory.changed.get(&name);
+        if let Some(changed) = before.filter(|changed| now() < changed.until) {
+            return Some(changed.error.clone().map_or(Ok(()), Err));
+        }
+        let failures = before.map_or(0, |changed| changed.failures);
+        let changed = match self.updates.change(change).await {
+            Ok(()) => {
+                tracing::info!(%name, state = view.state.name(), "the DNS was changed for a key");
+                Changed { until: now().plus(CHANGE_AGAIN_AFTER), failures: 0, error: None }
+            }
+            Err(error) => {
+                let pause = PAUSE_MIN.saturating_mul(1 << failures.min(10)).min(PAUSE_MAX);
+                Changed { until: now().plus(pause), failures: failures.saturating_add(1), error: Some(error.to_string()) }
+            }
+        };
+        let outcome = changed.error.clone().map_or(Ok(()), Err);
+        memory.changed.insert(name, changed);
+        Some(outcome)
     }
 
     async fn view(&self, domain: &Domain, one: &DomainKey, memory: &mut Memory) -> Option<View> {
@@ -149,16 +207,26 @@ impl Keeper {
     }
 }
 
-/// What somebody must do in the DNS for this key.
-fn todo(domain: &Domain, view: &View, keys: &[DomainKey], overlap: Duration) -> Option<KeyStatus> {
-    let stored = keys.iter().find(|one| one.key.selector == view.selector)?;
-    let line = || published(domain, &stored.key).map(|record| record.to_line()).unwrap_or_default();
+/// What somebody must do in the DNS for this key; `changed` is what came of doing it ourselves.
+fn todo(
+    domain: &Domain,
+    view: &View,
+    stored: &StoredKey,
+    overlap: Duration,
+    changed: Option<Result<(), String>>,
+) -> Option<KeyStatus> {
+    let failed = match changed {
+        Some(Ok(())) => return None,
+        Some(Err(why)) => format!("; it was tried and is tried again: {why}"),
+        None => String::new(),
+    };
+    let line = || published(domain, stored).map(|record| record.to_line()).unwrap_or_default();
     let found = match &view.look {
         Look::Absent => "there is none",
         Look::Wrong(why) => why,
         Look::Published(_) if plan::may_go(view, overlap, now()) => {
             let words = format!(
-                "the key signs no more, and its record may go from the DNS; when it has gone the key is forgotten (or run `posthouse domain drop-key {domain} {}`)",
+                "the key signs no more, and its record may go from the DNS; when it has gone the key is forgotten (or run `posthouse domain drop-key {domain} {}`){failed}",
                 view.selector
             );
             return Some(status(domain, view, words));
@@ -166,8 +234,8 @@ fn todo(domain: &Domain, view: &View, keys: &[DomainKey], overlap: Duration) -> 
         Look::Published(_) | Look::Unknown(_) => return None,
     };
     let words = match view.state {
-        KeyState::Waiting => format!("a new key waits for its record ({found}); publish {}", line()),
-        KeyState::Signing => format!("a key signs whose record nobody finds ({found}); publish {}", line()),
+        KeyState::Waiting => format!("a new key waits for its record ({found}); publish {}{failed}", line()),
+        KeyState::Signing => format!("a key signs whose record nobody finds ({found}); publish {}{failed}", line()),
         KeyState::Retired => return None,
     };
     Some(status(domain, view, words))

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use posthouse_config::Period;
 use posthouse_directory::Directory;
-use posthouse_dns::Zone;
+use posthouse_dns::{Updates, Zone};
 use posthouse_runtime::block_on;
 
 use super::keeper::Memory;
@@ -37,7 +37,13 @@ async fn states(directory: &Directory) -> Vec<(String, &'static str)> {
 /// Lets a keeper look at this DNS some times; what it says of it at last.
 async fn looked(directory: &Directory, records: &[DnsRecord], settings: Settings) -> Vec<KeyStatus> {
     let standing = Standing::default();
-    let keeper = Keeper { directory: directory.clone(), resolver: zone(records), settings, standing: standing.clone() };
+    let keeper = Keeper {
+        directory: directory.clone(),
+        resolver: zone(records),
+        updates: Updates::default(),
+        settings,
+        standing: standing.clone(),
+    };
     let mut memory = Memory::default();
     for _ in 0..3 {
         keeper.look_at_all(&mut memory).await.unwrap();

@@ -8,12 +8,12 @@ use std::time::Duration;
 use tracing::{error, info, warn};
 
 use posthouse_access::Pop3;
-use posthouse_acme::{Keeper, Proofs, Standing};
+use posthouse_acme::{Keeper, Proofs, Records, Standing};
 use posthouse_admin::queue::Desk;
 use posthouse_admin::socket::{self, Office, Restarts};
 use posthouse_admin::{AlarmSettings, Status, keys};
 use posthouse_delivery::{DmarcReports, Ledger, TlsReports, Way};
-use posthouse_dns::Resolver;
+use posthouse_dns::{Resolver, Updates};
 use posthouse_http::Client;
 use posthouse_intake::LocalDoor;
 use posthouse_mail::Domain;
@@ -107,8 +107,9 @@ impl Server {
         let sessions = Sessions::start(&parts.transit).map_err(|error| Failure::new(Exit::Os, error))?;
         let (delivery, context) = start_delivery(&config, &parts, &sessions, shutdown.clone())?;
         let shown = Arc::new(Mutex::new(config.clone()));
-        let standing = start_acme(&config, &shown, &parts, first_proofs, shutdown.clone())?;
-        let keys = start_keys(&config, &parts, shutdown.clone());
+        let updates = updates(&config)?;
+        let standing = start_acme(&config, &shown, &parts, (first_proofs, updates.clone()), shutdown.clone())?;
+        let keys = start_keys(&config, &parts, updates, shutdown.clone());
         let (history, (alarms, alarm_settings)) = (History::default(), watch::channel(config.alarms.clone()));
         let reporter =
             Reporter::new(&config, &parts, (standing, keys), current.clone(), (history.clone(), alarm_settings.clone()));
@@ -362,7 +363,7 @@ fn start_acme(
     config: &Config,
     shown: &Arc<Mutex<Config>>,
     parts: &Parts,
-    proofs: Proofs,
+    (proofs, updates): (Proofs, Updates),
     shutdown: Shutdown,
 ) -> Result<Standing, Failure> {
     let standing = Standing::default();
@@ -377,16 +378,22 @@ fn start_acme(
         parts::renew_tls(&tls, &config).inspect(|()| watch_dane(&config, &resolver))
     });
     let store = parts::acme_store(config);
-    let keeper = Keeper { settings, names, client, store, proofs, show, standing: standing.clone() };
+    let records = Records { updates, resolver: Arc::clone(&parts.resolver) };
+    let keeper = Keeper { settings, names, client, store, proofs, records, show, standing: standing.clone() };
     task::spawn("certificate", keeper.run(shutdown));
     Ok(standing)
 }
 
+/// The zones that may be changed.
+fn updates(config: &Config) -> Result<Updates, Failure> {
+    Updates::new(&config.dns_update).map_err(|(_, key, why)| Failure::say(Exit::Config, format_args!("dns-update.{key}: {why}")))
+}
+
 /// Changes the keys that sign letters.
-fn start_keys(config: &Config, parts: &Parts, shutdown: Shutdown) -> keys::Standing {
+fn start_keys(config: &Config, parts: &Parts, updates: Updates, shutdown: Shutdown) -> keys::Standing {
     let standing = keys::Standing::default();
     let (directory, resolver) = (parts.directory.clone(), Arc::clone(&parts.resolver));
-    let keeper = keys::Keeper { directory, resolver, settings: config.dkim.clone(), standing: standing.clone() };
+    let keeper = keys::Keeper { directory, resolver, updates, settings: config.dkim.clone(), standing: standing.clone() };
     task::spawn("DKIM keys", keeper.run(shutdown));
     standing
 }
@@ -439,6 +446,7 @@ fn needing_restart(old: &Config, new: &Config) -> Vec<&'static str> {
             ("tls.acme", format!("{:?}", config.tls.acme)),
             ("dkim", format!("{:?}", config.dkim)),
             ("dns", format!("{:?}", config.dns)),
+            ("dns-update", format!("{:?}", config.dns_update)),
             ("http", format!("{:?}", config.http)),
             ("tls-rpt", format!("{:?}", config.tls_rpt)),
             ("dmarc-reports", format!("{:?}", config.dmarc_reports)),

@@ -159,6 +159,7 @@ fn config(data: &Path, offset: u16) -> Config {
         alarms: posthouse_admin::AlarmSettings::default(),
         http: posthouse_http::Settings::default(),
         dns: posthouse_dns::Settings::default(),
+        dns_update: Vec::new(),
         journal: posthouse_journal::Settings::default(),
         log: posthouse_runtime::log::Settings::default(),
     }

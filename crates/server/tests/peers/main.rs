@@ -30,4 +30,5 @@ mod strangers;
 mod submit;
 mod throw_away;
 mod tokens;
+mod updates;
 mod world;
