@@ -111,7 +111,7 @@ pub(super) const STARTTLS: Pairs = Pairs {
     name: "starttls",
     what: "durable accept, a new STARTTLS connection per letter (TLS 1.3, ECDSA P-256)",
     bar: Bar { rate_min: 4.0, cpu_max: Some(1.0 / 4.0), p99_max: None },
-    letters: 2_000,
+    letters: 6_000,
     per_session: 1,
     tls: true,
     ..BASE
