@@ -12,6 +12,8 @@ type Work = Box<dyn FnOnce() + Send>;
 /// The threads, once they have been wanted; `None`: the system gives none.
 static THREADS: LazyLock<Option<mpsc::Sender<Work>>> = LazyLock::new(start);
 
+pub(super) static TURNS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(at_once())));
+
 /// Runs work that wants a processor for milliseconds (a stranger's password hash) where it keeps the mail waiting least: on half of the processors at most, so that
 /// whoever wakes finds one, and on threads that are nice, so that a tenth of one is all it has while all are busy. The rest waits its turn, and is forgotten when the
 /// waiting is dropped. Once begun the work runs to its end.
@@ -23,12 +25,13 @@ pub async fn background<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'st
     if crate::sim::is_entered() {
         return blocking(work).await;
     }
-    static TURNS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(at_once()));
     // The semaphore is never closed; work without a turn would still be right, only unbounded.
-    let _turn = TURNS.acquire().await.ok();
+    let turn = Arc::clone(&TURNS).acquire_owned().await.ok();
     let Some(threads) = THREADS.as_ref() else { return blocking(work).await };
     let (tell, told) = oneshot::channel();
     let work: Work = Box::new(move || {
+        // Its own, whether somebody still waits or not: or those who go as soon as they have asked would fill the queue.
+        let _turn = turn;
         // Whoever waited may have given up.
         let _ = tell.send(catch_unwind(AssertUnwindSafe(work)));
     });

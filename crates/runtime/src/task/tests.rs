@@ -106,6 +106,34 @@ fn work_in_the_background_that_nobody_waits_for_any_more_is_not_begun() {
 }
 
 #[test]
+fn those_who_leave_once_their_work_has_begun_keep_their_turn() {
+    static BEGUN: AtomicUsize = AtomicUsize::new(0);
+    block_on(async {
+        let stop = Arc::new(std::sync::Barrier::new(background::at_once() + 1));
+        for _ in 0..background::at_once() {
+            let stop = Arc::clone(&stop);
+            let leaves = spawn("leaves", async move {
+                background(move || {
+                    BEGUN.fetch_add(1, Ordering::SeqCst);
+                    stop.wait();
+                })
+                .await;
+            });
+            let before = BEGUN.load(Ordering::SeqCst);
+            while BEGUN.load(Ordering::SeqCst) == before {
+                tokio::task::yield_now().await;
+            }
+            leaves.abort();
+            leaves.join().await;
+        }
+        assert_eq!(background::TURNS.available_permits(), 0);
+        stop.wait();
+        background(|| ()).await;
+    })
+    .unwrap();
+}
+
+#[test]
 fn an_aborted_task_comes_to_an_end() {
     block_on(async {
         let waiting = spawn("waiting", std::future::pending());
