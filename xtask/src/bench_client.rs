@@ -259,7 +259,7 @@ fn how_many(row: &Row, peer: Peer, port: u16) -> anyhow::Result<u32> {
 }
 
 fn flood(row: &Row, peer: Peer, port: u16, letters: u32) -> anyhow::Result<Figure> {
-    let cpu = cpu_seconds()?;
+    let cpu = process::ended_cpu_seconds()?;
     let began = Instant::now();
     if row.process {
         for _ in 0..letters {
@@ -270,7 +270,7 @@ fn flood(row: &Row, peer: Peer, port: u16, letters: u32) -> anyhow::Result<Figur
         process::output(&mut command).with_context(|| format!("{} with {:?}", row.name, command.get_program()))?;
     }
     let rate = f64::from(letters) / began.elapsed().as_secs_f64();
-    Ok(Figure { rate, cpu_per_1000: (cpu_seconds()? - cpu) / f64::from(letters) * 1000.0 })
+    Ok(Figure { rate, cpu_per_1000: (process::ended_cpu_seconds()? - cpu) / f64::from(letters) * 1000.0 })
 }
 
 fn command(row: &Row, peer: Peer, port: u16, letters: u32) -> Command {
@@ -363,15 +363,6 @@ fn stop(mut sink: Child) -> anyhow::Result<()> {
     sink.kill()?;
     sink.wait()?;
     Ok(())
-}
-
-/// What the children that have ended have used so far.
-fn cpu_seconds() -> anyhow::Result<f64> {
-    let stat = std::fs::read_to_string("/proc/self/stat")?;
-    // The fields behind the name, of which cutime and cstime are the 16th and 17th of all; a tick is 10 ms on Linux.
-    let (_, fields) = stat.rsplit_once(')').context("/proc/self/stat")?;
-    let ticks = fields.split_whitespace().skip(13).take(2).map(str::parse::<u32>).sum::<Result<u32, _>>()?;
-    Ok(f64::from(ticks) / 100.0)
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

@@ -6,6 +6,9 @@ use anyhow::{Context, bail};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+/// Clock ticks in a second, as `/proc` counts them on Linux.
+pub(crate) const TICKS: f64 = 100.0;
+
 /// The root of the repository.
 pub(crate) fn root() -> PathBuf {
     let mut here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
@@ -64,4 +67,17 @@ fn show(command: &Command) -> String {
         shown.push_str(&word.to_string_lossy());
     }
     format!("`{shown}`")
+}
+
+/// User and system time of the programs that were run and have ended, in seconds.
+pub(crate) fn ended_cpu_seconds() -> anyhow::Result<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    let ended = ticks(&stat, 13, 2).context("no times in /proc/self/stat")?;
+    Ok(f64::from(ended) / TICKS)
+}
+
+/// The sum of some times of a process, in [`TICKS`]: the first is `utime`, the 14th field of proc(5) and 11 here, where the count begins behind the name.
+pub(crate) fn ticks(stat: &str, first: usize, count: usize) -> Option<u32> {
+    let (_, rest) = stat.rsplit_once(") ")?;
+    Some(rest.split(' ').skip(first).take(count).filter_map(|field| field.parse::<u32>().ok()).sum())
 }

@@ -13,6 +13,9 @@ pub(super) struct Figure {
     pub(super) rate: Option<f64>,
     /// CPU seconds of the server for 1,000 of them, what it does afterwards included.
     pub(super) cpu_s_per_1000: Option<f64>,
+    /// CPU seconds of the generators for 1,000, where they have much to do: the rest of the processors is all that a server can have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) generator_cpu_s_per_1000: Option<f64>,
     /// From MAIL to the reply after the end of data.
     pub(super) p50_ms: Option<f64>,
     pub(super) p99_ms: Option<f64>,
@@ -148,6 +151,7 @@ fn middle(pairs: &[(Figure, Figure)], side: fn(&(Figure, Figure)) -> Figure) -> 
     Figure {
         rate: of(|f| f.rate),
         cpu_s_per_1000: of(|f| f.cpu_s_per_1000),
+        generator_cpu_s_per_1000: of(|f| f.generator_cpu_s_per_1000),
         p50_ms: of(|f| f.p50_ms),
         p99_ms: of(|f| f.p99_ms),
         rss_mb: of(|f| f.rss_mb),

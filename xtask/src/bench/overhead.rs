@@ -58,5 +58,6 @@ fn measure(server: &Running, world: &filters::Names, way: Way, letters: &[Vec<u8
         p50_ms: Some(sent.p50),
         p99_ms: Some(sent.p99),
         rss_mb: Some(most),
+        ..Figure::default()
     })
 }

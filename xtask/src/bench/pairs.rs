@@ -150,11 +150,13 @@ fn measure(server: &Running, row: &Pairs, tools: &Path) -> anyhow::Result<Figure
     let before = server.cpu_seconds();
     let watch = Watch::start(server.processes());
     let (began, clock) = (Instant::now(), day_millis()?);
+    let ended = process::ended_cpu_seconds()?;
     let said = match (row.way, row.tls) {
         (Way::Inboxes, _) => to_accounts(row, tools)?,
         (_, true) => by_two(row, tools)?,
         _ => row.load().send(tools)?,
     };
+    let generators = process::ended_cpu_seconds()? - ended;
     let mut rate = said.rate;
     if let Some(sink) = sink {
         sink.wait(counted)?;
@@ -172,6 +174,7 @@ fn measure(server: &Running, row: &Pairs, tools: &Path) -> anyhow::Result<Figure
     Ok(Figure {
         rate: Some(rate),
         cpu_s_per_1000: Some(cpu / f64::from(counted) * 1000.0),
+        generator_cpu_s_per_1000: row.tls.then(|| generators / f64::from(counted) * 1000.0),
         p50_ms: Some(said.lat_ms_p50),
         p99_ms: Some(said.lat_ms_p99),
         rss_mb: Some(most),

@@ -25,8 +25,6 @@ pub(super) const SINK_PORT: u16 = 2526;
 /// The accounts of [`Way::Inboxes`]: `0box@load.test` and on.
 pub(super) const ACCOUNTS: u32 = 100;
 
-/// Clock ticks in a second, as `/proc` counts them on Linux.
-const TICKS: f64 = 100.0;
 /// Programs of ours that run beside the server.
 const OURS: [&str; 4] = ["xtask", "smtpload", "smtpsinkd", "nsd"];
 
@@ -156,7 +154,7 @@ impl Running {
         // One may end while we look; its time is then in its parent's.
         let stat = |id| fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
         let ticks = self.processes().ids().into_iter().filter_map(|id| all_ticks(&stat(id))).sum::<u32>();
-        f64::from(ticks) / TICKS
+        f64::from(ticks) / process::TICKS
     }
 
     /// The same, once it has nothing more to do.
@@ -195,9 +193,7 @@ impl Running {
 
 /// User and system time of a process and of its children that have ended.
 fn all_ticks(stat: &str) -> Option<u32> {
-    let (_, rest) = stat.rsplit_once(") ")?;
-    // proc(5): utime is the 14th field, and `rest` begins with the 3rd.
-    Some(rest.split(' ').skip(11).take(4).filter_map(|field| field.parse::<u32>().ok()).sum())
+    process::ticks(stat, 11, 4)
 }
 
 /// Waits until somebody listens.

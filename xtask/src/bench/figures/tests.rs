@@ -3,7 +3,7 @@ use super::*;
 const BAR: Bar = Bar { rate_min: 3.0, cpu_max: Some(0.5), p99_max: None };
 
 fn figure(rate: f64) -> Figure {
-    Figure { rate: Some(rate), cpu_s_per_1000: Some(1.0), p50_ms: Some(2.0), p99_ms: Some(4.0), rss_mb: None }
+    Figure { rate: Some(rate), cpu_s_per_1000: Some(1.0), p50_ms: Some(2.0), p99_ms: Some(4.0), ..Figure::default() }
 }
 
 #[test]
