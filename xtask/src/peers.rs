@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The packages; what they need and the machine lacks comes with them.
-const PACKAGES: [&str; 44] = [
+const PACKAGES: [&str; 46] = [
     "postfix",
     "exim4-daemon-heavy",
     "opensmtpd",
@@ -60,13 +60,16 @@ const PACKAGES: [&str; 44] = [
     "postfix-policyd-spf-python",
     "rspamd",
     "testssl.sh",
+    "postsrsd",
+    // systemd-analyze.
+    "systemd",
 ];
 
 /// What is only there for node. Their node is this machine's, since Debian's is too old for the first.
 const NPM_PACKAGES: [&str; 4] = ["Haraka", "mailauth", "mailparser", "postal-mime"];
 
 /// What is only there for Python.
-const PYPI_PACKAGES: [&str; 1] = ["sslyze"];
+const PYPI_PACKAGES: [&str; 2] = ["parsedmarc", "sslyze"];
 
 /// Whether anything may be downloaded.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -148,6 +148,23 @@ fn a_login_line_may_be_long_but_not_endless() {
 }
 
 #[test]
+fn logins_that_are_given_up_leave_nothing_and_are_not_endless() {
+    let mut world =
+        World::new(Profile { mechanisms: Mechanism::WITH_PASSWORD.to_vec(), auth_failures_max: 4, ..profile() }, true);
+    world.run();
+    world.ask("EHLO client");
+    for begun in ["AUTH PLAIN", "AUTH LOGIN", "AUTH SCRAM-SHA-256"] {
+        assert!(world.ask(begun).starts_with("334"), "{begun}");
+        assert!(world.ask("*").starts_with("501 5.7.0 "), "{begun}");
+        assert!(world.ask("*").starts_with("500 "), "the exchange is over");
+        assert!(world.ask("MAIL FROM:<alice@example.org>").starts_with("530 "), "and nobody is logged in");
+    }
+    world.ask("AUTH LOGIN");
+    world.ask("*");
+    assert!(world.closed.is_some(), "{}", world.text());
+}
+
+#[test]
 fn whoever_talks_before_the_greeting_is_not_served() {
     let mut world = World::new(Profile { greeting_delay: SECOND * 5, ..profile() }, false);
     world.run();

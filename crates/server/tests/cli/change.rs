@@ -4,11 +4,12 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Stdio;
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
 use posthouse_mail::LetterId;
 
 use super::*;
-use crate::common::{Running, Site, Smtp, letter};
+use crate::common::{PATIENCE, Running, Site, Smtp, letter};
 
 /// Letters are taken for anybody and stay queued.
 const HELD: &str = "[intake]\ntrusted-networks = [\"127.0.0.1/32\"]\n[delivery]\nconcurrency-max = 0\n";
@@ -141,7 +142,13 @@ fn a_letter_that_waits_for_a_dead_host_is_redirected_and_arrives() {
     let server = site.start();
     let (address, taken) = sink();
     let id = send(&server, "alice@example.test", "bob@example.net").to_string();
+    // An attempt that is under way takes no notice of the change, and none of the wish for another.
+    let began = Instant::now();
+    while shown(dir, &id)["state"] != "deferred" {
+        assert!(began.elapsed() < PATIENCE, "the first attempt does not end");
+    }
     run(dir, &["queue", "redirect", "--domain", "example.net", "--to", &format!("[127.0.0.1]:{}", address.port()), "--yes"]).ok();
+    // It may have left already.
     run(dir, &["queue", "retry", &id]);
     assert_eq!(taken.join().unwrap(), "RCPT TO:<bob@example.net>");
     let told = run(dir, &["trace", &id]).ok();

@@ -23,6 +23,7 @@ mod parsers;
 mod posthouse;
 mod read_back;
 mod relay;
+mod reports;
 mod scan;
 mod servers;
 mod sink;

@@ -11,6 +11,9 @@ use std::process::{Command, Stdio};
 /// The ports with TLS, and how it begins there.
 const PORTS: [(u16, bool); 4] = [(25, true), (587, true), (465, false), (995, false)];
 
+/// How long one scan of one port may take: testssl.sh starts some ten thousand programs for each, and on a machine that has others to run too that takes minutes.
+const SCAN_SECONDS_MAX: &str = "500";
+
 /// What testssl.sh finds and is meant so.
 const MEANT: [&str; 1] = [
     // The certificate is of an authority of our own, which has no list of what it took back: its certificates last a short time.
@@ -42,17 +45,36 @@ fn scanners_of_tls_find_no_weakness_at_any_port() {
     });
 }
 
+/// A program that is ended when it takes too long.
+fn scanner(program: &str, folder: &Path) -> Command {
+    let mut scan = Command::new("timeout");
+    scan.args(["--kill-after=5", SCAN_SECONDS_MAX, program]).current_dir(folder);
+    scan
+}
+
+/// Runs a scanner to its end, and returns what it said. It writes into a file: whatever it has started and left behind would hold a pipe open, and keep us waiting, until our server is tired of
+/// a connection on which nothing is said. Its exit code counts findings of every kind.
+fn ended(scan: &mut Command, words: &Path) -> String {
+    let file = fs::File::create(words).unwrap();
+    let status = scan.stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file).status().unwrap();
+    let said = fs::read_to_string(words).unwrap();
+    if [124, 137].contains(&status.code().unwrap_or(137)) {
+        let around = ["ps -ef --forest", "ss -tnp"].map(|words| run_to_end(Command::new("sh").args(["-c", words])));
+        panic!("{scan:?} hangs; it said:\n{said}\n{}", around.join("\n"));
+    }
+    said
+}
+
 fn testssl(ours: &Posthouse, port: u16, starttls: bool, folder: &Path) {
     let file = folder.join(format!("testssl-{port}.json"));
-    let mut scan = Command::new("testssl");
+    let mut scan = scanner("testssl", folder);
     scan.args(["--quiet", "--color", "0", "--warnings", "off", "--nodns", "min", "-p", "-s", "-f", "-S", "-U"]);
     scan.arg("--add-ca").arg(ours.ca()).arg("--jsonfile").arg(&file);
     if starttls {
         scan.args(["--starttls", "smtp"]);
     }
     // Its exit code counts findings of every kind.
-    let output = try_to_end(scan.arg(format!("{}:{port}", ours.host)));
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let said = ended(scan.arg(format!("{}:{port}", ours.host)), &folder.join(format!("testssl-{port}.txt")));
     let findings: Vec<Value> = serde_json::from_str(&fs::read_to_string(&file).unwrap_or_default())
         .unwrap_or_else(|why| panic!("{port}: {why}\n{said}"));
     let of = |finding: &Value, key: &str| finding[key].as_str().unwrap_or_default().to_owned();
@@ -78,7 +100,7 @@ fn testssl(ours: &Posthouse, port: u16, starttls: bool, folder: &Path) {
 
 fn sslyze(ours: &Posthouse, port: u16, starttls: bool, folder: &Path, pypi: &Path) {
     let file = folder.join(format!("sslyze-{port}.json"));
-    let mut scan = Command::new("/usr/bin/python3");
+    let mut scan = scanner("/usr/bin/python3", folder);
     scan.args([
         "-m",
         "sslyze",
@@ -95,7 +117,8 @@ fn sslyze(ours: &Posthouse, port: u16, starttls: bool, folder: &Path, pypi: &Pat
     if starttls {
         scan.args(["--starttls", "smtp"]);
     }
-    let said = run_to_end(scan.arg("--json_out").arg(&file).arg(format!("{}:{port}", ours.host)).env("PYTHONPATH", pypi));
+    scan.arg("--json_out").arg(&file).arg(format!("{}:{port}", ours.host)).env("PYTHONPATH", pypi);
+    let said = ended(&mut scan, &folder.join(format!("sslyze-{port}.txt")));
     let told: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap_or_default())
         .unwrap_or_else(|why| panic!("{port}: {why}\n{said}"));
     let found = &told["server_scan_results"][0]["scan_result"];

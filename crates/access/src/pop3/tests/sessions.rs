@@ -229,3 +229,30 @@ fn whoever_guesses_too_often_is_sent_away_to_come_again_later() {
     })
     .unwrap();
 }
+
+#[test]
+fn a_session_is_one_accounts_and_sees_no_letter_of_another() {
+    block_on(async {
+        let world = World::start(Settings::default()).await;
+        world.deliver(1, b"Subject: for alice\r\n\r\nx\r\n".to_vec()).await;
+        world.parts.directory.add_account(&"bob@a.test".parse().unwrap(), "hidden").await.unwrap();
+        // A wrong log-in leaves nothing of itself, neither the name nor the right to a password of somebody else's.
+        let mut client = world.client().await;
+        client.ask("USER alice@a.test").await;
+        assert!(client.ask("PASS hidden").await.starts_with("-ERR"));
+        assert!(client.ask("PASS secret").await.starts_with("-ERR"), "USER comes first");
+        client.ask("USER bob@a.test").await;
+        assert_eq!(client.ask("PASS hidden").await, "+OK 0 messages, 0 octets");
+        for command in ["RETR 1", "TOP 1 0", "UIDL 1", "LIST 1", "DELE 1"] {
+            assert!(client.ask(command).await.starts_with("-ERR"), "{command}");
+        }
+        // Nobody becomes somebody else on the way.
+        for command in ["USER alice@a.test", "PASS secret", "AUTH PLAIN AGFsaWNlQGEudGVzdABzZWNyZXQ="] {
+            assert!(client.ask(command).await.starts_with("-ERR"), "{command}");
+        }
+        assert_eq!(client.ask("STAT").await, "+OK 0 0");
+        client.ask("QUIT").await;
+        assert_eq!(world.parts.mailboxes.inbox(world.alice.id.as_str()).await.unwrap().len(), 1);
+    })
+    .unwrap();
+}

@@ -53,3 +53,26 @@ fn a_hundred_thousand_mailboxes_take_linear_time() {
     let letter = format!("To: {}\r\n\r\nx", "a@x.example, ".repeat(70_000));
     assert_eq!(parse(letter.as_bytes(), &limits()).unwrap().to.len(), limits().items_max);
 }
+
+#[test]
+fn a_name_in_several_pieces_is_one_and_a_cut_character_is_none() {
+    let named = |parameters: &str| {
+        let letter =
+            format!("Content-Type: application/octet-stream\r\nContent-Disposition: attachment;\r\n {parameters}\r\n\r\nx");
+        parse(letter.as_bytes(), &limits()).unwrap().attachments.into_iter().next().and_then(|file| file.name)
+    };
+    assert_eq!(named("filename*0=\"safe.\";\r\n filename*1=\"txt.\";\r\n filename*2=\"exe\"").as_deref(), Some("safe.txt.exe"));
+    assert_eq!(named("filename*0*=utf-8''%C3%A4;\r\n filename*1=\".exe\"").as_deref(), Some("ä.exe"));
+    for cut in [
+        "filename*=utf-8''a%C3",
+        "filename*=utf-8''%E2%82",
+        "filename*=utf-8''%",
+        "filename*0*=utf-8''%F0;\r\n filename*1*=%9F",
+        "filename=\"=?utf-8?Q?=C3?=\"",
+    ] {
+        let name = named(cut).unwrap_or_default();
+        assert!(name.chars().count() < 20, "{cut}: {name:?}");
+    }
+    let many: String = (0..5_000).map(|n| format!("filename*{n}=\"x\";\r\n ")).collect();
+    assert!(named(many.trim_end().trim_end_matches(';')).is_none_or(|name| name.len() <= 5_000));
+}
