@@ -28,5 +28,5 @@ pub use password::generate_password;
 pub use results::{AccountInfo, AliasInfo, DnsRecord, DomainInfo, MailInfo, RemovedAccount, Timeline, Trace, TraceEntry};
 pub use status::{
     CertificateStatus, ConnectionsStatus, CountStatus, DiskStatus, GreylistStatus, KeyStatus, ListStatus, MaildropStatus,
-    MemoryStatus, QueueStatus, SilentStatus, Status,
+    MemoryStatus, QueueStatus, SandboxStatus, SilentStatus, Status,
 };

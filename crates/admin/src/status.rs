@@ -58,6 +58,9 @@ pub struct Status {
     pub disk: DiskStatus,
     /// The memory of the process.
     pub memory: MemoryStatus,
+    /// Whether the kernel holds the process to the files that it needs; `None`: the server is older, or was not asked to look.
+    #[serde(default)]
+    pub sandbox: Option<SandboxStatus>,
     /// Journal entries that were lost because more came than could be written.
     pub journal_lost: u64,
     /// What happened since the start, as the journal counts it.
@@ -190,6 +193,15 @@ pub struct DiskStatus {
     pub free_min: u64,
 }
 
+/// Whether the process is held to the files that it needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SandboxStatus {
+    /// Whether it is.
+    pub is_on: bool,
+    /// By what, or why not.
+    pub words: String,
+}
+
 /// Memory in octets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemoryStatus {
@@ -223,6 +235,7 @@ pub(crate) fn sample() -> Status {
         disk: DiskStatus { free: None, free_min: 0 },
         maildrop: None,
         memory: MemoryStatus { resident: None, max: 0 },
+        sandbox: None,
         journal_lost: 0,
         counts: Vec::new(),
     }

@@ -42,7 +42,7 @@ pub fn load<T: DeserializeOwned + JsonSchema>(path: &Path) -> Result<T, ConfigEr
 /// # Errors
 /// As [`load`].
 pub fn load_with_source<T: DeserializeOwned + JsonSchema>(path: &Path) -> Result<(T, Source), ConfigError> {
-    let source = Source::read(path)?;
+    let mut source = Source::read(path)?;
     let settings = source.decode()?;
     Ok((settings, source))
 }

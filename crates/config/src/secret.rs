@@ -119,14 +119,16 @@ impl fmt::Display for Secret {
 thread_local! {
     /// The directory of the file being decoded on this thread: serde passes no context to a `Deserialize`.
     static BASE: RefCell<PathBuf> = const { RefCell::new(PathBuf::new()) };
+    /// The files of secrets that were read since.
+    static FILES: RefCell<Vec<PathBuf>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Runs `decode` with relative paths of secrets taken from `directory`.
-pub(crate) fn relative_to<T>(directory: &Path, decode: impl FnOnce() -> T) -> T {
-    let before = BASE.replace(directory.to_owned());
+/// Runs `decode` with relative paths of secrets taken from `directory`; with what came of it, the files that it read.
+pub(crate) fn relative_to<T>(directory: &Path, decode: impl FnOnce() -> T) -> (T, Vec<PathBuf>) {
+    let before = (BASE.replace(directory.to_owned()), FILES.take());
     let decoded = decode();
-    BASE.set(before);
-    decoded
+    BASE.set(before.0);
+    (decoded, FILES.replace(before.1))
 }
 
 impl<'de> Deserialize<'de> for Secret {
@@ -170,7 +172,9 @@ impl<'de> Visitor<'de> for SecretVisitor {
             "file" => {
                 let file = map.next_value::<PathBuf>()?;
                 let path = BASE.with_borrow(|base| base.join(file));
-                Secret::from_file(&path).map_err(A::Error::custom)?
+                let secret = Secret::from_file(&path).map_err(A::Error::custom)?;
+                FILES.with_borrow_mut(|files| files.push(path));
+                secret
             }
             "env" => Secret::from_env(&map.next_value::<String>()?).map_err(A::Error::custom)?,
             unknown => return Err(A::Error::unknown_field(unknown, FIELDS)),

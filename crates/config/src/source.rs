@@ -22,6 +22,7 @@ pub struct Source {
     name: String,
     directory: PathBuf,
     text: Zeroizing<String>,
+    secret_files: Vec<PathBuf>,
 }
 
 impl Source {
@@ -30,7 +31,7 @@ impl Source {
     pub fn new(text: &str, name: &str) -> Self {
         // TOML allows a byte order mark; spans would count it, carets would not.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        Self { name: name.to_owned(), directory: PathBuf::new(), text: Zeroizing::new(text.to_owned()) }
+        Self { name: name.to_owned(), directory: PathBuf::new(), text: Zeroizing::new(text.to_owned()), secret_files: Vec::new() }
     }
 
     /// Reads a file of at most 1 MiB.
@@ -59,9 +60,16 @@ impl Source {
     ///
     /// # Errors
     /// The first mistake.
-    pub fn decode<T: DeserializeOwned + JsonSchema>(&self) -> Result<T, ConfigError> {
-        secret::relative_to(&self.directory, || toml::from_str(&self.text))
-            .map_err(|error| diagnose::mistake(self, &error, &schemars::schema_for!(T)))
+    pub fn decode<T: DeserializeOwned + JsonSchema>(&mut self) -> Result<T, ConfigError> {
+        let (decoded, files) = secret::relative_to(&self.directory, || toml::from_str(&self.text));
+        self.secret_files = files;
+        decoded.map_err(|error| diagnose::mistake(self, &error, &schemars::schema_for!(T)))
+    }
+
+    /// The files of secrets that were read when it was decoded: a change of the configuration reads them again.
+    #[must_use]
+    pub fn secret_files(&self) -> &[PathBuf] {
+        &self.secret_files
     }
 
     /// A mistake that only shows when values are compared: the caret stands at the value with this path, such as

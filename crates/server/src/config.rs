@@ -18,6 +18,8 @@ use posthouse_mail::{Address, Domain};
 use posthouse_runtime::log;
 use posthouse_runtime::tls::CertificateFiles;
 
+use crate::sandbox::{self, Reach};
+
 /// The configuration file `posthouse.toml`.
 #[derive(Deserialize, JsonSchema, Debug, Clone)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -86,6 +88,12 @@ pub(crate) struct Config {
     /// The log on standard error.
     #[serde(default)]
     pub(crate) log: log::Settings,
+    /// What the server may touch of this machine's files.
+    #[serde(default)]
+    pub(crate) sandbox: sandbox::Settings,
+    /// The files of secrets that were read with it.
+    #[serde(skip)]
+    pub(crate) secret_files: Vec<PathBuf>,
 }
 
 /// `[[listener]]`: one address where connections are taken.
@@ -153,6 +161,7 @@ impl Config {
         let (mut config, source) = posthouse_config::load_with_source::<Self>(path)?;
         config.check(&source)?;
         config.anchor(source.directory());
+        source.secret_files().clone_into(&mut config.secret_files);
         Ok(config)
     }
 
@@ -293,28 +302,33 @@ impl Config {
     /// Makes relative paths start at the file's directory.
     fn anchor(&mut self, directory: &Path) {
         self.data = directory.join(&self.data);
-        self.delivery.tls_ca = self.delivery.tls_ca.take().map(|path| directory.join(path));
-        self.delivery.smarthost_ca = self.delivery.smarthost_ca.take().map(|path| directory.join(path));
-        self.http.ca = self.http.ca.take().map(|path| directory.join(path));
         let local = &mut self.intake.local;
-        for path in [&mut local.socket, &mut local.maildrop] {
-            *path = path.take().map(|path| directory.join(path));
+        let places = [&mut local.socket, &mut local.maildrop].into_iter().flatten();
+        for path in places.chain(&mut self.sandbox.read).chain(&mut self.sandbox.write) {
+            *path = directory.join(&*path);
         }
-        self.tls.client_ca = self.tls.client_ca.take().map(|path| directory.join(path));
-        self.tls.next_key = self.tls.next_key.take().map(|path| directory.join(path));
-        if let Some(webhook) = &mut self.alarms.webhook {
-            webhook.ca = webhook.ca.take().map(|path| directory.join(path));
+        for path in self.files() {
+            *path = directory.join(&*path);
         }
-        if let Some(acme) = &mut self.tls.acme {
-            acme.ca = acme.ca.take().map(|path| directory.join(path));
-        }
-        for issuer in &mut self.issuer {
-            issuer.ca = issuer.ca.take().map(|path| directory.join(path));
-        }
-        for files in &mut self.tls.certificate {
-            files.cert = directory.join(&files.cert);
-            files.key = directory.join(&files.key);
-        }
+    }
+
+    /// The files that it names and that are read while the server runs, secrets apart.
+    fn files(&mut self) -> Vec<&mut PathBuf> {
+        let Self { delivery, http, tls, issuer, alarms, .. } = self;
+        let acme = tls.acme.as_mut().and_then(|acme| acme.ca.as_mut());
+        let webhook = alarms.webhook.as_mut().and_then(|webhook| webhook.ca.as_mut());
+        let single = [&mut delivery.tls_ca, &mut delivery.smarthost_ca, &mut http.ca, &mut tls.client_ca, &mut tls.next_key];
+        let issuers = issuer.iter_mut().filter_map(|issuer| issuer.ca.as_mut());
+        let certificates = tls.certificate.iter_mut().flat_map(|files| [&mut files.cert, &mut files.key]);
+        single.into_iter().flatten().chain(acme).chain(webhook).chain(issuers).chain(certificates).collect()
+    }
+
+    /// What a server with this configuration touches, besides what every one does: `reach`.
+    pub(crate) fn reach(&self, mut reach: Reach) -> Reach {
+        self.clone().files().into_iter().for_each(|file| reach.read(file));
+        self.secret_files.iter().chain(&self.sandbox.read).for_each(|path| reach.read(path));
+        std::iter::once(&self.data).chain(&self.sandbox.write).for_each(|folder| reach.write(folder));
+        reach
     }
 }
 

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 mod cli;
 mod config;
 mod maildrop;
+mod sandbox;
 mod serve;
 mod tlsa;
 mod try_it;

@@ -15,12 +15,12 @@ mod server;
 mod web;
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use serde::Serialize;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use posthouse_runtime::service::{self, Manager, Prepared};
 use posthouse_runtime::signals::{Signal, Signals};
@@ -29,6 +29,7 @@ use posthouse_runtime::{clock, log, select};
 
 use crate::cli::{Exit, Failure, Printer};
 use crate::config::{Config, Kind};
+use crate::sandbox::{self, Confined, Hold, Reach};
 
 use self::listen::Handed;
 use self::pulse::Pulse;
@@ -46,6 +47,22 @@ struct Ready {
     address: String,
 }
 
+/// Where the server comes from: its program and its configuration.
+struct Place<'a> {
+    program: PathBuf,
+    file: &'a Path,
+}
+
+impl Place<'_> {
+    /// What a server with this configuration touches.
+    fn reach(&self, config: &Config) -> Reach {
+        let mut reach = config.reach(Reach::usual(&self.program, self.file));
+        reach.socket(&local::place(config));
+        maildrop::place(config).iter().for_each(|folder| reach.write(folder));
+        reach
+    }
+}
+
 /// Runs the server until SIGTERM or SIGINT, or until another process has taken over.
 pub(crate) fn run(path: &Path, printer: &Printer) -> Result<(), Failure> {
     let os = |error| Failure::new(Exit::Os, error);
@@ -56,12 +73,20 @@ pub(crate) fn run(path: &Path, printer: &Printer) -> Result<(), Failure> {
         None => (Handed::Activated(service::handed_over().map_err(os)?), None),
     };
     let config = Config::load(path).map_err(|error| Failure::new(Exit::Config, error))?;
+    let place = Place { program, file: path };
+    // A rule is about what is there; a successor cannot make what its predecessor may not touch.
+    if predecessor.is_none() {
+        parts::make_data(&config.data)?;
+    }
+    let confined = sandbox::confine(&config.sandbox, place.reach(&config), predecessor.is_some())?;
     let log = log::init(&config.log).map_err(|error| Failure::new(Exit::Software, error))?;
     let ran = posthouse_runtime::block_on(async {
         // Before anything else: from here on a hang-up no longer kills.
         let mut signals = Signals::listen().map_err(|error| Failure::new(Exit::Os, error))?;
         let (restarts, mut asked) = mpsc::channel(1);
-        let start = Start { resolver: None, handed, predecessor, restarts: Some(restarts) };
+        report(&confined);
+        let sandbox = Some(confined.hold.clone());
+        let start = Start { resolver: None, handed, predecessor, restarts: Some(restarts), sandbox };
         let mut server = Server::start(config, start).await?;
         for (kind, address) in server.listening() {
             printer.line(format_args!("ready {kind} {address}"))?;
@@ -77,15 +102,15 @@ pub(crate) fn run(path: &Path, printer: &Printer) -> Result<(), Failure> {
                     Signal::Terminate => break None,
                     Signal::Hangup => {
                         manager.reloading();
-                        reload(&mut server, path, &log);
+                        reload(&mut server, &place, &confined, &log);
                         manager.ready();
                     }
-                    Signal::Restart => if let Ok(successor) = replace(&server, &program, &manager).await {
+                    Signal::Restart => if let Ok(successor) = replace(&server, &place, &confined, &manager).await {
                         break Some(successor);
                     },
                 },
                 Some(answer) = asked.recv() => {
-                    let replaced = replace(&server, &program, &manager).await;
+                    let replaced = replace(&server, &place, &confined, &manager).await;
                     // Who asked may not wait for the answer.
                     let _ = answer.send(replaced.as_ref().map(|successor| successor.pid).map_err(Clone::clone));
                     if let Ok(successor) = replaced {
@@ -114,10 +139,10 @@ pub(crate) fn run(path: &Path, printer: &Printer) -> Result<(), Failure> {
 }
 
 /// Has a new process of this program, with the same arguments, take over; `Err` says why this one goes on.
-async fn replace(server: &Server, program: &Path, manager: &Manager) -> Result<Prepared, String> {
-    info!(program = %program.display(), "a new process is to take over");
-    let mut command = Command::new(program);
-    command.args(std::env::args_os().skip(1));
+async fn replace(server: &Server, place: &Place<'_>, confined: &Confined, manager: &Manager) -> Result<Prepared, String> {
+    info!(program = %place.program.display(), "a new process is to take over");
+    let mut command = Command::new(&place.program);
+    command.args(std::env::args_os().skip(1)).envs(confined.told());
     let handed = if std::process::id() == 1 {
         Err(io::Error::other("this process is the first of its container, which ends with it; start the container again"))
     } else {
@@ -136,20 +161,33 @@ async fn replace(server: &Server, program: &Path, manager: &Manager) -> Result<P
     }
 }
 
+fn report(confined: &Confined) {
+    match &confined.hold {
+        hold @ Hold::Not(_) => warn!(sandbox = %hold, "this process may touch every file that its user may"),
+        hold @ (Hold::Whole | Hold::Partly | Hold::Inherited) => {
+            info!(sandbox = %hold, "this process may touch what it needs, and no other files")
+        }
+    }
+}
+
 /// Waits for another SIGTERM or SIGINT; what is accepted is stored, so there is no harm in not waiting for the deadline.
 async fn terminated(signals: &mut Signals) {
     while signals.next().await != Signal::Terminate {}
 }
 
 /// SIGHUP: takes the new configuration whole or not at all.
-fn reload(server: &mut Server, path: &Path, log: &log::Handle) {
-    let config = match Config::load(path) {
+fn reload(server: &mut Server, place: &Place<'_>, confined: &Confined, log: &log::Handle) {
+    let config = match Config::load(place.file) {
         Ok(config) => config,
         Err(mistake) => {
             error!("the configuration was not reloaded, the old one stays: {mistake}");
             return;
         }
     };
+    if let Err(error) = confined.allows(&place.reach(&config)) {
+        error!(%error, "the configuration was not reloaded, the old one stays");
+        return;
+    }
     let level = config.log.level;
     match server.reload(config) {
         Ok(()) => {

@@ -17,7 +17,7 @@ mod policy;
 
 use std::fs;
 
-use common::{Site, Smtp, letter, posthouse};
+use common::{Running, Site, Smtp, letter, posthouse};
 use posthouse_runtime::block_on;
 use posthouse_runtime::net::Stream;
 use posthouse_runtime::tls::{Ca, ClientTls, Roots, TlsError};
@@ -121,6 +121,67 @@ fn a_hang_up_takes_new_certificates_limits_and_level_without_a_restart() {
     server.signal(Signal::HUP);
     assert!(server.wait_for_log("was not reloaded").contains("server.pem"));
     shown("new.example.test").unwrap();
+}
+
+/// The kernel says no, not we: the test runs as root, and the file is there.
+#[test]
+fn what_the_configuration_did_not_name_at_the_start_is_out_of_reach() {
+    let (site, elsewhere) = (Site::new(&["mx"], ""), tempfile::tempdir().unwrap());
+    let ca = Ca::load_or_create(&elsewhere.path().join("ca")).unwrap();
+    let (cert, key) = ca.issue(&["mail.example.test".to_owned()]).unwrap();
+    for (name, text) in [("cert.pem", cert), ("key.pem", key)] {
+        fs::write(elsewhere.path().join(name), &text).unwrap();
+        fs::write(site.dir.path().join(name), &text).unwrap();
+    }
+    let tls = |folder: &str| format!("[[tls.certificate]]\ncert = \"{folder}cert.pem\"\nkey = \"{folder}key.pem\"\n");
+    site.configure(&["mx"], &format!("{}[sandbox]\nlandlock = \"require\"\n", tls("")));
+    let server = site.start();
+    server.wait_for_log("this process may touch what it needs, and no other files");
+    let status = posthouse().args(["status", "--config"]).arg(site.config()).output().unwrap();
+    let status = String::from_utf8(status.stdout).unwrap();
+    assert!(status.contains("sandbox: on"), "{status}");
+    let kernel = fs::read_to_string(format!("/proc/{}/status", server.pid().as_raw_nonzero())).unwrap();
+    assert!(kernel.contains("NoNewPrivs:\t1"), "{kernel}");
+    // A link that leads out of where it may read.
+    fs::remove_file(site.dir.path().join("cert.pem")).unwrap();
+    std::os::unix::fs::symlink(elsewhere.path().join("cert.pem"), site.dir.path().join("cert.pem")).unwrap();
+    server.signal(Signal::HUP);
+    let said = server.wait_for_log("was not reloaded");
+    assert!(said.contains("the sandbox does not let this process read"), "{said}");
+    // A path that is elsewhere to begin with.
+    site.configure(&["mx"], &tls(&format!("{}/", elsewhere.path().display())));
+    server.signal(Signal::HUP);
+    let said = server.wait_for_log("was not reloaded");
+    assert!(said.contains("the sandbox does not let this process read") && said.contains("start it again"), "{said}");
+    let id = Smtp::open(server.address("mx")).unwrap().send("a@elsewhere.test", "bob@example.test", &letter("on", 10)).unwrap();
+    site.wait_for("bob", id);
+    assert_eq!(server.stop().code(), Some(0));
+    // Started with it, it reads it.
+    assert_eq!(site.start().stop().code(), Some(0));
+}
+
+#[test]
+fn a_sandbox_that_is_switched_off_is_told_of() {
+    let site = Site::new(&["mx"], "[sandbox]\nlandlock = \"off\"\n");
+    let server = site.start();
+    server.wait_for_log("this process may touch every file that its user may");
+    let status = posthouse().args(["status", "--config"]).arg(site.config()).output().unwrap();
+    assert!(String::from_utf8(status.stdout).unwrap().contains("sandbox: none: the configuration says so"));
+}
+
+#[test]
+fn a_server_that_runs_out_of_descriptors_serves_again_when_there_are_some() {
+    let site = Site::new(&["mx"], "[intake]\nconnections-per-address-max = 1000\n");
+    let mut command = std::process::Command::new("/bin/sh");
+    command.args(["-c", "ulimit -n 120; exec \"$0\" serve --config \"$1\"", env!("CARGO_BIN_EXE_posthouse")]).arg(site.config());
+    let server = Running::of(&mut command, &site.config());
+    let address = server.address("mx");
+    let crowd: Vec<_> = (0..200).map(|_| std::net::TcpStream::connect(address).unwrap()).collect();
+    server.wait_for_log("cannot accept connections for now");
+    drop(crowd);
+    let id = Smtp::open(address).unwrap().send("a@elsewhere.test", "bob@example.test", &letter("after", 10)).unwrap();
+    site.wait_for("bob", id);
+    assert_eq!(server.stop().code(), Some(0));
 }
 
 #[test]

@@ -185,6 +185,25 @@ fn a_restart_that_would_fail_is_none() {
 }
 
 #[test]
+fn a_successor_that_needs_what_the_first_process_may_not_touch_does_not_take_over() {
+    let (site, elsewhere) = (Site::new(&["mx"], ""), tempfile::tempdir().unwrap());
+    let server = site.start();
+    let good = std::fs::read_to_string(site.config()).unwrap();
+    let moved = format!("data = \"{}/data\"", elsewhere.path().display());
+    std::fs::write(site.config(), good.replace("data = \"data\"", &moved)).unwrap();
+    let data = site.data();
+    let restart = common::posthouse().args(["restart", "--data"]).arg(&data).output().unwrap();
+    assert_ne!(restart.status.code(), Some(0));
+    let said = server.wait_for_log("the sandbox does not let this process write in");
+    assert!(said.contains(&elsewhere.path().display().to_string()) && said.contains("stop it and start it again"), "{said}");
+    server.wait_for_log("this one goes on");
+    assert!(matches!(visit(server.address("mx")), Ok(Met::Served)));
+    assert_eq!(server.stop().code(), Some(0));
+    assert_eq!(site.start().stop().code(), Some(0));
+    assert!(elsewhere.path().join("data/queue").is_dir());
+}
+
+#[test]
 fn without_activation_a_restart_does_refuse_so_the_stream_would_show_it() {
     let site = Site::new(&["mx"], "");
     let server = site.start();

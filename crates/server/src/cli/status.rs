@@ -1,7 +1,7 @@
 //! `posthouse status`.
 
 use posthouse_admin::socket::Order;
-use posthouse_admin::{GreylistStatus, KeyStatus, Status};
+use posthouse_admin::{GreylistStatus, KeyStatus, SandboxStatus, Status};
 use posthouse_runtime::log::one_line;
 
 use super::data::{DataArgs, failure};
@@ -62,6 +62,10 @@ fn lines(status: &Status, printer: &Printer) -> Vec<String> {
     lines.push(format!("  disk: {free} left, mail is refused below {}", text::size(disk.free_min)));
     let resident = status.memory.resident.map_or_else(|| "unknown".to_owned(), text::size);
     lines.push(format!("  memory: {resident} of {}", limit(status.memory.max)));
+    lines.extend(status.sandbox.iter().map(|SandboxStatus { is_on, words }| {
+        let line = format!("  sandbox: {}", one_line(words));
+        if *is_on { line } else { printer.red(&line) }
+    }));
     for certificate in &status.certificates {
         let line = format!("  certificate: {} until {}", certificate.names.join(" "), certificate.expires);
         lines.push(line);

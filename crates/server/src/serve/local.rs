@@ -24,7 +24,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// Opens the socket file and takes connections.
 pub(super) fn start(config: &Config, door: &LocalDoor, accepting: Accepting) -> Result<Task, Failure> {
-    let path = socket(config, std::env::var(RUNTIME_DIRECTORY).ok().as_deref());
+    let path = place(config);
     let listener = LocalListener::bind_for_everybody(&path).map_err(|error| {
         let words = format!(
             "cannot make the socket {} for letters from this machine: {error}; its directory must be there and be the server's (intake.local.socket)",
@@ -34,6 +34,11 @@ pub(super) fn start(config: &Config, door: &LocalDoor, accepting: Accepting) -> 
     })?;
     info!(socket = %path.display(), "letters from this machine are taken");
     Ok(task::spawn("submit", accept(listener, door.clone(), accepting)))
+}
+
+/// Where the socket file is made.
+pub(super) fn place(config: &Config) -> PathBuf {
+    socket(config, std::env::var(RUNTIME_DIRECTORY).ok().as_deref())
 }
 
 fn socket(config: &Config, runtime_directory: Option<&str>) -> PathBuf {

@@ -90,7 +90,7 @@ async fn open_queue(config: &Config) -> Result<Queue, Failure> {
 }
 
 /// The directory is the server's alone: it holds letters, keys and password hashes.
-fn make_data(data: &Path) -> Result<(), Failure> {
+pub(super) fn make_data(data: &Path) -> Result<(), Failure> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(data);
     made.map_err(|error| {
         Failure::say(Exit::CannotCreate, format_args!("cannot make the data directory {}: {error}", data.display()))

@@ -8,7 +8,7 @@ use posthouse_admin::keys;
 use posthouse_admin::queue::SuspensionInfo;
 use posthouse_admin::{
     AlarmSettings, CertificateStatus, ConnectionsStatus, CountStatus, DiskStatus, GreylistStatus, ListStatus, MaildropStatus,
-    MemoryStatus, QueueStatus, SilentStatus, Status,
+    MemoryStatus, QueueStatus, SandboxStatus, SilentStatus, Status,
 };
 use posthouse_intake::Abuse;
 use posthouse_journal::{Count, Journal};
@@ -24,6 +24,7 @@ use super::listen::Contexts;
 use super::maildrop;
 use super::parts::Parts;
 use crate::config::Config;
+use crate::sandbox::Hold;
 
 /// Knows where to look.
 pub(super) struct Reporter {
@@ -40,6 +41,7 @@ pub(super) struct Reporter {
     contexts: watch::Receiver<Arc<Contexts>>,
     history: History,
     alarms: watch::Receiver<AlarmSettings>,
+    sandbox: Option<Hold>,
 }
 
 impl Reporter {
@@ -49,12 +51,13 @@ impl Reporter {
         (standing, keys): (Standing, keys::Standing),
         contexts: watch::Receiver<Arc<Contexts>>,
         (history, alarms): (History, watch::Receiver<AlarmSettings>),
+        sandbox: Option<Hold>,
     ) -> Self {
         let started = UnixMillis(clock::unix_millis());
         let (queue, journal) = (parts.queue.clone(), parts.journal.clone());
         let (maildrop, tls) = (maildrop::place(config), parts.tls.clone());
         let (hostname, limits) = (config.hostname.clone(), config.queue.clone());
-        Self { hostname, started, queue, limits, journal, maildrop, tls, standing, keys, contexts, history, alarms }
+        Self { hostname, started, queue, limits, journal, maildrop, tls, standing, keys, contexts, history, alarms, sandbox }
     }
 
     pub(super) fn status(&self) -> Status {
@@ -98,6 +101,10 @@ impl Reporter {
             failed_logins: self.history.failed_logins(failed),
             disk: DiskStatus { free: self.queue.disk_free(), free_min: self.limits.disk_free_min.bytes() },
             memory: MemoryStatus { resident: memory::resident(), max: smtp.settings.memory_max.bytes() },
+            sandbox: self
+                .sandbox
+                .as_ref()
+                .map(|hold| SandboxStatus { is_on: !matches!(hold, Hold::Not(_)), words: hold.to_string() }),
             journal_lost: self.journal.lost(),
             counts,
         };

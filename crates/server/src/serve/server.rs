@@ -41,6 +41,7 @@ use super::web::Web;
 use super::{local, maildrop};
 use crate::cli::{Exit, Failure};
 use crate::config::{Config, Kind};
+use crate::sandbox::Hold;
 use crate::tlsa::Keys;
 
 /// How much longer than its stop may take a predecessor is waited for.
@@ -83,12 +84,14 @@ pub(crate) struct Start {
     pub(crate) predecessor: Option<Predecessor>,
     /// Who is told that an operator wants another process in this one's place.
     pub(crate) restarts: Option<Restarts>,
+    /// How far the kernel holds this process to what it may touch; `None`: it was not asked.
+    pub(crate) sandbox: Option<Hold>,
 }
 
 impl Server {
     /// Binds the addresses, opens the parts, and starts to take connections and to deliver.
     pub(crate) async fn start(config: Config, start: Start) -> Result<Self, Failure> {
-        let Start { resolver, handed, predecessor, restarts } = start;
+        let Start { resolver, handed, predecessor, restarts, sandbox } = start;
         // First what another process may hold: a second server on the same host ends here, before it touches any data.
         let mut bound = listen::bind(&config.listener, handed)?;
         if let Some(predecessor) = predecessor {
@@ -112,7 +115,7 @@ impl Server {
         let keys = start_keys(&config, &parts, updates, shutdown.clone());
         let (history, (alarms, alarm_settings)) = (History::default(), watch::channel(config.alarms.clone()));
         let reporter =
-            Reporter::new(&config, &parts, (standing, keys), current.clone(), (history.clone(), alarm_settings.clone()));
+            Reporter::new(&config, &parts, (standing, keys), current.clone(), (history.clone(), alarm_settings.clone()), sandbox);
         let status: Arc<dyn Fn() -> Status + Send + Sync> = Arc::new(move || reporter.status());
         let watcher = Watch {
             status: Arc::clone(&status),
@@ -454,6 +457,7 @@ fn needing_restart(old: &Config, new: &Config) -> Vec<&'static str> {
             ("mta-sts.port", config.mta_sts.port.to_string()),
             ("journal", format!("{:?}", config.journal)),
             ("log.format", format!("{:?}", config.log.format)),
+            ("sandbox", format!("{:?}", config.sandbox)),
         ]
     };
     let pairs = shown(old).into_iter().zip(shown(new));

@@ -162,6 +162,8 @@ fn config(data: &Path, offset: u16) -> Config {
         dns_update: Vec::new(),
         journal: posthouse_journal::Settings::default(),
         log: posthouse_runtime::log::Settings::default(),
+        sandbox: crate::sandbox::Settings::default(),
+        secret_files: Vec::new(),
     }
 }
 

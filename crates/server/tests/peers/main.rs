@@ -31,5 +31,6 @@ mod strangers;
 mod submit;
 mod throw_away;
 mod tokens;
+mod unit;
 mod updates;
 mod world;
