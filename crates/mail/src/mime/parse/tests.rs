@@ -5,6 +5,13 @@ fn limits() -> Limits {
 }
 
 #[test]
+fn where_the_library_panics_the_letter_is_unreadable_and_nothing_else_happens() {
+    // libFuzzer found it, in mail-parser 0.11.9. Should a later version read it, another is to be found.
+    let letter = b"Content-Type:multipart;boundary=b\n\n--bContent-Type:message/rfc822\n\nContent-Type:message/rfc822\n\n\n--b--";
+    assert_eq!(parse(letter, &limits()), Err(ParseError::Fault));
+}
+
+#[test]
 fn broken_letters_are_read_as_far_as_they_go() {
     let letter = b"From: <<<>>\r\nSubject: =?utf-8?B?!!!?=\r\nDate: yesterday\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\r\nhi\r\n--x\r\nContent-Transfer-Encoding: base64\r\n\r\n!\r\n";
     let read = parse(letter, &limits()).unwrap();
