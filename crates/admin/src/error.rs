@@ -145,12 +145,14 @@ fn directory_kind(error: &DirectoryError) -> Kind {
         DirectoryError::NoSuchDomain(_)
         | DirectoryError::NoSuchAccount(_)
         | DirectoryError::NoSuchAlias(_)
+        | DirectoryError::NoSuchSenderRule(..)
         | DirectoryError::NoSuchAppPassword(..) => Kind::NotFound,
         DirectoryError::DomainExists(_)
         | DirectoryError::DomainInUse { .. }
         | DirectoryError::AccountExists(_)
         | DirectoryError::AliasExists(_)
         | DirectoryError::AppPasswordExists(..)
+        | DirectoryError::TooManySenderRules(_)
         | DirectoryError::TooManyAppPasswords(_) => Kind::Conflict,
         DirectoryError::DomainLiteral(_)
         | DirectoryError::CatchAllAccount(_)

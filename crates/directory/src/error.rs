@@ -9,6 +9,7 @@ use posthouse_mail::{Address, Domain};
 use posthouse_sasl::PrepareError;
 
 use crate::app_password::{APP_PASSWORDS_MAX, AppPasswordName};
+use crate::lists::{SENDER_RULES_MAX, SenderPattern};
 use crate::names::{ALIAS_DEPTH_MAX, EXPANSION_MAX, TARGETS_MAX};
 
 /// Why the directory did not do what was asked.
@@ -49,6 +50,12 @@ pub enum DirectoryError {
     /// The account has as many as it may have.
     #[error("`{0}` has {APP_PASSWORDS_MAX} app passwords; remove some first")]
     TooManyAppPasswords(Address),
+    /// The account says nothing of this sender.
+    #[error("`{0}` has no rule for `{1}`")]
+    NoSuchSenderRule(Address, SenderPattern),
+    /// The account has as many rules as it may have.
+    #[error("`{0}` has {SENDER_RULES_MAX} rules for senders; remove some first")]
+    TooManySenderRules(Address),
     /// The name belongs to an account.
     #[error("`{0}` is an account already")]
     AccountExists(Address),
@@ -117,6 +124,8 @@ impl DirectoryError {
             | Self::NoSuchAccount(_)
             | Self::NoSuchAlias(_)
             | Self::NoSuchAppPassword(..)
+            | Self::NoSuchSenderRule(..)
+            | Self::TooManySenderRules(_)
             | Self::AppPasswordExists(..)
             | Self::TooManyAppPasswords(_)
             | Self::AccountExists(_)

@@ -42,6 +42,8 @@ pub(crate) struct Memory {
     elsewhere: HashSet<Domain>,
     routes: HashMap<Address, Route>,
     ends: HashMap<Address, Vec<Address>>,
+    /// Whether any account has a rule for senders.
+    pub(crate) has_sender_rules: Option<bool>,
 }
 
 impl Memory {

@@ -13,7 +13,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::error::DirectoryError;
 
 /// The layout this code writes.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 
 /// How long a writer waits for another process.
 const WRITE_WAIT: Duration = Duration::from_secs(5);
@@ -21,7 +21,7 @@ const WRITE_WAIT: Duration = Duration::from_secs(5);
 /// on a thread that serves connections.
 const READ_WAIT: Duration = Duration::from_millis(500);
 
-/// Version 3.
+/// Version 4.
 ///
 /// - `domain`: the domains that are ours, A-labels in lower case.
 /// - `account`: who can log in. `seq` is the order of creation, `id` the opaque name the rest of the world uses.
@@ -32,6 +32,7 @@ const READ_WAIT: Duration = Duration::from_millis(500);
 ///   used is in `logins.sqlite`.
 /// - `signing_key` (since version 3; before, in `secret`): the keys that sign letters. `state` is `waiting`, `signing` or `retired`, `since` when it
 ///   became that.
+/// - `sender_rule` (since version 4): whose letters an account wants, and whose not. `pattern` is an address or a domain, folded.
 /// - `secret`: random octets that must outlive a restart (the seed of the salts that unknown logins get).
 const LAYOUT: &str = "
 CREATE TABLE domain (
@@ -106,8 +107,19 @@ INSERT INTO signing_key (domain, selector, octets, state, made, since)
 DELETE FROM secret WHERE substr(name, 1, 5) = 'dkim/';
 ";
 
+/// What version 4 adds to version 3.
+const SINCE_4: &str = "
+CREATE TABLE sender_rule (
+    account INTEGER NOT NULL REFERENCES account (seq) ON DELETE CASCADE,
+    pattern TEXT NOT NULL,
+    rule    TEXT NOT NULL,
+    made    INTEGER NOT NULL,
+    PRIMARY KEY (account, pattern)
+) STRICT, WITHOUT ROWID;
+";
+
 /// What each version adds to the one before it, from version 2 on.
-const STEPS: [&str; 2] = [SINCE_2, SINCE_3];
+const STEPS: [&str; 3] = [SINCE_2, SINCE_3, SINCE_4];
 
 /// Opens the file for writing, making it and its layout where there is none.
 pub(crate) fn open_writer(path: &Path) -> Result<Connection, DirectoryError> {

@@ -93,7 +93,12 @@ pub(crate) fn letter(visit: &Visit<'_>) -> Result<(), Verdict> {
 }
 
 /// May one more recipient be added? What is said of the peer counts here: postmaster must be reached by everybody (RFC 5321 §4.5.1).
-pub(crate) async fn recipient(visit: &mut Visit<'_>, recipient: &posthouse_mail::Address) -> Result<(), Verdict> {
+/// Who is expected by the recipient need not be known.
+pub(crate) async fn recipient(
+    visit: &mut Visit<'_>,
+    recipient: &posthouse_mail::Address,
+    is_expected: bool,
+) -> Result<(), Verdict> {
     counted(visit).take_recipient(recipient.domain().as_str()).map_err(|wait| too_much("recipients", wait))?;
     if visit.kind != ListenerKind::Mx || recipient.local().as_str().eq_ignore_ascii_case("postmaster") {
         return Ok(());
@@ -112,7 +117,7 @@ pub(crate) async fn recipient(visit: &mut Visit<'_>, recipient: &posthouse_mail:
         }
         Lists::Unasked | Lists::Asking(_) => 0,
     };
-    greylist(visit, recipient, score)
+    if is_expected { Ok(()) } else { greylist(visit, recipient, score) }
 }
 
 fn greylist(visit: &Visit<'_>, recipient: &posthouse_mail::Address, score: i64) -> Result<(), Verdict> {

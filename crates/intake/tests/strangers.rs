@@ -11,6 +11,7 @@
 use std::sync::Arc;
 
 use posthouse_config::Period;
+use posthouse_directory::SenderRule;
 use posthouse_dns::Zone;
 use posthouse_intake::{GreylistPolicy, GreylistSettings, ListenerKind, Lists, RateLimits, Rates, Settings};
 use posthouse_journal::Query;
@@ -115,6 +116,33 @@ fn whoever_is_suspected_has_to_come_again_and_is_known_then() {
         let mut other = client_from(address, "198.51.100.1").await;
         other.expect("MAIL FROM:<x@elsewhere.example>", "250 ").await;
         other.expect("RCPT TO:<alice@example.org>", "250 ").await;
+    });
+}
+
+#[test]
+fn who_is_blocked_is_refused_for_that_recipient_and_who_is_allowed_is_not_put_off() {
+    run(async {
+        let greylist = GreylistSettings { policy: GreylistPolicy::All, ..GreylistSettings::default() };
+        let (world, address) = proxied(Settings { greylist, ..Settings::default() }, "").await;
+        let directory = &world.context.directory;
+        let [alice, both] = ["alice@example.org", "both@example.org"].map(world::address);
+        for (pattern, rule) in [("pest.example", SenderRule::Block), ("friend@far.example", SenderRule::Allow)] {
+            directory.list_sender(&alice, &pattern.parse().unwrap(), rule).await.unwrap();
+        }
+        directory.add_alias(&both, &[alice, world::address("bob@example.org")]).await.unwrap();
+        let mut client = client_from(address, "192.0.2.9").await;
+        client.expect("MAIL FROM:<x@deep.pest.example>", "250 ").await;
+        client.expect("RCPT TO:<alice+x@example.org>", "550 5.7.1 alice+x@example.org has blocked pest.example").await;
+        client.expect("RCPT TO:<bob@example.org>", "451 4.7.1 ").await;
+        // One of two behind an alias has: the letter is taken, and delivery sets hers aside.
+        client.expect("RCPT TO:<both@example.org>", "451 4.7.1 ").await;
+        client.expect("RSET", "250 ").await;
+        client.expect("MAIL FROM:<Friend@far.example>", "250 ").await;
+        client.expect("RCPT TO:<alice@example.org>", "250 ").await;
+        client.expect("RCPT TO:<bob@example.org>", "451 4.7.1 ").await;
+        client.expect("RSET", "250 ").await;
+        client.expect("MAIL FROM:<>", "250 ").await;
+        client.expect("RCPT TO:<alice@example.org>", "451 4.7.1 ").await;
     });
 }
 

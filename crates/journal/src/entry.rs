@@ -135,6 +135,9 @@ pub enum Event {
         /// Which folder, if it is not the inbox.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         folder: Option<String>,
+        /// The rule of the account that decided so: `block a.example`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rule: Option<String>,
     },
     /// The sender is told of a failure by another letter.
     Bounced {

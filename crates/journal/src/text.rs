@@ -51,9 +51,10 @@ impl Event {
             }
             Self::Attempt { .. } => self.write_attempt(line),
             Self::Waiting { to, why } => write!(line, "not tried for {to}, and waits on: {why}"),
-            Self::Stored { to, account, uid, folder } => {
+            Self::Stored { to, account, uid, folder, rule } => {
                 write!(line, "stored for {to} as message {uid} of account {account}")?;
-                folder.as_ref().map_or(Ok(()), |folder| write!(line, ", in {folder}"))
+                folder.as_ref().map_or(Ok(()), |folder| write!(line, ", in {folder}"))?;
+                rule.as_ref().map_or(Ok(()), |rule| write!(line, ", by the account's rule: {rule}"))
             }
             Self::Bounced { to, bounce } => write!(line, "gave up on {to}; letter {bounce} tells the sender"),
             Self::Reported { kind, about, to } => write!(line, "a {} on {about} is on its way to {to}", kind.replace('-', " ")),

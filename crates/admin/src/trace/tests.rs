@@ -92,7 +92,8 @@ fn a_text_that_is_an_address_and_a_message_id_shows_each_entry_once() {
 fn the_story_of_a_bounce_follows_that_of_its_letter() {
     block_on(async {
         let bounced = Event::Bounced { to: "bob@example.test".to_owned(), bounce: letter(9) };
-        let stored = Event::Stored { to: "alice@example.test".to_owned(), account: "a".to_owned(), uid: 1, folder: None };
+        let stored =
+            Event::Stored { to: "alice@example.test".to_owned(), account: "a".to_owned(), uid: 1, folder: None, rule: None };
         let entries = vec![
             accepted(2, "bob@example.test", "<2@x>"),
             Entry::of(letter(2), now(3), bounced),

@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use posthouse_client::mx::unreachable;
-use posthouse_directory::AccountId;
+use posthouse_directory::{AccountId, SenderEntry, SenderRule};
 use posthouse_journal::Event;
-use posthouse_mail::header::{Header, delivered_to, end_of_header, return_path};
-use posthouse_mail::{Address, Reply, Status};
+use posthouse_mail::header::{Header, address_list, delivered_to, end_of_header, return_path};
+use posthouse_mail::{Address, Reply, ReversePath, Status};
 use posthouse_mailbox::{Delivery, Folder};
 use posthouse_queue::Lease;
 use posthouse_runtime::stream::{ByteSource, NextChunk};
@@ -40,12 +40,13 @@ async fn deliver(context: &Context, lease: &Lease, seen: &Seen, index: usize, ac
         return Attempt { index, hop, result: AttemptResult::Deferred(unreachable(0, "no such recipient")) };
     };
     let (letter, recipient) = (lease.letter(), &state.recipient.address);
+    let (folder, rule) = seen.place(context, recipient, &letter.envelope.reverse_path).await;
     let delivery = Delivery {
         letter: lease.id(),
         recipient: recipient.clone(),
         reverse_path: letter.envelope.reverse_path.clone(),
         at: letter.arrived,
-        folder: seen.folder,
+        folder,
         // RFC 5321 §4.4: the server that makes the final delivery adds the return path; Delivered-To names whom it was for.
         prefix: (return_path(&letter.envelope.reverse_path) + &delivered_to(recipient)).into_bytes(),
     };
@@ -55,8 +56,9 @@ async fn deliver(context: &Context, lease: &Lease, seen: &Seen, index: usize, ac
     }
     let result = match context.mailboxes.deliver(account.as_str(), delivery, seen.body(lease).as_mut()).await {
         Ok(uid) => {
-            let folder = (seen.folder != Folder::Inbox).then(|| seen.folder.to_string());
-            let stored = Event::Stored { to: recipient.to_string(), account: account.to_string(), uid: uid.0, folder };
+            let folder = (folder != Folder::Inbox).then(|| folder.to_string());
+            let (to, account) = (recipient.to_string(), account.to_string());
+            let stored = Event::Stored { to, account, uid: uid.0, folder, rule };
             context.note(lease.id(), stored);
             AttemptResult::Delivered(Reply::new(250, Status::success(1, 5), "stored in the mailbox"))
         }
@@ -73,8 +75,8 @@ async fn deliver(context: &Context, lease: &Lease, seen: &Seen, index: usize, ac
 struct Seen {
     /// The addresses it was delivered to before, as it says itself.
     delivered_to: Vec<String>,
-    /// Where it belongs.
-    folder: Folder,
+    /// What its header says of where it belongs.
+    marks: Marks,
     /// All of it, when it is small.
     whole: Option<VecDeque<Bytes>>,
 }
@@ -99,8 +101,25 @@ impl Seen {
                 break false;
             }
         };
-        let (delivered_to, folder) = read_header(&start);
-        Self { delivered_to, folder, whole: is_whole.then_some(chunks) }
+        let (delivered_to, marks) = read_header(&start);
+        Self { delivered_to, marks, whole: is_whole.then_some(chunks) }
+    }
+
+    /// Where it belongs for this recipient, and the rule of theirs that says so. What they have blocked is junk, by the author or by the sender; what was marked as junk is
+    /// none if they have allowed its author, and that was verified at the door: a name in the header proves nothing.
+    async fn place(&self, context: &Context, recipient: &Address, sender: &ReversePath) -> (Folder, Option<String>) {
+        let usual = if self.marks.is_junk { Folder::Junk } else { Folder::Inbox };
+        if let Some(SenderEntry { rule, pattern, .. }) = rule(context, recipient, self.marks.author.as_ref()).await {
+            match rule {
+                SenderRule::Block => return (Folder::Junk, Some(format!("block {pattern}"))),
+                SenderRule::Allow if self.marks.is_author_known => return (Folder::Inbox, Some(format!("allow {pattern}"))),
+                SenderRule::Allow => {}
+            }
+        }
+        match rule(context, recipient, sender.address()).await {
+            Some(SenderEntry { rule: SenderRule::Block, pattern, .. }) => (Folder::Junk, Some(format!("block {pattern}"))),
+            Some(SenderEntry { rule: SenderRule::Allow, .. }) | None => (usual, None),
+        }
     }
 
     /// Whether the letter carries our own mark for this recipient: somebody forwards it back to us (RFC 9228 §3).
@@ -122,13 +141,36 @@ impl Seen {
 
 /// What was found suspicious at the door. `intake` takes the field out of what comes from elsewhere.
 const QUARANTINE: &str = "X-Posthouse-Quarantine";
+/// In front of its value: the author was verified.
+const AUTHOR_KNOWN: &str = "verified;";
+
+/// What a header says of where the letter belongs.
+#[derive(Default)]
+struct Marks {
+    /// Somebody takes it for junk.
+    is_junk: bool,
+    /// Who does knows its author all the same.
+    is_author_known: bool,
+    /// `From`, if it is one address.
+    author: Option<Address>,
+}
+
+/// What the recipient has said of this sender. Without the directory that is nothing: the letter is stored, and that is more than a rule.
+async fn rule(context: &Context, recipient: &Address, sender: Option<&Address>) -> Option<SenderEntry> {
+    let rules = context.directory.rules_for(std::slice::from_ref(recipient), sender?).await;
+    let rules = rules.inspect_err(|error| tracing::warn!(%recipient, %error, "the rules of an account cannot be read"));
+    rules.ok()?.into_iter().next().flatten()
+}
 
 /// The values of `Delivered-To` in a header of which this is the beginning, and where the letter belongs.
-fn read_header(start: &[u8]) -> (Vec<String>, Folder) {
+fn read_header(start: &[u8]) -> (Vec<String>, Marks) {
     let fields = end_of_header(start).map_or(start.len(), |(fields, _)| fields);
-    let Ok(header) = Header::parse(start.get(..fields).unwrap_or_default()) else { return (Vec::new(), Folder::Inbox) };
-    let folder = if header.first(QUARANTINE).is_some() { Folder::Junk } else { Folder::Inbox };
-    (header.named("Delivered-To").map(|field| field.value()).collect(), folder)
+    let Ok(header) = Header::parse(start.get(..fields).unwrap_or_default()) else { return (Vec::new(), Marks::default()) };
+    let is_junk = header.first(QUARANTINE).is_some();
+    let is_author_known = is_junk && header.named(QUARANTINE).all(|field| field.value().trim_start().starts_with(AUTHOR_KNOWN));
+    let mut authors = header.first("From").and_then(|from| address_list(&from.value()).ok()).unwrap_or_default();
+    let author = if authors.len() == 1 { authors.pop() } else { None };
+    (header.named("Delivered-To").map(|field| field.value()).collect(), Marks { is_junk, is_author_known, author })
 }
 
 /// The octets of a letter that were read before.

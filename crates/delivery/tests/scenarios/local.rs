@@ -1,5 +1,6 @@
 //! Into mailboxes of ours.
 
+use posthouse_directory::SenderRule;
 use posthouse_journal::{Event, Outcome};
 
 use crate::world::{ARRIVED, World, address, run};
@@ -38,6 +39,55 @@ fn a_letter_that_was_set_aside_at_the_door_lands_in_junk_and_the_timeline_says_s
         let timeline = world.timeline(letter).await;
         let is_told = |event: &Event| matches!(event, Event::Stored { folder: Some(folder), uid: 1, .. } if folder == "Junk");
         assert!(timeline.iter().any(is_told), "{timeline:?}");
+    });
+}
+
+#[test]
+fn what_an_account_has_said_of_a_sender_decides_where_its_letter_lands() {
+    run(async {
+        let world = World::new(1, "").await;
+        let (bob, carol) = (address("bob@ours.test"), address("carol@ours.test"));
+        for account in ["bob@ours.test", "carol@ours.test"] {
+            world.account(account).await;
+        }
+        let directory = &world.context.directory;
+        for (pattern, rule) in [("pest.test", SenderRule::Block), ("friend@far.test", SenderRule::Allow)] {
+            directory.list_sender(&bob, &pattern.parse().unwrap(), rule).await.unwrap();
+        }
+        let (junk, known) = ("X-Posthouse-Quarantine: spam x\r\n", "X-Posthouse-Quarantine: verified; spam x\r\n");
+        for (sender, header, expected) in [
+            // The author is blocked, and the sender is.
+            ("x@far.test", "From: <a@sub.pest.test>\r\n".to_owned(), (true, Some("block pest.test"))),
+            ("x@pest.test", "From: <a@far.test>\r\n".to_owned(), (true, Some("block pest.test"))),
+            // An author who is allowed, and really is who it says.
+            ("x@far.test", format!("{known}From: <Friend@far.test>\r\n"), (false, Some("allow friend@far.test"))),
+            // Somebody who only says so, in the header or in the envelope.
+            ("x@far.test", format!("{junk}From: <friend@far.test>\r\n"), (true, None)),
+            ("friend@far.test", format!("{known}From: <x@far.test>\r\n"), (true, None)),
+            ("x@far.test", format!("{known}{junk}From: <friend@far.test>\r\n"), (true, None)),
+            ("x@far.test", "X-Posthouse-Quarantine: dmarc\r\nFrom: <friend@far.test>\r\n".to_owned(), (true, None)),
+            ("x@far.test", format!("{known}From: <friend@far.test>, <x@far.test>\r\n"), (true, None)),
+            ("x@far.test", "From: <friend@far.test>\r\n".to_owned(), (false, None)),
+            ("", "From: <x@far.test>\r\n".to_owned(), (false, None)),
+        ] {
+            let letter = world.submit(sender, &["bob@ours.test", "carol@ours.test"], &format!("{header}\r\nhello\r\n")).await;
+            world.deliver_at(ARRIVED).await;
+            let timeline = world.timeline(letter).await;
+            let stored = |who: &posthouse_mail::Address| {
+                let of = |event: &Event| {
+                    let Event::Stored { to, folder, rule, .. } = event else { return None };
+                    (*to == who.to_string()).then(|| (folder.is_some(), rule.clone()))
+                };
+                timeline.iter().find_map(of).unwrap()
+            };
+            let (is_junk, rule) = stored(&bob);
+            assert_eq!((is_junk, rule.as_deref()), expected, "{sender} {header}");
+            assert_eq!(
+                stored(&carol),
+                (header.contains("Quarantine"), None),
+                "what bob says is not for others: {sender} {header}"
+            );
+        }
     });
 }
 

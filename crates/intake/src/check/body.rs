@@ -20,6 +20,9 @@ use crate::note;
 use crate::rates::What;
 use crate::visit::{Begun, Visit};
 
+/// In front of a mark: the author was verified.
+const AUTHOR_KNOWN: &str = "verified; ";
+
 /// Is there room for a letter? Asked before its first octet.
 pub(crate) fn room(visit: &mut Visit<'_>) -> Verdict {
     let asked = senders::begin(visit);
@@ -85,7 +88,8 @@ pub(crate) async fn accept(visit: &mut Visit<'_>) -> Answer {
         draft.put_in_front(&signing.finish());
     }
     if let Some((filter, why)) = &seen.quarantine {
-        draft.put_in_front(&mark(filter, why));
+        let is_author_known = verified.as_ref().is_some_and(|verified| verified.is_author_known);
+        draft.put_in_front(&mark(filter, why, is_author_known));
     }
     let Some(begun) = &visit.begun else { return Answer::Verdict(lost()) };
     if seen.discarded.is_some() || begun.recipients.is_empty() {
@@ -217,11 +221,13 @@ async fn change_envelope(visit: &mut Visit<'_>, seen: &Seen) -> Result<(), Verdi
     Ok(())
 }
 
-/// The field that marks a letter as junk, with who wants it so.
-fn mark(filter: &str, why: &str) -> String {
+/// The field that marks a letter as junk, with who wants it so. Whether the author was verified stands in front: then a recipient who has allowed it is asked
+/// (delivery).
+fn mark(filter: &str, why: &str, is_author_known: bool) -> String {
     let plain =
         |text: &str| text.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).take(200).collect::<String>();
-    format!("{QUARANTINE}: {} {}\r\n", plain(filter), plain(why)).replace(" \r", "\r")
+    let known = if is_author_known { AUTHOR_KNOWN } else { "" };
+    format!("{QUARANTINE}: {known}{} {}\r\n", plain(filter), plain(why)).replace(" \r", "\r")
 }
 
 /// A filter threw it away: the peer hears yes, and the timeline says what became of it.

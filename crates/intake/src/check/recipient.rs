@@ -4,7 +4,7 @@
 //! and from nobody else. The local part is never looked into: `user%elsewhere@here` and `"user@elsewhere"@here` are names of ours like any
 //! other, and nobody has them.
 
-use posthouse_directory::{DirectoryError, Route};
+use posthouse_directory::{DirectoryError, Route, SenderRule};
 use posthouse_mail::{Address, OriginalRecipient, Recipient, Status, UnixMillis};
 use posthouse_mailauth::srs::{self, SrsError};
 use posthouse_runtime::clock;
@@ -55,7 +55,11 @@ pub(crate) async fn recipient(visit: &mut Visit<'_>, question: RecipientQuestion
         },
         Err(error) => return no_directory(&error),
     };
-    if let Err(verdict) = abuse::recipient(visit, &address).await {
+    let is_expected = match wanted(visit, &address, &ends).await {
+        Ok(is_expected) => is_expected,
+        Err(verdict) => return verdict,
+    };
+    if let Err(verdict) = abuse::recipient(visit, &address, is_expected).await {
         return verdict;
     }
     if let Some(mut milters) = visit.milters.take() {
@@ -66,6 +70,19 @@ pub(crate) async fn recipient(visit: &mut Visit<'_>, question: RecipientQuestion
         }
     }
     add(visit, address, ends, question)
+}
+
+/// Whether everybody whom the recipient leads to has allowed the sender; nobody may send to those who have all blocked it. Where only some have, the letter is
+/// taken, and delivery puts it where it belongs for each. Only the envelope is known yet, so an allowed sender may be anybody: it is spared the greylist, nothing
+/// more. Reports (`<>`) are nobody's.
+async fn wanted(visit: &Visit<'_>, address: &Address, ends: &[Address]) -> Result<bool, Verdict> {
+    let Some(sender) = visit.begun.as_ref().and_then(|begun| begun.sender.path.address()) else { return Ok(false) };
+    let rules = visit.context.directory.rules_for(ends, sender).await.map_err(|error| no_directory(&error))?;
+    let all = |wanted| rules.iter().all(|entry| entry.as_ref().is_some_and(|entry| entry.rule == wanted));
+    match rules.first() {
+        Some(Some(entry)) if all(SenderRule::Block) => Err(reject(550, 7, 1, format!("{address} has blocked {}", entry.pattern))),
+        _ => Ok(!rules.is_empty() && all(SenderRule::Allow)),
+    }
 }
 
 /// Whom a bounce of a letter that we forwarded leads back to (SRS). To no other letter is the way open: whoever kept such an address could

@@ -53,6 +53,8 @@ pub(crate) struct Seen {
     pub(crate) event: Event,
     /// Whether SPF or DKIM vouches for a domain of the letter's.
     pub(crate) is_vouched_for: bool,
+    /// Whether one of them vouches for that of its author.
+    pub(crate) is_author_known: bool,
 }
 
 /// Begins to ask, if letters of this peer are looked at.
@@ -105,15 +107,26 @@ pub(crate) async fn conclude(visit: &Visit<'_>, mut asked: Asked, examination: E
     }
     let is_vouched_for = action == Action::Keep
         && (verdicts.spf.result == SpfResult::Pass || verdicts.dkim.iter().any(|one| one.result == DkimResult::Pass));
+    let is_author_known = action == Action::Keep && is_author_known(&verdicts);
     if policy == SenderPolicy::Off {
-        return Ok(Seen { fields: String::new(), event: event(visit, &verdicts, action), is_vouched_for });
+        return Ok(Seen { fields: String::new(), event: event(visit, &verdicts, action), is_vouched_for, is_author_known });
     }
     let mut fields = authentication_results(&visit.context.hostname, &verdicts, &mail_from, helo(visit), visit.peer);
     if action == Action::Quarantine {
         fields.push_str(QUARANTINE);
         fields.push_str(": dmarc\r\n");
     }
-    Ok(Seen { fields, event: event(visit, &verdicts, action), is_vouched_for })
+    Ok(Seen { fields, event: event(visit, &verdicts, action), is_vouched_for, is_author_known })
+}
+
+/// Whether the author's domain itself answers for the letter, with a DMARC record or without.
+fn is_author_known(verdicts: &Verdicts) -> bool {
+    let Verdicts { spf, dkim, dmarc, .. } = verdicts;
+    let is_author = |domain: &str| !domain.is_empty() && domain.eq_ignore_ascii_case(&dmarc.domain);
+    dmarc.result == DmarcResult::Pass
+        || (dmarc.result == DmarcResult::None
+            && ((spf.result == SpfResult::Pass && is_author(&spf.domain))
+                || dkim.iter().any(|one| one.result == DkimResult::Pass && is_author(&one.domain))))
 }
 
 /// Has it counted for the author's domain, if that wants to know. A letter that is put off comes again and is counted then.

@@ -69,7 +69,7 @@ pub(crate) fn every_event() -> Vec<Event> {
         attempt(Outcome::Deferred, Some(UnixMillis(1_795_490_229_120))),
         attempt(Outcome::Failed, None),
         Event::Waiting { to: text("bob@example.test"), why: text("451 4.3.2 delivery is suspended by root") },
-        Event::Stored { to: text("bob@example.test"), account: text("01ACCOUNT"), uid: 7, folder: None },
+        Event::Stored { to: text("bob@example.test"), account: text("01ACCOUNT"), uid: 7, folder: None, rule: None },
         Event::Bounced { to: text("bob@example.test"), bounce: id },
         Event::Reported { kind: text("dmarc-report"), about: text("example.net"), to: text("d@example.net") },
         Event::Filed {

@@ -6,7 +6,11 @@ fn letter(n: u64) -> LetterId {
 }
 
 fn stored(n: u64, to: &str) -> Entry {
-    Entry::of(letter(n), UnixMillis(n), Event::Stored { to: to.to_owned(), account: "a".to_owned(), uid: 1, folder: None })
+    Entry::of(
+        letter(n),
+        UnixMillis(n),
+        Event::Stored { to: to.to_owned(), account: "a".to_owned(), uid: 1, folder: None, rule: None },
+    )
 }
 
 fn store() -> (tempfile::TempDir, Connection) {

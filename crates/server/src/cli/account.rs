@@ -1,11 +1,13 @@
 //! `posthouse account`.
 
 mod app_password;
+mod lists;
 
 use serde::Serialize;
 
 use posthouse_admin::{AccountInfo, generate_password};
 use posthouse_config::Secret;
+use posthouse_directory::SenderRule;
 use posthouse_mail::Address;
 
 use super::data::{DataArgs, block_on, malformed};
@@ -20,6 +22,7 @@ Examples:
   posthouse account add robot@example.org --generate
   posthouse account password alice@example.org --password-command 'pass show mail/alice'
   posthouse account app-password add alice@example.org phone
+  posthouse account block alice@example.org a.example
   posthouse account list --json")]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -66,6 +69,30 @@ Examples:
         #[command(subcommand)]
         action: app_password::Action,
     },
+    /// Take letters of these senders into the inbox, also when a filter takes them for junk, if it is proven that they are theirs; and without greylisting.
+    #[command(
+        after_help = "Examples:\n  posthouse account allow alice@example.org bob@a.example\n  posthouse account allow alice@example.org a.example news.b.example"
+    )]
+    Allow(lists::Senders),
+    /// Refuse letters of these senders, for this account alone.
+    ///
+    /// A sender in the envelope is refused with 550. Who only shows in the header (`From`), or writes to a list that the account is on, is
+    /// taken and stored in Junk: there the others could not be answered apart.
+    #[command(
+        after_help = "Examples:\n  posthouse account block alice@example.org pest@a.example\n  posthouse account block alice@example.org a.example     (and everything below it)"
+    )]
+    Block(lists::Senders),
+    /// Forget what was said of these senders.
+    #[command(after_help = "Examples:\n  posthouse account unlist alice@example.org a.example")]
+    Unlist(lists::Senders),
+    /// Show whom an account allows and blocks.
+    #[command(
+        after_help = "Examples:\n  posthouse account lists alice@example.org\n  posthouse account lists alice@example.org --json"
+    )]
+    Lists {
+        /// The account.
+        address: String,
+    },
     /// Change a password.
     #[command(after_help = "\
 Examples:
@@ -99,6 +126,10 @@ struct WithPassword<'a> {
 
 pub(crate) fn run(args: Args, printer: &Printer) -> Result<(), Failure> {
     match args.action {
+        Action::Allow(senders) => lists::set(&args.data, &senders, SenderRule::Allow, printer),
+        Action::Block(senders) => lists::set(&args.data, &senders, SenderRule::Block, printer),
+        Action::Unlist(senders) => lists::unset(&args.data, &senders, printer),
+        Action::Lists { address } => lists::show(&args.data, &parse(&address)?, printer),
         Action::AppPassword { action } => app_password::run(&args.data, action, printer),
         Action::Add { address, password } => {
             let address = parse(&address)?;

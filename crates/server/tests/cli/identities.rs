@@ -185,6 +185,24 @@ fn an_app_password_is_shown_once_and_taken_away_alone() {
 }
 
 #[test]
+fn senders_are_allowed_blocked_listed_and_forgotten() {
+    let data = data();
+    on(&data, &["account", "add", "alice@example.test", "--generate"]).ok();
+    let at = |words: &[&str]| on(&data, &[&["account"], words].concat());
+    let said = at(&["block", "alice@example.test", "Pest@A.example", "b.example"]).ok();
+    assert_eq!(said, "blocked pest@a.example for alice@example.test\nblocked b.example for alice@example.test\n");
+    at(&["allow", "alice@example.test", "@b.example"]).ok();
+    assert_eq!(at(&["lists", "alice@example.test"]).ok(), "allow b.example\nblock pest@a.example\n");
+    let json = at(&["lists", "alice@example.test", "--json"]).json();
+    assert_eq!((&json[0]["sender"], &json[0]["rule"]), (&"b.example".into(), &"allow".into()));
+    at(&["unlist", "alice@example.test", "b.example"]).ok();
+    at(&["unlist", "alice@example.test", "b.example"]).fails(67, "no rule for `b.example`");
+    at(&["block", "alice@example.test", "fine.example", "not a sender"]).fails(65, "such as alice@a.example");
+    assert_eq!(at(&["lists", "alice@example.test"]).ok(), "block pest@a.example\n", "all of it or nothing");
+    at(&["block", "nobody@example.test", "a.example"]).fails(67, "nobody@example.test");
+}
+
+#[test]
 fn who_guessed_is_listed_and_forgiven() {
     let data = data();
     assert_eq!(on(&data, &["logins", "list"]).ok(), "nobody is slowed down\n");

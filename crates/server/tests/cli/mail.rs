@@ -48,6 +48,7 @@ fn site() -> Site {
             account: site.account("bob").to_owned(),
             uid: uid.0,
             folder: None,
+            rule: None,
         };
         journal.record(Entry::of(letter(1), now, accepted));
         journal.record(Entry::of(letter(1), now, stored));

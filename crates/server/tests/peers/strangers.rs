@@ -51,6 +51,21 @@ fn text(letter: &[u8]) -> String {
 }
 
 in_a_world! {
+    fn a_blocked_sender_is_refused_for_one_and_taken_for_the_other(world) {
+        let ours = ours(world, "");
+        ours.manage(&["account", "block", "alice@posthouse.test", "client.test"]);
+        let to = ["--to", "alice@posthouse.test,bob@posthouse.test"];
+        let both = said(&swaks(&to));
+        assert!(both.contains("550 5.7.1 alice@posthouse.test has blocked client.test"), "{both}");
+        ours.take(world, 1);
+        // In the header alone it is taken, and lies in Junk.
+        assert_taken(&swaks(&["--from", "x@posthouse.invalid", "--h-From", "<x@client.test>", "--to", "alice@posthouse.test"]));
+        let list = || run_to_end(posthouse().args(["mail", "list", "alice@posthouse.test", "--folder", "junk", "--config"]).arg(ours.config()));
+        crate::world::eventually("it is not in Junk", || list().contains("x@client.test").then_some(()));
+        let trace = run_to_end(posthouse().args(["trace", "alice@posthouse.test", "--config"]).arg(ours.config()));
+        assert!(trace.contains("in Junk, by the account's rule: block client.test"), "{trace}");
+    }
+
     fn a_filter_written_with_python_sees_every_stage_and_changes_everything(world) {
         let (_filter, address) = python_milter(world);
         let ours = ours(world, &milter("python", &address, ""));
