@@ -1,10 +1,11 @@
-//! The log: one line an event on standard error, as text or JSON, whose level can be changed while the program runs.
+//! The log: one line an event on standard error, as text or JSON, or an event of systemd's journal; its level can be changed while the program runs.
 //!
 //! No event can break a line or send an escape sequence to a terminal: the writer escapes every control character, wherever it
 //! came from. Crates that are not ours are heard from `warn` on.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
+use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,8 +17,10 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Registry, reload};
 
+mod journal;
 mod seldom;
 
+use self::journal::Journal;
 pub use seldom::Seldom;
 
 /// `[log]`: what is written to standard error.
@@ -26,7 +29,7 @@ pub use seldom::Seldom;
 pub struct Settings {
     /// The least important events that are written. Can be changed by a reload.
     pub level: Level,
-    /// How they are written: `text` for people, `json` for programs (one object a line).
+    /// How they are written: `text` for people, `json` for programs (one object a line), `journal` to systemd's journal with a field for each value.
     pub format: Format,
 }
 
@@ -56,6 +59,8 @@ pub enum Format {
     Text,
     /// A JSON object.
     Json,
+    /// To systemd's journal: each value is a field, such as `POSTHOUSE_LETTER`. Where there is no journal, as `text`.
+    Journal,
 }
 
 /// A log exists already in this process.
@@ -83,11 +88,15 @@ pub fn init(settings: &Settings) -> Result<Handle, AlreadyStarted> {
     let (filter, handle) = reload::Layer::new(targets(settings.level));
     let registry = tracing_subscriber::registry().with(filter);
     let layer = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(Stderr);
-    match settings.format {
-        Format::Text => registry.with(layer).try_init(),
-        Format::Json => registry.with(layer.json().flatten_event(true)).try_init(),
+    let journal = (settings.format == Format::Journal).then(|| Journal::open(Path::new(journal::SOCKET)));
+    let missing = match (settings.format, journal) {
+        (Format::Journal, Some(Ok(journal))) => registry.with(journal).try_init().map(|()| None),
+        (Format::Json, _) => registry.with(layer.json().flatten_event(true)).try_init().map(|()| None),
+        (Format::Text | Format::Journal, journal) => registry.with(layer).try_init().map(|()| journal.and_then(Result::err)),
+    };
+    if let Some(error) = missing.map_err(|_| AlreadyStarted)? {
+        tracing::warn!(%error, socket = journal::SOCKET, "there is no journal here; the log goes to standard error");
     }
-    .map_err(|_| AlreadyStarted)?;
     Ok(Handle(handle))
 }
 
