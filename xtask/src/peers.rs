@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The packages; what they need and the machine lacks comes with them.
-const PACKAGES: [&str; 46] = [
+const PACKAGES: [&str; 48] = [
     "postfix",
     "exim4-daemon-heavy",
     "opensmtpd",
@@ -59,9 +59,11 @@ const PACKAGES: [&str; 46] = [
     "opendmarc",
     "postfix-policyd-spf-python",
     "rspamd",
+    "clamav-daemon",
+    "clamav-milter",
     "testssl.sh",
     "postsrsd",
-    // systemd-analyze.
+    // systemd-analyze, systemd-journald.
     "systemd",
 ];
 
@@ -69,7 +71,7 @@ const PACKAGES: [&str; 46] = [
 const NPM_PACKAGES: [&str; 4] = ["Haraka", "mailauth", "mailparser", "postal-mime"];
 
 /// What is only there for Python.
-const PYPI_PACKAGES: [&str; 2] = ["parsedmarc", "sslyze"];
+const PYPI_PACKAGES: [&str; 3] = ["opentelemetry-proto", "parsedmarc", "sslyze"];
 
 /// Whether anything may be downloaded.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -195,7 +197,7 @@ fn pypi(folder: &Path) -> anyhow::Result<()> {
             .args(PYPI_PACKAGES),
     )?;
     let mut seen = Command::new("/usr/bin/python3");
-    seen.args(["-c", "import sslyze"]).env("PYTHONPATH", &place);
+    seen.args(["-c", "import sslyze, opentelemetry.proto"]).env("PYTHONPATH", &place);
     if !seen.output().is_ok_and(|output| output.status.success()) {
         std::fs::remove_dir_all(&place)?;
     }

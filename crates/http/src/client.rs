@@ -1,6 +1,6 @@
 //! One question to a web server.
 
-use std::future::{Future as _, poll_fn};
+use std::future::{Future, poll_fn};
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::pin::pin;
@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::BodyExt as _;
 use hyper::client::conn::http1;
 use hyper::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, HeaderValue, USER_AGENT};
 use hyper::{HeaderMap, Request, Response, Uri};
@@ -17,8 +17,10 @@ use posthouse_dns::{DnsError, Resolver};
 use posthouse_mail::Domain;
 use posthouse_runtime::clock;
 use posthouse_runtime::net::Stream;
+use posthouse_runtime::stream::ByteSource;
 use posthouse_runtime::tls::{ClientTls, Roots, TlsError};
 
+use crate::body::{Outgoing, feed};
 use crate::error::HttpError;
 use crate::io::Io;
 use crate::reach::is_public;
@@ -112,10 +114,34 @@ impl Client {
     /// # Errors
     /// [`HttpError`].
     pub async fn send(&self, request: Request<Bytes>, limits: Limits) -> Result<Response<Bytes>, HttpError> {
-        clock::timeout(self.0.timeout, self.ask(request, limits)).await.map_err(|_| HttpError::Timeout)?
+        let (parts, octets) = request.into_parts();
+        let request = Request::from_parts(parts, Outgoing::whole(octets));
+        clock::timeout(self.0.timeout, self.ask(request, std::future::ready(()), limits)).await.map_err(|_| HttpError::Timeout)?
     }
 
-    async fn ask(&self, request: Request<Bytes>, limits: Limits) -> Result<Response<Bytes>, HttpError> {
+    /// The same with a body that is read while it is sent, so that its size never shows in memory.
+    ///
+    /// # Errors
+    /// [`HttpError`]; what cannot be read to its end breaks the request off.
+    pub async fn send_from(
+        &self,
+        request: Request<()>,
+        body: &mut dyn ByteSource,
+        limits: Limits,
+    ) -> Result<Response<Bytes>, HttpError> {
+        let (parts, ()) = request.into_parts();
+        let (outgoing, chunks) = Outgoing::fed(body.len());
+        let asked = self.ask(Request::from_parts(parts, outgoing), feed(body, chunks), limits);
+        clock::timeout(self.0.timeout, asked).await.map_err(|_| HttpError::Timeout)?
+    }
+
+    /// Asks, while `feeding` gives the request its body.
+    async fn ask(
+        &self,
+        request: Request<Outgoing>,
+        feeding: impl Future<Output = ()>,
+        limits: Limits,
+    ) -> Result<Response<Bytes>, HttpError> {
         let target = Target::of(request.uri(), self.0.clear)?;
         let stream = self.connect(&target).await?;
         let stream = if target.clear {
@@ -137,8 +163,11 @@ impl Client {
             whole(response, &target, limits.body_bytes_max).await
         });
         // The connection moves the octets while the exchange waits for them; it may end before what it has read is taken.
-        let mut moving = true;
+        let (mut moving, mut feeding, mut hungry) = (true, pin!(feeding), true);
         poll_fn(|context| {
+            if hungry {
+                hungry = feeding.as_mut().poll(context).is_pending();
+            }
             if moving {
                 moving = connection.as_mut().poll(context).is_pending();
             }
@@ -223,14 +252,14 @@ impl Target {
     }
 
     /// The request as it goes over the wire (RFC 9112 §3.2.1).
-    fn complete(&self, request: Request<Bytes>) -> Result<Request<Full<Bytes>>, String> {
+    fn complete(&self, request: Request<Outgoing>) -> Result<Request<Outgoing>, String> {
         let (mut parts, body) = request.into_parts();
         parts.uri = self.path.parse().map_err(|_| "the URL has no path".to_owned())?;
         let host = HeaderValue::from_str(&self.authority).map_err(|error| error.to_string())?;
         parts.headers.insert(HOST, host);
         parts.headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
         parts.headers.insert(CONNECTION, HeaderValue::from_static("close"));
-        Ok(Request::from_parts(parts, Full::new(body)))
+        Ok(Request::from_parts(parts, body))
     }
 }
 

@@ -8,6 +8,7 @@
 //!
 //! The library behind it is named here and nowhere else, but for the types of a request and an answer.
 
+mod body;
 mod client;
 mod error;
 mod io;

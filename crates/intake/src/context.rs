@@ -16,6 +16,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::abuse::Abuse;
+use crate::milter::HttpFilters;
 use crate::settings::Settings;
 
 /// The state that all connections share.
@@ -35,6 +36,8 @@ pub struct Context {
     pub evaluations: Arc<dyn dmarc::Ledger>,
     /// For checks that ask the DNS.
     pub resolver: Resolver,
+    /// Who asks the filters over HTTP.
+    pub filters: HttpFilters,
     /// For STARTTLS and for TLS from the start; without it nobody can log in.
     pub tls: Option<ServerTls>,
     /// The same for listeners where users log in, if these ask for certificates.

@@ -7,13 +7,14 @@ mod header;
 
 use bytes::{Bytes, BytesMut};
 use memchr::memmem;
+use posthouse_journal::Finding;
 use posthouse_mail::header::{HEADER_BYTES_MAX, end_of_header};
 use posthouse_mailauth::Examination;
 use posthouse_queue::Draft;
 use posthouse_smtp::server::Verdict;
 
 use crate::check;
-use crate::milter::{Held, Milters, Seen};
+use crate::milter::{About, Held, Milters, Seen};
 use crate::sign::Signing;
 use crate::visit::Visit;
 
@@ -101,9 +102,30 @@ impl Incoming {
     }
 
     /// The filters have their say about a letter that was held for them; then it goes on as if it had come as they left it.
-    pub(crate) async fn filter(&mut self, visit: &Visit<'_>, milters: &mut Milters) -> Result<Seen, Verdict> {
+    pub(crate) async fn filter(
+        &mut self,
+        visit: &Visit<'_>,
+        milters: &mut Milters,
+        findings: &[Finding],
+    ) -> Result<Seen, Verdict> {
         let Some(mut held) = self.held.take() else { return Ok(Seen::default()) };
-        let seen = milters.letter(&self.draft.id().to_string(), &mut held).await?;
+        let id = self.draft.id().to_string();
+        let reverse = milters.reverse(&visit.context.resolver, visit.peer).await;
+        let begun = visit.begun.as_ref();
+        let about = About {
+            id: &id,
+            hostname: visit.context.hostname.as_str(),
+            kind: visit.kind,
+            peer: visit.peer,
+            name: reverse.name.as_deref(),
+            helo: visit.hello.as_ref().map_or("", |hello| hello.name.as_str()),
+            tls: visit.tls.as_deref(),
+            account: visit.account.as_ref().map(|account| account.address.to_string()),
+            sender: begun.map(|begun| begun.sender.path.to_string()).unwrap_or_default(),
+            recipients: begun.iter().flat_map(|begun| &begun.named).map(ToString::to_string).collect(),
+            findings,
+        };
+        let seen = milters.letter(&visit.context.filters, &about, &mut held).await?;
         // Who sent it was looked at as it came.
         self.is_examined = false;
         if seen.discarded.is_some() {

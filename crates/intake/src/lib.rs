@@ -30,7 +30,9 @@ pub use context::{Context, ListenerKind};
 pub use greylist::{GreylistPolicy, GreylistSettings};
 pub use lists::{ListKind, ListSettings, Lists};
 pub use local::{AddressPattern, Grant, Local, LocalDoor, Submitter, origin};
-pub use milter::{MilterAddress, MilterAddressError, MilterSettings, OnFailure};
+pub use milter::{
+    FilterForm, HttpFilterSettings, HttpFilters, MilterAddress, MilterAddressError, MilterSettings, OnFailure, Send,
+};
 pub use posthouse_mailauth::dmarc::NoLedger;
 pub use priority::PriorityMax;
 pub use pump::{serve_local, serve_smtp};

@@ -1,4 +1,4 @@
-//! Filters that speak the milter protocol: rspamd, ClamAV, OpenDKIM and their like, asked before the 250.
+//! Filters that speak the milter protocol: rspamd, ClamAV, OpenDKIM and their like, asked before the 250; and those that are asked over HTTP ([`http`]).
 //!
 //! [`Milters`] are those of one visit. A milter is connected to when a letter begins and keeps its connection for the next. It hears of the
 //! peer, the sender and each recipient when they come; the letter it gets when all of it has come, with what another milter changed. Then its
@@ -8,11 +8,13 @@
 //! `on-failure` decides; but once it has begun to change a letter the letter is put off, since half a change is another letter.
 
 mod change;
+mod http;
 mod letter;
 mod link;
 mod packet;
 mod settings;
 
+use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -29,6 +31,8 @@ use self::packet::{
 use crate::context::ListenerKind;
 use crate::settings::Settings;
 
+pub(crate) use http::About;
+pub use http::{FilterForm, HttpFilterSettings, HttpFilters, Send};
 pub(crate) use letter::{Held, Seen};
 pub use settings::{MilterAddress, MilterAddressError, MilterSettings, OnFailure};
 
@@ -36,6 +40,8 @@ pub use settings::{MilterAddress, MilterAddressError, MilterSettings, OnFailure}
 pub(crate) struct Milters {
     settings: Arc<Settings>,
     all: Vec<Milter>,
+    /// The filters over HTTP, by their places in the settings.
+    over_http: Vec<usize>,
     /// What the DNS says of the peer's name, once it was asked.
     reverse: Option<Iprev>,
 }
@@ -79,7 +85,9 @@ impl Milters {
     pub(crate) fn new(settings: &Arc<Settings>, kind: ListenerKind) -> Option<Self> {
         let all = settings.milter.iter().enumerate().filter(|(_, milter)| milter.listeners.contains(&kind));
         let all: Vec<_> = all.map(|(place, _)| Milter { place, state: State::Idle }).collect();
-        (!all.is_empty()).then(|| Self { settings: Arc::clone(settings), all, reverse: None })
+        let over_http = Self::places_over_http(&settings.http_filter, kind);
+        let is_any = !all.is_empty() || !over_http.is_empty();
+        is_any.then(|| Self { settings: Arc::clone(settings), all, over_http, reverse: None })
     }
 
     /// What the DNS says of the peer's name: asked once in a visit, and not for ever.
@@ -134,7 +142,7 @@ impl Milter {
             Ok(said) => said,
             Err(error) => {
                 self.state = State::Gone;
-                let verdict = failed(settings, &error);
+                let verdict = failed(&settings.name, &settings.address, settings.on_failure, &error);
                 if verdict.is_err() {
                     // The next letter finds out anew whether it is there.
                     self.state = State::Idle;
@@ -289,9 +297,8 @@ fn macros(command: u8, known: &[(&str, &str)]) -> Vec<u8> {
     packet(b'D', &[&[command], &pairs])
 }
 
-/// The milter cannot be asked.
-fn failed(settings: &MilterSettings, error: &LinkError) -> Result<(), Verdict> {
-    let MilterSettings { name, address, on_failure, .. } = settings;
+/// The filter cannot be asked.
+fn failed(name: &str, address: &impl Display, on_failure: OnFailure, error: &impl Display) -> Result<(), Verdict> {
     tracing::warn!(filter = name, %address, %error, ?on_failure, "a filter fails");
     match on_failure {
         OnFailure::Accept => Ok(()),

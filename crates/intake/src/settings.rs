@@ -16,7 +16,7 @@ use crate::greylist::GreylistSettings;
 use crate::hellos::Hellos;
 use crate::lists::Lists;
 use crate::local::Local;
-use crate::milter::MilterSettings;
+use crate::milter::{HttpFilterSettings, MilterSettings};
 use crate::priority::PriorityMax;
 use crate::rates::Rates;
 use crate::senders::Senders;
@@ -54,6 +54,8 @@ pub struct Settings {
     pub greylist: GreylistSettings,
     /// Filters that speak the milter protocol.
     pub milter: Vec<MilterSettings>,
+    /// Filters that are asked over HTTP.
+    pub http_filter: Vec<HttpFilterSettings>,
     /// Who really sent it: SPF, DKIM, DMARC and ARC of letters on `mx` listeners.
     pub senders: Senders,
     /// The names that other servers give themselves.
@@ -104,6 +106,7 @@ impl Default for Settings {
             lists: Lists::default(),
             greylist: GreylistSettings::default(),
             milter: Vec::new(),
+            http_filter: Vec::new(),
             senders: Senders::default(),
             hello: Hellos::default(),
             local: Local::default(),

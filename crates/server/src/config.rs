@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use posthouse_acme::Challenge;
-use posthouse_config::{ConfigError, Network, Period, Source};
+use posthouse_config::{ConfigError, Network, Period, Secret, Source};
 use posthouse_dns::Updates;
 use posthouse_mail::{Address, Domain};
 use posthouse_runtime::log;
@@ -82,6 +82,9 @@ pub(crate) struct Config {
     /// Which zones may be changed: for DKIM keys, and for certificates by `dns-01`.
     #[serde(default)]
     pub(crate) dns_update: Vec<posthouse_dns::UpdateSettings>,
+    /// The numbers of the server, pushed to a collector.
+    #[serde(default)]
+    pub(crate) opentelemetry: Option<OpenTelemetry>,
     /// The timeline of every letter.
     #[serde(default)]
     pub(crate) journal: posthouse_journal::Settings,
@@ -94,6 +97,23 @@ pub(crate) struct Config {
     /// The files of secrets that were read with it.
     #[serde(skip)]
     pub(crate) secret_files: Vec<PathBuf>,
+}
+
+/// `[opentelemetry]`: the numbers that the `metrics` listener serves, pushed to a collector by OTLP over HTTP.
+#[derive(Deserialize, JsonSchema, Debug, Clone, PartialEq, Eq)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct OpenTelemetry {
+    /// The collector, such as `http://127.0.0.1:4318`; `/v1/metrics` is added. `http://` is taken for hosts of this machine and of private networks alone.
+    pub(crate) url: String,
+    /// How often.
+    #[serde(default = "push_every")]
+    pub(crate) every: Period,
+    /// The value of the field `Authorization`, such as `Bearer TOKEN`.
+    #[serde(default)]
+    pub(crate) authorization: Option<Secret>,
+    /// A file with the certificate authorities that the collector is believed by. Not set: those that the system knows.
+    #[serde(default)]
+    pub(crate) ca: Option<PathBuf>,
 }
 
 /// `[[listener]]`: one address where connections are taken.
@@ -151,6 +171,10 @@ pub(crate) struct Tls {
     pub(crate) acme: Option<posthouse_acme::Settings>,
 }
 
+fn push_every() -> Period {
+    Period::seconds(60)
+}
+
 fn stop_deadline() -> Period {
     Period::seconds(30)
 }
@@ -196,6 +220,21 @@ impl Config {
         if let Err((place, key, why)) = Updates::new(&self.dns_update) {
             let help = "see `dns-update` in the reference of the configuration";
             return Err(source.mistake(&format!("dns-update.{place}.{key}"), &why, help));
+        }
+        if let Some(telemetry) = &self.opentelemetry {
+            if let Err(error) = posthouse_http::check_url(&telemetry.url) {
+                return Err(source.mistake("opentelemetry.url", &error.to_string(), "such as \"http://127.0.0.1:4318\""));
+            }
+            if telemetry.every.duration().is_zero() {
+                return Err(source.mistake("opentelemetry.every", "it would push without a pause", "such as \"60s\""));
+            }
+        }
+        for (place, filter) in self.intake.http_filter.iter().enumerate() {
+            if let Err(error) = posthouse_http::check_url(&filter.url) {
+                let help =
+                    "such as \"http://127.0.0.1:11333/checkv2\"; http:// is for hosts of this machine and private networks";
+                return Err(source.mistake(&format!("intake.http-filter.{place}.url"), &error.to_string(), help));
+            }
         }
         self.check_acme(source)?;
         self.check_issuers(source)?;
@@ -314,13 +353,16 @@ impl Config {
 
     /// The files that it names and that are read while the server runs, secrets apart.
     fn files(&mut self) -> Vec<&mut PathBuf> {
-        let Self { delivery, http, tls, issuer, alarms, .. } = self;
+        let Self { delivery, http, tls, issuer, alarms, intake, opentelemetry, .. } = self;
         let acme = tls.acme.as_mut().and_then(|acme| acme.ca.as_mut());
         let webhook = alarms.webhook.as_mut().and_then(|webhook| webhook.ca.as_mut());
         let single = [&mut delivery.tls_ca, &mut delivery.smarthost_ca, &mut http.ca, &mut tls.client_ca, &mut tls.next_key];
+        let filters = intake.http_filter.iter_mut().filter_map(|filter| filter.ca.as_mut());
+        let collector = opentelemetry.as_mut().and_then(|collector| collector.ca.as_mut());
         let issuers = issuer.iter_mut().filter_map(|issuer| issuer.ca.as_mut());
         let certificates = tls.certificate.iter_mut().flat_map(|files| [&mut files.cert, &mut files.key]);
-        single.into_iter().flatten().chain(acme).chain(webhook).chain(issuers).chain(certificates).collect()
+        let named = single.into_iter().flatten().chain(acme).chain(webhook).chain(filters).chain(collector);
+        named.chain(issuers).chain(certificates).collect()
     }
 
     /// What a server with this configuration touches, besides what every one does: `reach`.

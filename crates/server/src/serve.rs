@@ -8,6 +8,7 @@ mod listen;
 mod local;
 mod maildrop;
 pub(crate) mod metrics;
+mod otlp;
 mod parts;
 mod pulse;
 mod reporter;

@@ -119,6 +119,7 @@ impl Server {
         let intake_trusted = settings.trusted_networks.clone();
         let intake = posthouse_intake::Context {
             abuse: posthouse_intake::Abuse::default(),
+            filters: posthouse_intake::HttpFilters::default(),
             hostname: hostname.clone(),
             directory: directory.clone(),
             queue: queue.clone(),

@@ -70,7 +70,11 @@ pub(crate) async fn accept(visit: &mut Visit<'_>) -> Answer {
     };
     let mut seen = Seen::default();
     if let Some(mut milters) = visit.milters.take() {
-        let said = letter.filter(visit, &mut milters).await;
+        let findings = match verified.as_ref().map(|verified| &verified.event) {
+            Some(Event::Verified { findings, .. }) => findings.as_slice(),
+            Some(_) | None => &[],
+        };
+        let said = letter.filter(visit, &mut milters, findings).await;
         visit.milters = Some(milters);
         seen = match said {
             Ok(seen) => seen,

@@ -56,6 +56,13 @@ impl Fields {
         }
     }
 
+    /// Takes every field of the name out; whether there was one.
+    pub(super) fn remove(&mut self, name: &[u8]) -> bool {
+        let before = self.0.len();
+        self.0.retain(|field| !field.name.eq_ignore_ascii_case(name));
+        self.0.len() < before
+    }
+
     pub(super) fn into_bytes(self) -> Vec<u8> {
         self.0.into_iter().flat_map(|field| field.raw).collect()
     }

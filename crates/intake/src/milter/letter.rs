@@ -9,8 +9,10 @@ use posthouse_mail::header::Header;
 use posthouse_runtime::clock;
 use posthouse_runtime::spill::Spill;
 use posthouse_smtp::server::Verdict;
+use thiserror::Error;
 
 use super::change::{Fields, crlf};
+use super::http::{About, HttpFilters};
 use super::link::{Link, LinkError};
 use super::packet::{
     Answer, BODY_BYTES, Change, NO_BODY, NO_DATA, NO_EOH, NO_HEADERS, SILENT_BODY, SILENT_DATA, SILENT_EOH, SILENT_HEADERS,
@@ -69,18 +71,33 @@ enum Said {
 }
 
 /// What the letter was lost by.
-enum Lost {
+#[derive(Debug, Error)]
+pub(super) enum Lost {
     /// The milter, before it changed anything.
+    #[error(transparent)]
     Before(LinkError),
     /// The milter, half-way through its changes.
+    #[error(transparent)]
     Midway(LinkError),
     /// Our disk.
+    #[error(transparent)]
     Ours(io::Error),
 }
 
 impl Held {
     pub(crate) fn new(folder: PathBuf, bytes_max: u64) -> Self {
         Self { header: Vec::new(), gap: Vec::new(), body: Spill::new(folder.clone()), folder, bytes_max }
+    }
+
+    /// The header with its empty line.
+    pub(super) fn head(&self) -> Vec<u8> {
+        [self.header.as_slice(), &self.gap].concat()
+    }
+
+    /// The subject, if there is one.
+    pub(super) fn subject(&self) -> String {
+        let value = Header::parse(&self.header).ok().and_then(|header| Some(header.first("Subject")?.value()));
+        value.map(|value| value.trim().to_owned()).unwrap_or_default()
     }
 
     /// The next piece of the body from an octet on; empty at its end.
@@ -91,7 +108,7 @@ impl Held {
 
 impl Milters {
     /// The letter has come. With a refusal, and with a fault of ours, it is not to be used any more.
-    pub(crate) async fn letter(&mut self, id: &str, held: &mut Held) -> Result<Seen, Verdict> {
+    pub(crate) async fn letter(&mut self, filters: &HttpFilters, about: &About<'_>, held: &mut Held) -> Result<Seen, Verdict> {
         let mut seen = Seen::default();
         for milter in &mut self.all {
             let Some(settings) = self.settings.milter.get(milter.place) else { continue };
@@ -102,7 +119,7 @@ impl Milters {
                 }
                 State::Open { mut link, .. } => {
                     let deadline = clock::now() + settings.letter_timeout.duration();
-                    match judge(&mut link, settings, id, held, &mut seen, deadline).await {
+                    match judge(&mut link, settings, about.id, held, &mut seen, deadline).await {
                         Ok(Said::Content) => milter.state = State::Open { link, begun: false },
                         Ok(Said::Discard) => {
                             seen.discarded = Some(settings.name.clone());
@@ -112,7 +129,7 @@ impl Milters {
                             milter.state = State::Open { link, begun: true };
                             return Err(verdict);
                         }
-                        Err(Lost::Before(error)) => failed(settings, &error)?,
+                        Err(Lost::Before(error)) => failed(&settings.name, &settings.address, settings.on_failure, &error)?,
                         Err(Lost::Midway(error)) => {
                             tracing::warn!(filter = settings.name, %error, "a filter fails while it changes a letter, which is put off");
                             return Err(put_off());
@@ -129,6 +146,7 @@ impl Milters {
                 break;
             }
         }
+        self.ask_over_http(filters, about, held, &mut seen).await?;
         Ok(seen)
     }
 }
@@ -141,10 +159,7 @@ async fn judge(
     seen: &mut Seen,
     deadline: Instant,
 ) -> Result<Said, Lost> {
-    // A header that is none has no fields; all of it goes as body, as it will be stored.
-    let fields = Header::parse(&held.header).map(|header| Fields::of(&header));
-    let in_front = if fields.is_err() { [held.header.as_slice(), &held.gap].concat() } else { Vec::new() };
-    let mut fields = fields.unwrap_or_default();
+    let Texts { mut fields, in_front } = Texts::of(held);
     let heard = clock::timeout_at(deadline, tell(link, id, &fields, &in_front, held)).await;
     match heard.map_err(|elapsed| Lost::Before(elapsed.into()))?? {
         Answer::Continue | Answer::Skip => {}
@@ -168,20 +183,7 @@ async fn judge(
         }
     }
     if changes.headers || (changes.body.is_some() && !in_front.is_empty()) {
-        held.header = fields.into_bytes();
-        if held.gap.is_empty() || !in_front.is_empty() {
-            held.gap = b"\r\n".to_vec();
-        }
-        if !in_front.is_empty() && changes.body.is_none() {
-            // What had no header has one now, and what was there is its body.
-            let mut body = Spill::new(held.folder.clone());
-            body.push(&in_front).await.map_err(Lost::Ours)?;
-            copy(held, &mut body).await.map_err(Lost::Ours)?;
-            held.body = body;
-        }
-        if held.header.len() > HEADER_BYTES_MAX {
-            return Err(Lost::Midway(LinkError::OutOfOrder));
-        }
+        rewrite(held, fields, &in_front, changes.body.is_some()).await?;
     }
     if let Some(body) = changes.body {
         held.body = body;
@@ -190,6 +192,41 @@ async fn judge(
         seen.changed.push((settings.name.clone(), changes.told));
     }
     Ok(Said::Content)
+}
+
+/// A letter as filters see it.
+pub(super) struct Texts {
+    pub(super) fields: Fields,
+    /// A header that is none has no fields; all of it is body, as it will be stored.
+    pub(super) in_front: Vec<u8>,
+}
+
+impl Texts {
+    pub(super) fn of(held: &Held) -> Self {
+        match Header::parse(&held.header) {
+            Ok(header) => Self { fields: Fields::of(&header), in_front: Vec::new() },
+            Err(_) => Self { fields: Fields::default(), in_front: held.head() },
+        }
+    }
+}
+
+/// Gives the letter the header that filters made; `replaced`: its body is given by a filter too.
+pub(super) async fn rewrite(held: &mut Held, fields: Fields, in_front: &[u8], replaced: bool) -> Result<(), Lost> {
+    held.header = fields.into_bytes();
+    if held.gap.is_empty() || !in_front.is_empty() {
+        held.gap = b"\r\n".to_vec();
+    }
+    if !in_front.is_empty() && !replaced {
+        // What had no header has one now, and what was there is its body.
+        let mut body = Spill::new(held.folder.clone());
+        body.push(in_front).await.map_err(Lost::Ours)?;
+        copy(held, &mut body).await.map_err(Lost::Ours)?;
+        held.body = body;
+    }
+    if held.header.len() > HEADER_BYTES_MAX {
+        return Err(Lost::Midway(LinkError::OutOfOrder));
+    }
+    Ok(())
 }
 
 async fn copy(held: &Held, to: &mut Spill) -> io::Result<()> {

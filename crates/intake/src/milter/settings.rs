@@ -64,7 +64,7 @@ pub enum MilterAddress {
 #[error("`{0}` is not where a filter listens: write inet:127.0.0.1:8891 or unix:/run/opendkim/opendkim.sock")]
 pub struct MilterAddressError(String);
 
-fn every_listener() -> Vec<ListenerKind> {
+pub(super) fn every_listener() -> Vec<ListenerKind> {
     vec![ListenerKind::Mx, ListenerKind::Submission, ListenerKind::Submissions, ListenerKind::Lmtp]
 }
 

@@ -91,6 +91,11 @@ impl World {
             journal: Journal::open(&path.join("journal.sqlite")).unwrap(),
             abuse: posthouse_intake::Abuse::default(),
             evaluations: Arc::new(posthouse_mailauth::dmarc::NoLedger),
+            filters: posthouse_intake::HttpFilters::new(
+                &settings.http_filter,
+                &(Arc::new(Zone::new()) as posthouse_dns::Resolver),
+            )
+            .unwrap(),
             resolver: Arc::new(Zone::new()),
             users_tls: None,
             tls: Some(ServerTls::from_ca(&ca, &["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap()),

@@ -24,7 +24,7 @@ pub(crate) struct Gauge {
     pub(crate) help: &'static str,
     /// What it is given by; empty: by nothing.
     pub(crate) label: &'static str,
-    read: fn(&Status) -> Vec<(&str, u64)>,
+    pub(super) read: fn(&Status) -> Vec<(&str, u64)>,
 }
 
 /// Everything that goes up and down.

@@ -15,7 +15,7 @@ use posthouse_admin::{AlarmSettings, Status, keys};
 use posthouse_delivery::{DmarcReports, Ledger, TlsReports, Way};
 use posthouse_dns::{Resolver, Updates};
 use posthouse_http::Client;
-use posthouse_intake::LocalDoor;
+use posthouse_intake::{HttpFilters, LocalDoor};
 use posthouse_mail::Domain;
 use posthouse_mailauth::dmarc;
 use posthouse_mailauth::mta_sts::Policy;
@@ -35,6 +35,7 @@ use posthouse_transit::{Policies, Sessions};
 use super::alarms::{History, Watch};
 use super::listen::{self, Accepting, Bound, Contexts, Handed};
 use super::metrics::Metrics;
+use super::otlp::{self, Pusher};
 use super::parts::{self, Parts};
 use super::reporter::{self, Reporter};
 use super::web::Web;
@@ -126,6 +127,7 @@ impl Server {
             data: config.data.clone(),
         };
         let watcher = watcher.start(shutdown.clone());
+        start_otlp(&config, &parts, &status, shutdown.clone())?;
         let metrics = Metrics::new(Arc::clone(&status), parts.journal.clone());
         let office = Office { desk: Desk::new(context), status, restarts, alarms: Some(watcher) };
         let admin = start_admin(&config, office, shutdown.clone())?;
@@ -281,6 +283,7 @@ fn contexts(
         journal: parts.journal.clone(),
         abuse: parts.abuse.clone(),
         evaluations: evaluations(config, parts),
+        filters: HttpFilters::new(&intake.http_filter, &parts.resolver).map_err(parts::tls_failure)?,
         resolver: Arc::clone(&parts.resolver),
         tls: Some(smtp_tls.clone()),
         users_tls: users_tls.map_err(parts::tls_failure)?,
@@ -401,6 +404,21 @@ fn start_keys(config: &Config, parts: &Parts, updates: Updates, shutdown: Shutdo
     standing
 }
 
+/// Pushes the numbers, where that is wanted.
+fn start_otlp(
+    config: &Config,
+    parts: &Parts,
+    status: &Arc<dyn Fn() -> Status + Send + Sync>,
+    shutdown: Shutdown,
+) -> Result<(), Failure> {
+    let Some(settings) = config.opentelemetry.clone() else { return Ok(()) };
+    let client = Client::for_operator(Arc::clone(&parts.resolver), settings.ca.as_deref(), otlp::TIMEOUT);
+    let client = client.map_err(parts::tls_failure)?;
+    let pusher = Pusher { settings, client, status: Arc::clone(status), journal: parts.journal.clone() };
+    task::spawn("OpenTelemetry", pusher.run(shutdown));
+    Ok(())
+}
+
 /// Says in the log when the certificate that is shown now is not among the TLSA records that others hold us to. Nobody waits for the DNS.
 fn watch_dane(config: &Config, resolver: &Resolver) {
     let keys = match hostname(config).and_then(|hostname| Keys::read(config, &hostname)) {
@@ -455,6 +473,7 @@ fn needing_restart(old: &Config, new: &Config) -> Vec<&'static str> {
             ("dmarc-reports", format!("{:?}", config.dmarc_reports)),
             ("mta-sts.obey", config.mta_sts.obey.to_string()),
             ("mta-sts.port", config.mta_sts.port.to_string()),
+            ("opentelemetry", format!("{:?}", config.opentelemetry)),
             ("journal", format!("{:?}", config.journal)),
             ("log.format", format!("{:?}", config.log.format)),
             ("sandbox", format!("{:?}", config.sandbox)),
