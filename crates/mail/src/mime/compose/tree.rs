@@ -29,6 +29,9 @@ enum Part<'a> {
     Several { kind: &'static str, parts: Vec<Part<'a>> },
 }
 
+/// HTML with its pictures (RFC 2387).
+const RELATED: &str = "related";
+
 /// The segments of a letter whose outer fields are written already.
 pub(super) struct Tree<'a> {
     fields: Fields,
@@ -53,7 +56,10 @@ impl<'a> Tree<'a> {
             Part::Several { kind, parts } => {
                 // `=_` cannot stand in quoted-printable (RFC 2045 §6.7) nor `_` in base64; the random bits keep it out of what is sent as it is.
                 let boundary = format!("=_{kind}_{:032x}", self.composition.boundary);
-                self.fields.parameters("Content-Type", &format!("multipart/{kind}"), &[("boundary", &boundary)]);
+                // RFC 2387 §3.1: what the first part is has to be said.
+                let root = if *kind == RELATED { Some(("type", "text/html")) } else { None };
+                let all: Vec<(&str, &str)> = [("boundary", boundary.as_str())].into_iter().chain(root).collect();
+                self.fields.parameters("Content-Type", &format!("multipart/{kind}"), &all);
                 for part in parts {
                     self.octets(format!("\r\n--{boundary}\r\n").as_bytes());
                     self.part(part);
@@ -137,7 +143,7 @@ fn content(composition: &Composition) -> Part<'_> {
     let html = composition.html.as_deref().map(|html| {
         let pictures =
             composition.inline.iter().map(|inline| Part::File { file: &inline.file, content_id: Some(&inline.content_id) });
-        several("related", words("text/html", html).into_iter_with(pictures))
+        several(RELATED, words("text/html", html).into_iter_with(pictures))
     });
     let derived = || composition.html.as_deref().map(to_text).filter(|text| !text.is_empty());
     let text = match (composition.text.clone().or_else(derived), composition.flowed) {
