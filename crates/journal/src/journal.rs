@@ -60,6 +60,11 @@ impl Journal {
         Ok(Self(Arc::new(Inner { writer, reader: Reader { path: path.to_owned() }, tally: Tally::new() })))
     }
 
+    /// Takes other limits, within half a minute.
+    pub fn configure(&self, settings: &Settings) {
+        self.0.writer.configure(settings.clone());
+    }
+
     /// Writes an entry down, soon. Never waits; when more comes than can be written the entry is counted as lost.
     pub fn record(&self, entry: Entry) {
         self.0.tally.count(&entry.event);

@@ -4,8 +4,8 @@
 //! It ends when the last [`crate::Journal`] is dropped and the channel is empty. A failed write is logged and its entries are lost.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
@@ -44,6 +44,7 @@ pub(crate) struct Writer {
     /// Somebody waits: the next transaction begins now.
     hurry: Sender<()>,
     lost: Arc<AtomicU64>,
+    settings: Arc<Mutex<Settings>>,
 }
 
 impl Writer {
@@ -54,9 +55,24 @@ impl Writer {
         let (hurry, hurried) = actor::inbox();
         let lost = Arc::new(AtomicU64::new(0));
         let (recent, shared) = (Recent::default(), Arc::clone(&lost));
-        let thread = Thread { connection, recent, settings, hurried, lost: shared, told: 0, written: None, pruned: None };
+        let settings = Arc::new(Mutex::new(settings));
+        let thread = Thread {
+            connection,
+            recent,
+            settings: Arc::clone(&settings),
+            hurried,
+            lost: shared,
+            told: 0,
+            written: None,
+            pruned: None,
+        };
         actor::start("journal", thread.run(waiting)).map_err(|error| JournalError::at(path, error))?;
-        Ok(Self { orders, hurry, lost })
+        Ok(Self { orders, hurry, lost, settings })
+    }
+
+    /// From the next look at the limits on, these hold.
+    pub(crate) fn configure(&self, settings: Settings) {
+        *self.settings.lock().unwrap_or_else(PoisonError::into_inner) = settings;
     }
 
     /// Hands an entry over, or counts it as lost.
@@ -88,7 +104,7 @@ impl Writer {
 struct Thread {
     connection: Connection,
     recent: Recent,
-    settings: Settings,
+    settings: Arc<Mutex<Settings>>,
     hurried: Inbox<()>,
     lost: Arc<AtomicU64>,
     /// How many lost entries the log knows of.
@@ -165,9 +181,10 @@ impl Thread {
         if self.pruned.is_some_and(|last| now.saturating_duration_since(last) < PRUNE_EVERY) {
             return;
         }
-        let keep = u64::try_from(self.settings.keep.duration().as_millis()).unwrap_or(u64::MAX);
+        let settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let keep = u64::try_from(settings.keep.duration().as_millis()).unwrap_or(u64::MAX);
         let before = UnixMillis(clock::unix_millis().saturating_sub(keep));
-        match store::prune(&mut self.connection, before, self.settings.size_max, PRUNE_BATCH) {
+        match store::prune(&mut self.connection, before, settings.size_max, PRUNE_BATCH) {
             Ok(gone) if u32::try_from(gone).is_ok_and(|gone| gone >= PRUNE_BATCH) => self.pruned = None,
             Ok(_) => self.pruned = Some(now),
             Err(error) => {

@@ -111,7 +111,7 @@ pub(crate) struct Handle {
     ops: Option<Sender<Op>>,
     writer: Option<Actor>,
     probed: AtomicU64,
-    limits: Limits,
+    pub(crate) limits: Limits,
     /// Held while a suspension is stored.
     pub(crate) suspending: AsyncMutex<()>,
 }

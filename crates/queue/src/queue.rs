@@ -104,6 +104,15 @@ impl Queue {
         Ok((Self { handle: Arc::new(Handle::new(shared, storage, sender, writer, limits)) }, recovered))
     }
 
+    /// Takes what may change while the queue is open: everything but the sizes of the spool and the sources. What has been decided stays: an attempt that is
+    /// due at a time is made then.
+    pub fn configure(&self, settings: &Settings) {
+        self.handle.limits.set(settings);
+        let mut index = self.handle.shared.index();
+        let sources = std::mem::take(&mut index.scheduler.settings.sources);
+        index.scheduler.settings = Settings { sources, ..settings.clone() };
+    }
+
     /// Begins a letter with an id of its own.
     ///
     /// # Errors

@@ -109,8 +109,11 @@ fn a_hang_up_takes_new_certificates_limits_and_level_without_a_restart() {
     let limit = |smtp: &mut Smtp| smtp.command("EHLO again").unwrap().into_iter().find(|line| line.contains("SIZE")).unwrap();
     let mut before = Smtp::open(server.address("mx")).unwrap();
     certify("new.example.test");
-    site.configure(&["mx", "pop3s"], &format!("{tls}[intake]\nletter-size-max = \"1 MiB\"\n[log]\nlevel = \"debug\"\n"));
+    site.configure(&["mx", "pop3s"], &format!("{tls}[intake]\nletter-size-max = \"1 MiB\"\n[log]\nlevel = \"debug\"\n[queue]\nsize-max = \"1 GiB\"\nletters-max = 1\n[journal]\nkeep = \"1d\"\n[delivery]\nconcurrency-max = 0\n"));
     server.signal(Signal::HUP);
+    // What can only be taken at the start is told, and it alone.
+    assert!(server.wait_for_log("takes effect only").contains("section=\"queue.size-max\""));
+    assert!(server.wait_for_log("takes effect only").contains("section=\"delivery\""));
     server.wait_for_log("was reloaded");
     shown("new.example.test").unwrap();
     shown("old.example.test").unwrap_err();

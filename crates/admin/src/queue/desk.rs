@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use posthouse_delivery::Context;
 use posthouse_journal::{Entry, Event};
 use posthouse_mail::{Domain, LetterId, Priority};
-use posthouse_queue::{Lease, QueueError, Scope, Suspension};
+use posthouse_queue::{Lease, NextHop, QueueError, Scope, Suspension};
 use posthouse_runtime::local::Peer;
 use posthouse_runtime::users;
 
@@ -191,9 +191,15 @@ impl Desk {
     /// returns.
     ///
     /// # Errors
-    /// [`AdminError::Queue`].
+    /// [`AdminError::Queue`]; [`AdminError::Invalid`] for what no letter could ever go to, and for no time at all.
     pub async fn suspend(&self, suspend: Suspend, who: &Who) -> Result<(), AdminError> {
         let Suspend { destination, seconds, reason } = suspend;
+        if let Some(name) = destination.as_deref().filter(|name| !is_destination(name)) {
+            return Err(AdminError::Invalid(format!("`{name}` is neither a domain nor a next hop")));
+        }
+        if seconds == Some(0) {
+            return Err(AdminError::Invalid("a suspension for no time is none".to_owned()));
+        }
         let since = now();
         let until = seconds.map(|seconds| since.plus(Duration::from_secs(seconds)));
         let suspension =
@@ -262,6 +268,12 @@ impl Desk {
         let event = Event::Operator { by: name, uid, pid, action: action.to_owned(), destination, detail };
         self.delivery.journal.record(Entry { at: now(), letter, event });
     }
+}
+
+/// Whether letters could go there: a domain, or a next hop as the summary names it, with the address of ours that it is spoken to from.
+fn is_destination(name: &str) -> bool {
+    let host = name.split_once(" by ").map_or(name, |(host, _)| host);
+    host.parse::<Domain>().is_ok() || host.parse::<NextHop>().is_ok()
 }
 
 /// The name under which the queue knows a destination: as DNS does.

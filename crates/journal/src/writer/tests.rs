@@ -13,7 +13,7 @@ fn entry(n: u64) -> Entry {
 fn what_does_not_fit_is_counted_and_never_waited_for() {
     let (orders, waiting) = actor::bounded_inbox(2);
     let (hurry, _hurried) = actor::inbox();
-    let writer = Writer { orders, hurry, lost: Arc::default() };
+    let writer = Writer { orders, hurry, lost: Arc::default(), settings: Arc::default() };
     for n in 0..5 {
         writer.record(entry(n));
     }
@@ -28,7 +28,7 @@ fn a_flush_after_the_thread_is_gone_does_not_hang() {
     let (orders, waiting) = actor::bounded_inbox(1);
     drop(waiting);
     let (hurry, _hurried) = actor::inbox();
-    let writer = Writer { orders, hurry, lost: Arc::default() };
+    let writer = Writer { orders, hurry, lost: Arc::default(), settings: Arc::default() };
     posthouse_runtime::block_on(writer.flush()).unwrap();
 }
 
@@ -38,7 +38,7 @@ fn a_write_that_fails_is_counted_and_the_flush_answered() {
     let connection = store::open_writer(&folder.path().join("journal.sqlite")).unwrap();
     connection.execute_batch("DROP TABLE address").unwrap();
     let lost = Arc::new(AtomicU64::new(0));
-    let (settings, (_hurry, hurried)) = (Settings::default(), actor::inbox());
+    let (settings, (_hurry, hurried)) = (Arc::default(), actor::inbox());
     let (recent, shared) = (Recent::default(), Arc::clone(&lost));
     let mut thread = Thread { connection, recent, settings, hurried, lost: shared, told: 0, written: None, pruned: None };
     let (orders, mut waiting) = actor::bounded_inbox(8);

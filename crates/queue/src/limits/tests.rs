@@ -35,9 +35,20 @@ fn the_file_system_is_asked_once_a_second() {
     let directory = tempfile::tempdir().unwrap();
     let disk = Disk::locked(directory.path()).unwrap().unwrap();
     let limits = limits(0, u64::MAX);
-    assert!(limits.is_low(&disk, 1_000_000));
+    assert!(limits.is_low(u64::MAX, &disk, 1_000_000));
     // Had it looked again it would say yes.
     limits.low.store(false, Ordering::Relaxed);
-    assert!(!limits.is_low(&disk, 1_000_000 + EVERY_MILLIS - 1));
-    assert!(limits.is_low(&disk, 1_000_000 + EVERY_MILLIS));
+    assert!(!limits.is_low(u64::MAX, &disk, 1_000_000 + EVERY_MILLIS - 1));
+    assert!(limits.is_low(u64::MAX, &disk, 1_000_000 + EVERY_MILLIS));
+}
+
+#[test]
+fn other_limits_hold_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let disk = Disk::locked(directory.path()).unwrap().unwrap();
+    let limits = limits(2, u64::MAX);
+    assert!(limits.check(1, &disk).unwrap_err().to_string().contains("disk-free-min"));
+    limits.set(&Settings { letters_max: 1, disk_free_min: ByteSize(0), ..Settings::default() });
+    assert!(limits.check(1, &disk).unwrap_err().to_string().contains("letters-max"));
+    limits.check(0, &disk).unwrap();
 }

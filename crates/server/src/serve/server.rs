@@ -188,6 +188,8 @@ impl Server {
         }
         self.contexts.send_replace(Arc::new(next));
         self.parts.directory.guard().configure(config.logins.clone());
+        self.parts.queue.configure(&config.queue);
+        self.parts.journal.configure(&config.journal);
         self.alarms.send_replace(config.alarms.clone());
         for section in needing_restart(&self.config, &config) {
             warn!(section, "this change takes effect only when the server is started again");
@@ -201,6 +203,13 @@ impl Server {
             mta_sts: config.mta_sts,
             alarms: config.alarms,
             log: config.log,
+            journal: config.journal,
+            queue: posthouse_queue::Settings {
+                spool_size: self.config.queue.spool_size,
+                size_max: self.config.queue.size_max,
+                sources: self.config.queue.sources.clone(),
+                ..config.queue
+            },
             ..self.config.clone()
         };
         self.config.clone_into(&mut self.shown.lock().unwrap_or_else(PoisonError::into_inner));
@@ -462,7 +471,8 @@ fn needing_restart(old: &Config, new: &Config) -> Vec<&'static str> {
             ("workers", config.workers.to_string()),
             ("listener", format!("{:?}", config.listener)),
             ("intake.local.socket", format!("{:?}", config.intake.local.socket)),
-            ("queue", format!("{:?}", config.queue)),
+            ("queue.spool-size", config.queue.spool_size.to_string()),
+            ("queue.size-max", config.queue.size_max.to_string()),
             ("delivery", format!("{:?}", config.delivery)),
             ("tls.acme", format!("{:?}", config.tls.acme)),
             ("dkim", format!("{:?}", config.dkim)),
@@ -474,7 +484,6 @@ fn needing_restart(old: &Config, new: &Config) -> Vec<&'static str> {
             ("mta-sts.obey", config.mta_sts.obey.to_string()),
             ("mta-sts.port", config.mta_sts.port.to_string()),
             ("opentelemetry", format!("{:?}", config.opentelemetry)),
-            ("journal", format!("{:?}", config.journal)),
             ("log.format", format!("{:?}", config.log.format)),
             ("sandbox", format!("{:?}", config.sandbox)),
         ]

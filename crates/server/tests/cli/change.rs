@@ -101,6 +101,11 @@ fn what_is_suspended_waits_and_says_why_until_it_is_resumed() {
     let dir = site.dir.path();
     let server = site.start();
     run(dir, &["queue", "suspend"]).fails(64, "--everything");
+    for (name, more) in [("", ""), ("a b", ""), ("example.test", "--for=0s")] {
+        let arguments = ["queue", "suspend", name, more];
+        let wanted = if more.is_empty() { 3 } else { 4 };
+        run(dir, &arguments[..wanted]).fails(65, if more.is_empty() { "neither a domain nor a next hop" } else { "no time" });
+    }
     assert!(
         run(dir, &["queue", "suspend", "--everything", "--reason", "the disk is copied"])
             .ok()

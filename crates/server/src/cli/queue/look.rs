@@ -14,6 +14,7 @@ use super::{Source, text};
 
 pub(super) async fn list(source: &mut Source, filter: Filter, limit: usize, printer: &Printer) -> Result<(), Failure> {
     let limit = if limit == 0 { usize::MAX } else { limit };
+    let is_filtered = !filter.is_everything();
     let mut shown = 0;
     let mut show = |info: &QueuedInfo| {
         if shown == 0 {
@@ -54,7 +55,7 @@ pub(super) async fn list(source: &mut Source, filter: Filter, limit: usize, prin
     if more {
         printer.line(printer.dim(&format!("there are more than {limit}: see --limit and the filters")))?;
     } else if shown == 0 {
-        printer.line("no letter waits")?;
+        printer.line(if is_filtered { "no letter waits that is meant by that" } else { "no letter waits" })?;
     }
     Ok(())
 }
@@ -180,7 +181,8 @@ fn details(letter: &QueuedLetter, printer: &Printer) -> Vec<String> {
         lines.extend(recipient.reason.as_ref().map(|reason| printer.dim(&format!("            {}", one_line(reason)))));
     }
     lines.push(printer.bold("header"));
-    lines.extend(letter.header.iter().map(|line| format!("  {}", one_line(line))));
+    // A folded line may begin with a tab.
+    lines.extend(letter.header.iter().map(|line| format!("  {}", one_line(&line.replace('\t', "    ")))));
     lines.push(printer.bold("timeline"));
     lines.extend(letter.timeline.iter().map(|entry| format!("  {}  {}", printer.dim(&text::time(&entry.at)), entry.text)));
     lines
