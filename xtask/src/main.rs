@@ -15,6 +15,7 @@ mod process;
 mod sim;
 mod test;
 mod tidy;
+mod timing;
 
 use anyhow::bail;
 use std::process::ExitCode;
@@ -36,6 +37,7 @@ cargo xtask COMMAND
                                               smtp-source and msmtp
   sim [--seeds N] [--seed S] [--trace]        a simulated mail network in which everything goes wrong, a run for
                                               each seed; prints the first that breaks a promise, with its trace
+  timing [--rounds N]                         whether the time of an answer tells who has an account
   peers                                       fetch and unpack the peers only
 ";
 
@@ -64,6 +66,7 @@ fn run(words: &[String]) -> anyhow::Result<()> {
         "bench" => bench::run(rest),
         "bench-inside" => bench::run_inside(rest),
         "sim" => sim::run(rest),
+        "timing" => timing::run(rest),
         "peers" => peers::fetch(peers::Install::Allowed).map(|state| println!("{state}")),
         "help" | "--help" | "-h" => {
             print!("{HELP}");
