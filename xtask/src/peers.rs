@@ -70,8 +70,9 @@ const PACKAGES: [&str; 48] = [
 /// What is only there for node. Their node is this machine's, since Debian's is too old for the first.
 const NPM_PACKAGES: [&str; 4] = ["Haraka", "mailauth", "mailparser", "postal-mime"];
 
-/// What is only there for Python.
-const PYPI_PACKAGES: [&str; 3] = ["opentelemetry-proto", "parsedmarc", "sslyze"];
+/// What is only there for Python, and what of it is imported.
+const PYPI_PACKAGES: [(&str, &str); 3] =
+    [("opentelemetry-proto", "opentelemetry.proto"), ("parsedmarc", "parsedmarc"), ("sslyze", "sslyze")];
 
 /// Whether anything may be downloaded.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -109,7 +110,8 @@ impl fmt::Display for State {
 pub(crate) fn fetch(install: Install) -> anyhow::Result<State> {
     let folder = process::target().join("peers");
     let (root, stamp) = (folder.join("root"), folder.join("stamp"));
-    let wanted = [&PACKAGES[..], &NPM_PACKAGES[..], &PYPI_PACKAGES[..]].concat().join(" ");
+    let python = PYPI_PACKAGES.map(|(package, _)| package);
+    let wanted = [&PACKAGES[..], &NPM_PACKAGES[..], &["python:"], &python[..]].concat().join(" ");
     if std::fs::read_to_string(&stamp).is_ok_and(|had| had == wanted) {
         return Ok(State::Ready(root));
     }
@@ -184,22 +186,28 @@ fn npm(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Where there is no pip, or one of another Python than Debian's, the tests that need it are skipped by name.
+/// Where there is no pip, or one of another Python than Debian's, the tests that need it are skipped by name. Each package has a folder of its own: one that were to go
+/// together with the others' libraries might be a very old one.
 fn pypi(folder: &Path) -> anyhow::Result<()> {
     let place = folder.join("pypi");
+    if place.exists() {
+        std::fs::remove_dir_all(&place)?;
+    }
     if !process::answers("pip3", &["--version"]) {
         return Ok(());
     }
-    process::run(
-        Command::new("pip3")
-            .args(["install", "--quiet", "--no-compile", "--upgrade", "--target"])
-            .arg(&place)
-            .args(PYPI_PACKAGES),
-    )?;
-    let mut seen = Command::new("/usr/bin/python3");
-    seen.args(["-c", "import sslyze, opentelemetry.proto"]).env("PYTHONPATH", &place);
-    if !seen.output().is_ok_and(|output| output.status.success()) {
-        std::fs::remove_dir_all(&place)?;
+    for (package, module) in PYPI_PACKAGES {
+        let own = place.join(package);
+        let mut pip = Command::new("pip3");
+        pip.args(["install", "--quiet", "--no-compile", "--target"]).arg(&own).arg(package);
+        process::run(&mut pip)?;
+        let mut seen = Command::new("/usr/bin/python3");
+        seen.args(["-c", &format!("import {module}")]).env("PYTHONPATH", &own);
+        let output = seen.output();
+        if !output.as_ref().is_ok_and(|output| output.status.success()) {
+            println!("peers: Debian's Python cannot import {module}: {output:?}");
+            std::fs::remove_dir_all(&own)?;
+        }
     }
     Ok(())
 }

@@ -122,7 +122,13 @@ impl Admin {
         settings: &Settings,
         resolver: &Resolver,
     ) -> Result<Vec<Published>, AdminError> {
-        self.must_be_local(domain).await?;
+        match self.must_be_local(domain).await {
+            // What else is looked at of a domain can be looked at before it is added.
+            Err(error) if error.kind() == crate::error::Kind::NotFound => {
+                return Ok(vec![Published { name: domain.to_string(), right: false, words: error.to_string() }]);
+            }
+            other => other?,
+        }
         let mut all = Vec::new();
         for one in self.wanted_keys(domain, settings).await? {
             let key = read_key(&one.key.octets).ok_or(AdminError::Key)?;

@@ -6,10 +6,12 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use rusqlite::Connection;
+
 use posthouse_mail::Address;
 use posthouse_sasl::{Password, ScramKeys, TokenFault, TokenRefusal, prepare_login, prepare_password};
 
-use crate::account::Account;
+use crate::account::{Account, AccountId};
 use crate::app_password::{self, Stored};
 use crate::directory::{Directory, login_address, now};
 use crate::error::DirectoryError;
@@ -50,7 +52,7 @@ pub struct LoggedIn {
 struct Meant {
     account: Account,
     hash: String,
-    scram_keys: String,
+    scram_keys: ScramKeys,
     /// The name of an app password, where the login has one: then only that one counts.
     only: Option<String>,
 }
@@ -100,15 +102,35 @@ impl Directory {
                 (Some(account), _) => (account, None),
                 (None, Some((base, name))) => match find(&base)? {
                     Some(account) => (account, Some(name)),
-                    None => return Ok(None),
+                    None => return nobody(connection),
                 },
-                (None, None) => return Ok(None),
+                (None, None) => return nobody(connection),
             };
-            let mut statement = connection.prepare_cached("SELECT password_hash, scram_keys FROM account WHERE id = ?1")?;
-            let (hash, scram_keys) = statement.query_row([account.id.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let (hash, scram_keys) = credentials(connection, &account.id)?;
+            let scram_keys = decoded(&scram_keys, login)?;
             Ok(Some(Meant { account, hash, scram_keys, only }))
         })
     }
+}
+
+/// Does for a login that nobody has what is done for one that somebody has: the time of the answer is not to tell which it was.
+fn nobody(connection: &Connection) -> Result<Option<Meant>, DirectoryError> {
+    if let Some(account) = names::some_account(connection)? {
+        // What is wrong with it is said to its owner.
+        let _ = credentials(connection, &account.id).and_then(|(_, keys)| decoded(&keys, account.id.as_str()));
+    }
+    Ok(None)
+}
+
+/// The hash of the password, and the SCRAM keys.
+fn credentials(connection: &Connection, account: &AccountId) -> Result<(String, String), DirectoryError> {
+    let mut statement = connection.prepare_cached("SELECT password_hash, scram_keys FROM account WHERE id = ?1")?;
+    Ok(statement.query_row([account.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?)
+}
+
+/// Not shown in the error: keys are secret.
+fn decoded(keys: &str, whose: &str) -> Result<ScramKeys, DirectoryError> {
+    ScramKeys::decode(keys).map_err(|_| DirectoryError::corrupt("the SCRAM keys of", whose))
 }
 
 impl Attempt {
@@ -143,20 +165,19 @@ impl Attempt {
     /// Storage errors.
     pub async fn keys(&mut self) -> Result<Option<ScramKeys>, DirectoryError> {
         let Some(meant) = self.directory.meant(&self.login)? else { return Ok(None) };
-        let text = match meant.only {
+        let keys = match meant.only {
             None => meant.scram_keys,
             Some(name) => {
                 let store = self.directory.store();
                 let found = store.read(|connection| app_password::named(connection, meant.account.id.as_str(), &name))?;
                 let Some(stored) = found.filter(|stored| self.is_valid(stored)) else { return Ok(None) };
-                let keys = stored.scram_keys.clone();
+                let keys = decoded(&stored.scram_keys, &self.login)?;
                 self.app_password = Some(stored);
                 keys
             }
         };
         self.account = Some(meant.account);
-        // Not shown in the error: keys are secret.
-        ScramKeys::decode(&text).map(Some).map_err(|_| DirectoryError::corrupt("the SCRAM keys of", &self.login))
+        Ok(Some(keys))
     }
 
     /// Whose token this is: an account here, and the one that the client named, if it named one.

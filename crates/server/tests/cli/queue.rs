@@ -35,7 +35,7 @@ fn what_is_queued_is_listed_filtered_summed_up_and_shown() {
     );
     let listed = lines(&run(dir, &["queue", "list", "--domain", "example.org", "--younger", "1h", "--json"]).ok());
     assert_eq!((listed.len(), listed[0]["id"].as_str(), listed[0]["state"].as_str()), (1, Some(second.as_str()), Some("new")));
-    assert_eq!(run(dir, &["queue", "list", "--older", "1h"]).ok(), "no letter waits\n");
+    assert_eq!(run(dir, &["queue", "list", "--older", "1h"]).ok(), "no letter waits that is meant by that\n");
     assert!(run(dir, &["queue", "list", "--limit", "1"]).ok().contains("there are more than 1"));
     run(dir, &["queue", "list", "--id", "nonsense"]).fails(65, "is not the id of a letter");
     let summary = run(dir, &["queue", "summary", "--json"]).json();

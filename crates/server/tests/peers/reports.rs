@@ -81,67 +81,74 @@ fn dmarc_report() -> Report {
 
 #[test]
 fn parsedmarc_counts_what_our_report_on_letters_counts() {
-    run_with_pypi(concat!(module_path!(), "::parsedmarc_counts_what_our_report_on_letters_counts"), |world, pypi| {
-        let report = dmarc_report();
-        let letter = enclosed(|envelope| ReportLetter { envelope, report: &report }.to_message());
-        let read = read_by_parsedmarc(world, pypi, "dmarc.eml", &letter);
-        assert_eq!(read["report_type"], "aggregate");
-        let (read, metadata) = (&read["report"], &read["report"]["report_metadata"]);
-        assert_eq!((&metadata["org_name"], &metadata["org_email"]), (&json!(report.organization), &json!(report.email)));
-        // It keeps what stands in front of an `@`, which is ours alone too.
-        assert_eq!(Some(metadata["report_id"].as_str().unwrap()), report.report_id.split('@').next());
-        assert_eq!(
-            (&metadata["begin_date"], &metadata["end_date"]),
-            (&json!("2026-11-25 00:00:00"), &json!("2026-11-25 23:59:59"))
-        );
-        assert_eq!(metadata["errors"], json!([]));
-        let published = &read["policy_published"];
-        for (key, value) in [
-            ("domain", "a.test"),
-            ("p", "reject"),
-            ("sp", "quarantine"),
-            ("np", "reject"),
-            ("adkim", "s"),
-            ("aspf", "r"),
-            ("testing", "y"),
-            ("fo", "1"),
-        ] {
-            assert_eq!(published[key], value, "{key}: {published}");
-        }
-        let rows = read["records"].as_array().unwrap();
-        assert_eq!(rows.len(), report.rows.len());
-        for (read, (row, count)) in rows.iter().zip(&report.rows) {
-            assert_eq!((&read["source"]["ip_address"], &read["count"]), (&json!(row.source.to_string()), &json!(count)));
-            let evaluated = &read["policy_evaluated"];
-            assert_eq!(evaluated["disposition"], json!(row.disposition.to_string()));
+    run_with_pypi(
+        concat!(module_path!(), "::parsedmarc_counts_what_our_report_on_letters_counts"),
+        "parsedmarc",
+        |world, pypi| {
+            let report = dmarc_report();
+            let letter = enclosed(|envelope| ReportLetter { envelope, report: &report }.to_message());
+            let read = read_by_parsedmarc(world, pypi, "dmarc.eml", &letter);
+            assert_eq!(read["report_type"], "aggregate");
+            let (read, metadata) = (&read["report"], &read["report"]["report_metadata"]);
+            assert_eq!((&metadata["org_name"], &metadata["org_email"]), (&json!(report.organization), &json!(report.email)));
+            // It keeps what stands in front of an `@`, which is ours alone too.
+            assert_eq!(Some(metadata["report_id"].as_str().unwrap()), report.report_id.split('@').next());
             assert_eq!(
-                (&read["alignment"]["dkim"], &read["alignment"]["spf"]),
-                (&json!(row.dkim_aligned), &json!(row.spf_aligned))
+                (&metadata["begin_date"], &metadata["end_date"]),
+                (&json!("2026-11-25 00:00:00"), &json!("2026-11-25 23:59:59"))
             );
-            let reasons: Vec<_> = row.reasons.iter().map(|one| json!({"type": one.kind, "comment": one.comment})).collect();
-            assert_eq!(evaluated["policy_override_reasons"], json!(reasons));
-            assert_eq!(read["identifiers"]["header_from"], json!(row.header_from));
-            let spf = row.spf.as_ref().unwrap();
-            assert_eq!(
-                (&read["auth_results"]["spf"][0]["domain"], &read["auth_results"]["spf"][0]["result"]),
-                (&json!(spf.domain), &json!(spf.result))
-            );
-            let signatures: Vec<_> = read["auth_results"]["dkim"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(|one| (&one["domain"], &one["selector"], &one["result"]))
-                .collect();
-            let ours: Vec<_> =
-                row.signatures.iter().map(|one| (json!(one.domain), json!(one.selector), json!(one.result))).collect();
-            assert_eq!(signatures, ours.iter().map(|(domain, selector, result)| (domain, selector, result)).collect::<Vec<_>>());
-        }
-    });
+            assert_eq!(metadata["errors"], json!([]));
+            let published = &read["policy_published"];
+            for (key, value) in [
+                ("domain", "a.test"),
+                ("p", "reject"),
+                ("sp", "quarantine"),
+                ("np", "reject"),
+                ("adkim", "s"),
+                ("aspf", "r"),
+                ("testing", "y"),
+                ("fo", "1"),
+            ] {
+                assert_eq!(published[key], value, "{key}: {published}");
+            }
+            let rows = read["records"].as_array().unwrap();
+            assert_eq!(rows.len(), report.rows.len());
+            for (read, (row, count)) in rows.iter().zip(&report.rows) {
+                assert_eq!((&read["source"]["ip_address"], &read["count"]), (&json!(row.source.to_string()), &json!(count)));
+                let evaluated = &read["policy_evaluated"];
+                assert_eq!(evaluated["disposition"], json!(row.disposition.to_string()));
+                assert_eq!(
+                    (&read["alignment"]["dkim"], &read["alignment"]["spf"]),
+                    (&json!(row.dkim_aligned), &json!(row.spf_aligned))
+                );
+                let reasons: Vec<_> = row.reasons.iter().map(|one| json!({"type": one.kind, "comment": one.comment})).collect();
+                assert_eq!(evaluated["policy_override_reasons"], json!(reasons));
+                assert_eq!(read["identifiers"]["header_from"], json!(row.header_from));
+                let spf = row.spf.as_ref().unwrap();
+                assert_eq!(
+                    (&read["auth_results"]["spf"][0]["domain"], &read["auth_results"]["spf"][0]["result"]),
+                    (&json!(spf.domain), &json!(spf.result))
+                );
+                let signatures: Vec<_> = read["auth_results"]["dkim"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|one| (&one["domain"], &one["selector"], &one["result"]))
+                    .collect();
+                let ours: Vec<_> =
+                    row.signatures.iter().map(|one| (json!(one.domain), json!(one.selector), json!(one.result))).collect();
+                assert_eq!(
+                    signatures,
+                    ours.iter().map(|(domain, selector, result)| (domain, selector, result)).collect::<Vec<_>>()
+                );
+            }
+        },
+    );
 }
 
 #[test]
 fn parsedmarc_counts_what_our_report_on_tls_counts() {
-    run_with_pypi(concat!(module_path!(), "::parsedmarc_counts_what_our_report_on_tls_counts"), |world, pypi| {
+    run_with_pypi(concat!(module_path!(), "::parsedmarc_counts_what_our_report_on_tls_counts"), "parsedmarc", |world, pypi| {
         let failure = |result_type: tls_rpt::ResultType, count| tls_rpt::FailureDetail {
             failure: tls_rpt::Failure {
                 result_type: result_type.to_string(),

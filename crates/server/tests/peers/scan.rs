@@ -26,7 +26,7 @@ fn ours(world: &World) -> Posthouse {
 
 #[test]
 fn scanners_of_tls_find_no_weakness_at_any_port() {
-    run_with_pypi(concat!(module_path!(), "::scanners_of_tls_find_no_weakness_at_any_port"), |world, pypi| {
+    run_with_pypi(concat!(module_path!(), "::scanners_of_tls_find_no_weakness_at_any_port"), "sslyze", |world, pypi| {
         let ours = ours(world);
         let folder = world.folder("scan");
         std::thread::scope(|scope| {

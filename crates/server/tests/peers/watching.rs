@@ -34,7 +34,7 @@ in_a_world! {
 #[test]
 fn what_is_pushed_to_a_collector_is_read_strictly_by_the_messages_of_the_protocol() {
     let path = concat!(module_path!(), "::what_is_pushed_to_a_collector_is_read_strictly_by_the_messages_of_the_protocol");
-    run_with_pypi(path, |world, pypi| {
+    run_with_pypi(path, "opentelemetry-proto", |world, pypi| {
         let mut collector = Guard::spawn(program("collector.py").env("PYTHONPATH", pypi));
         collector.expect("ready", PATIENCE);
         let more = "[opentelemetry]\nurl = \"http://127.0.0.1:4318\"\nevery = \"200ms\"\n";

@@ -44,12 +44,12 @@ pub(crate) fn run_with_npm(path: &str, body: impl FnOnce(&World, &Path)) {
 }
 
 /// The same with the folder where the packages of PyPI are.
-pub(crate) fn run_with_pypi(path: &str, body: impl FnOnce(&World, &Path)) {
-    let pypi = peers().with_file_name("pypi");
-    if pypi.join("sslyze").exists() {
+pub(crate) fn run_with_pypi(path: &str, package: &str, body: impl FnOnce(&World, &Path)) {
+    let pypi = peers().with_file_name("pypi").join(package);
+    if pypi.exists() {
         return run(path, |world| body(world, &pypi));
     }
-    skip(path.split_once("::").map_or(path, |(_, name)| name), "there is no pip here");
+    skip(path.split_once("::").map_or(path, |(_, name)| name), "there is no pip here, or one of another Python than Debian's");
 }
 
 /// Where the unpacked packages are.
