@@ -6,12 +6,12 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use posthouse_mail::Address;
 use posthouse_sasl::{Password, ScramKeys, TokenFault, TokenRefusal, prepare_login, prepare_password};
 
-use crate::account::{Account, AccountId};
+use crate::account::Account;
 use crate::app_password::{self, Stored};
 use crate::directory::{Directory, login_address, now};
 use crate::error::DirectoryError;
@@ -52,7 +52,8 @@ pub struct LoggedIn {
 struct Meant {
     account: Account,
     hash: String,
-    scram_keys: ScramKeys,
+    /// An error is one of SCRAM alone.
+    scram_keys: Result<ScramKeys, DirectoryError>,
     /// The name of an app password, where the login has one: then only that one counts.
     only: Option<String>,
 }
@@ -106,8 +107,9 @@ impl Directory {
                 },
                 (None, None) => return nobody(connection),
             };
-            let (hash, scram_keys) = credentials(connection, &account.id)?;
-            let scram_keys = decoded(&scram_keys, login)?;
+            let mut statement = connection.prepare_cached("SELECT password_hash, scram_keys FROM account WHERE id = ?1")?;
+            let (hash, scram_keys) = statement.query_row([account.id.as_str()], credentials)?;
+            let scram_keys = decoded(&scram_keys, login);
             Ok(Some(Meant { account, hash, scram_keys, only }))
         })
     }
@@ -115,17 +117,17 @@ impl Directory {
 
 /// Does for a login that nobody has what is done for one that somebody has: the time of the answer is not to tell which it was.
 fn nobody(connection: &Connection) -> Result<Option<Meant>, DirectoryError> {
-    if let Some(account) = names::some_account(connection)? {
-        // What is wrong with it is said to its owner.
-        let _ = credentials(connection, &account.id).and_then(|(_, keys)| decoded(&keys, account.id.as_str()));
+    let mut statement = connection.prepare_cached("SELECT password_hash, scram_keys FROM account ORDER BY seq LIMIT 1")?;
+    if let Some((_, keys)) = statement.query_row([], credentials).optional()? {
+        // What is wrong with them is said to their owner.
+        let _ = decoded(&keys, "nobody");
     }
     Ok(None)
 }
 
 /// The hash of the password, and the SCRAM keys.
-fn credentials(connection: &Connection, account: &AccountId) -> Result<(String, String), DirectoryError> {
-    let mut statement = connection.prepare_cached("SELECT password_hash, scram_keys FROM account WHERE id = ?1")?;
-    Ok(statement.query_row([account.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?)
+fn credentials(row: &Row<'_>) -> rusqlite::Result<(String, String)> {
+    Ok((row.get(0)?, row.get(1)?))
 }
 
 /// Not shown in the error: keys are secret.
@@ -166,7 +168,7 @@ impl Attempt {
     pub async fn keys(&mut self) -> Result<Option<ScramKeys>, DirectoryError> {
         let Some(meant) = self.directory.meant(&self.login)? else { return Ok(None) };
         let keys = match meant.only {
-            None => meant.scram_keys,
+            None => meant.scram_keys?,
             Some(name) => {
                 let store = self.directory.store();
                 let found = store.read(|connection| app_password::named(connection, meant.account.id.as_str(), &name))?;

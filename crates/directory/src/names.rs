@@ -138,16 +138,6 @@ pub(crate) fn account_named(connection: &Connection, address: &Address) -> Resul
     row.map(account).transpose()
 }
 
-/// The oldest account, if there is one: to do with it what would be done with another.
-pub(crate) fn some_account(connection: &Connection) -> Result<Option<Account>, DirectoryError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT account.id, account.created, name.written, domain.name FROM account
-         JOIN name ON name.account = account.seq JOIN domain ON domain.id = name.domain
-         WHERE account.seq = (SELECT min(seq) FROM account)",
-    )?;
-    statement.query_row([], account_columns).optional()?.map(account).transpose()
-}
-
 /// The columns of an account: `id, created, written, domain`.
 pub(crate) type AccountColumns = (String, i64, String, String);
 

@@ -22,6 +22,7 @@ use posthouse_mail::Status;
 use posthouse_runtime::stream::{ByteSource, CHUNK_BYTES_MAX, NextChunk};
 use posthouse_runtime::tls::TlsError;
 use posthouse_smtp::server::{Reason, Verdict};
+use serde::de::DeserializeOwned;
 use thiserror::Error;
 
 use super::letter::{Held, Lost, Seen, Texts, rewrite};
@@ -232,13 +233,13 @@ impl Milters {
     }
 }
 
-/// Sends it.
-async fn post(
+/// Sends it, and reads the JSON of the answer.
+async fn post<T: DeserializeOwned>(
     settings: &HttpFilterSettings,
     client: &Client,
     fields: Vec<(&'static str, String)>,
     body: &mut dyn ByteSource,
-) -> Result<Bytes, FilterError> {
+) -> Result<T, FilterError> {
     let mut request = Request::post(settings.url.as_str());
     for (name, value) in fields {
         // What a peer said is no value when it breaks a line; the filter goes without it.
@@ -252,7 +253,10 @@ async fn post(
     }
     let request = request.body(()).map_err(|error| FilterError::Answer(error.to_string()))?;
     let response = client.send_from(request, body, LIMITS).await?;
-    if response.status().is_success() { Ok(response.into_body()) } else { Err(FilterError::Status(response.status().as_u16())) }
+    if !response.status().is_success() {
+        return Err(FilterError::Status(response.status().as_u16()));
+    }
+    serde_json::from_slice(&response.into_body()).map_err(|error| FilterError::Answer(error.to_string()))
 }
 
 /// What is sent: some octets, pieces of the letter, some octets.

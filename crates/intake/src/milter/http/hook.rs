@@ -72,8 +72,7 @@ pub(super) async fn ask(
     held: &Held,
 ) -> Result<Judgement, FilterError> {
     let mut body = question(settings, about, held)?;
-    let octets = post(settings, client, vec![("Content-Type", "application/json".to_owned())], &mut body).await?;
-    let answer: Answer = serde_json::from_slice(&octets).map_err(|error| FilterError::Answer(error.to_string()))?;
+    let answer: Answer = post(settings, client, vec![("Content-Type", "application/json".to_owned())], &mut body).await?;
     let act = match answer.action {
         Action::Accept => Act::Accept,
         Action::Reject => Act::Reject(answer.text),

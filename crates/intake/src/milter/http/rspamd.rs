@@ -64,8 +64,7 @@ pub(super) async fn ask(
         let why = format!("not asked: the letter has more than {}", settings.letter_max);
         return Ok(Judgement { why, ..Judgement::default() });
     }
-    let octets = post(settings, client, fields(about), &mut body).await?;
-    let answer: Answer = serde_json::from_slice(&octets).map_err(|error| FilterError::Answer(error.to_string()))?;
+    let answer: Answer = post(settings, client, fields(about), &mut body).await?;
     answer.judgement(held)
 }
 
