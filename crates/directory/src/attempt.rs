@@ -115,12 +115,17 @@ impl Directory {
     }
 }
 
-/// Does for a login that nobody has what is done for one that somebody has: the time of the answer is not to tell which it was.
+/// Does for a login that nobody has what is done for one that somebody has: the time of the answer is not to tell which it was. An account that stands in
+/// is read and taken apart like the one that was not there.
 fn nobody(connection: &Connection) -> Result<Option<Meant>, DirectoryError> {
-    let mut statement = connection.prepare_cached("SELECT password_hash, scram_keys FROM account ORDER BY seq LIMIT 1")?;
-    if let Some((_, keys)) = statement.query_row([], credentials).optional()? {
+    let mut statement = connection.prepare_cached(
+        "SELECT password_hash, scram_keys, account.id, account.created, name.written, domain.name FROM account
+         JOIN name ON name.account = account.seq JOIN domain ON domain.id = name.domain ORDER BY account.seq LIMIT 1",
+    )?;
+    let columns = |row: &Row<'_>| Ok((credentials(row)?, (row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?)));
+    if let Some(((_, keys), account)) = statement.query_row([], columns).optional()? {
         // What is wrong with them is said to their owner.
-        let _ = decoded(&keys, "nobody");
+        let _ = (decoded(&keys, "nobody"), names::account(account));
     }
     Ok(None)
 }
