@@ -59,7 +59,7 @@ impl Pop3 {
             None => tls.for_service(&["pop3"]),
         };
         parts.tls = parts.tls.take().map(own).transpose()?;
-        let gate = Gate::new(parts.settings.connections_max, parts.settings.connections_per_address_max);
+        let gate = Gate::new(parts.settings.gate());
         Ok(Self(Arc::new(Shared { parts, gate })))
     }
 

@@ -138,6 +138,8 @@ pub struct ConnectionsStatus {
     pub max: usize,
     /// At most from one address.
     pub per_address_max: usize,
+    /// At most from one network (IPv4: a /24, IPv6: a /48).
+    pub per_network_max: usize,
     /// Turned away since the server was started, or since these limits were changed.
     pub turned_away: u64,
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use posthouse_config::{ByteSize, Network, Period};
 use posthouse_mail::Status;
-use posthouse_runtime::clock;
+use posthouse_runtime::{clock, origin};
 use posthouse_smtp::server::{Reason, Verdict};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -156,8 +156,8 @@ impl Counted<'_> {
     fn subjects(&self) -> Vec<(Subject, &RateLimits)> {
         let mut subjects = Vec::new();
         if self.by_address {
-            subjects.push((Subject::Address(masked(self.peer, 32, 64)), &self.rates.address));
-            subjects.push((Subject::Network(masked(self.peer, 24, 48)), &self.rates.network));
+            subjects.push((Subject::Address(origin::host(self.peer)), &self.rates.address));
+            subjects.push((Subject::Network(origin::network(self.peer)), &self.rates.network));
         }
         subjects.extend(self.account.map(|account| (Subject::Account(account.to_owned()), &self.rates.account)));
         subjects
@@ -209,13 +209,6 @@ impl Meter {
 fn part(per: Duration, count: u64, limit: u64) -> Duration {
     let nanos = per.as_nanos().saturating_mul(count.into()) / u128::from(limit.max(1));
     Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)).min(per * 2)
-}
-
-fn masked(address: IpAddr, v4_bits: u32, v6_bits: u32) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => IpAddr::V4((v4.to_bits() & (u32::MAX << (32 - v4_bits))).into()),
-        IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() & (u128::MAX << (128 - v6_bits))).into()),
-    }
 }
 
 /// RFC 3463 §3.8: X.7.1, delivery not authorised; for now.

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use posthouse_config::{ByteSize, Network, Period};
 use posthouse_mail::UnixMillis;
 use posthouse_runtime::clock;
+use posthouse_runtime::gate::Limits;
 use posthouse_sasl::Mechanism;
 use posthouse_smtp::server::{Profile, Protocol};
 use posthouse_smtp::syntax::FutureRelease;
@@ -66,6 +67,8 @@ pub struct Settings {
     pub connections_max: usize,
     /// Connections open at a time from one address (IPv6: one /64).
     pub connections_per_address_max: usize,
+    /// Connections open at a time from one network (IPv4: a /24, IPv6: a /48); never less than for one address.
+    pub connections_per_network_max: usize,
     /// The memory that the server may hold (resident, all parts together) before new connections are put off with 421 and new letters with 452.
     /// "0 B": no limit.
     pub memory_max: ByteSize,
@@ -112,6 +115,7 @@ impl Default for Settings {
             local: Local::default(),
             connections_max: 10_000,
             connections_per_address_max: 50,
+            connections_per_network_max: 500,
             memory_max: ByteSize::gib(4),
             bad_commands_max: 20,
             idle_commands_max: 100,
@@ -127,6 +131,16 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// How many connections may be open.
+    #[must_use]
+    pub fn gate(&self) -> Limits {
+        Limits {
+            in_all: self.connections_max,
+            per_address: self.connections_per_address_max,
+            per_network: self.connections_per_network_max,
+        }
+    }
+
     /// What a session that begins now offers at a listener to a peer.
     pub(crate) fn profile(&self, context: &Context, hostname: &str, kind: ListenerKind, peer: IpAddr) -> Profile {
         let (has_tls, now) = (context.tls.is_some(), UnixMillis(clock::unix_millis()));

@@ -1,21 +1,33 @@
-//! How many connections are open, in all and from one address.
+//! How many connections are open: in all, from one address and from one network.
 //!
-//! A [`Gate`] counts; a [`Pass`] is held as long as its connection and gives its place back when dropped. IPv6 clients are counted by
-//! their /64, since one host has that many addresses at will.
+//! A [`Gate`] counts; a [`Pass`] is held as long as its connection and gives its place back when dropped. What one address and one network are says
+//! [`origin`].
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Counts connections against two limits. Clones share the count.
+use crate::origin;
+
+/// Counts connections against [`Limits`]. Clones share the count.
 #[derive(Clone, Debug)]
 pub struct Gate(Arc<Inner>);
 
+/// How many may be open at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// In all.
+    pub in_all: usize,
+    /// From one address (IPv6: one /64).
+    pub per_address: usize,
+    /// From one network (IPv4: a /24, IPv6: a /48); never less than for one address.
+    pub per_network: usize,
+}
+
 #[derive(Debug)]
 struct Inner {
-    open_max: usize,
-    open_per_address_max: usize,
+    limits: Limits,
     open: Mutex<Open>,
     turned_away: AtomicU64,
 }
@@ -23,8 +35,13 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Open {
     all: usize,
-    by_address: HashMap<IpAddr, usize>,
+    by_address: Counts,
+    by_network: Counts,
 }
+
+/// What has nothing open is not in it, so that it holds no more entries than there are connections.
+#[derive(Debug, Default)]
+struct Counts(HashMap<IpAddr, usize>);
 
 /// A place that is taken.
 #[derive(Debug)]
@@ -40,14 +57,16 @@ pub enum Full {
     InAll,
     /// This address has all the connections it gets.
     ForAddress,
+    /// This network has all the connections it gets.
+    ForNetwork,
 }
 
 impl Gate {
-    /// A gate for so many connections in all, and so many from one address.
+    /// A gate for so many connections.
     #[must_use]
-    pub fn new(open_max: usize, open_per_address_max: usize) -> Self {
-        let (open, turned_away) = (Mutex::default(), AtomicU64::new(0));
-        Self(Arc::new(Inner { open_max, open_per_address_max, open, turned_away }))
+    pub fn new(limits: Limits) -> Self {
+        let limits = Limits { per_network: limits.per_network.max(limits.per_address), ..limits };
+        Self(Arc::new(Inner { limits, open: Mutex::default(), turned_away: AtomicU64::new(0) }))
     }
 
     /// Takes a place.
@@ -63,24 +82,27 @@ impl Gate {
     }
 
     fn take(&self, address: IpAddr) -> Result<Pass, Full> {
-        let address = network(address);
+        let limits = &self.0.limits;
         let mut open = self.0.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.all >= self.0.open_max {
+        if open.all >= limits.in_all {
             return Err(Full::InAll);
         }
-        let here = open.by_address.get(&address).copied().unwrap_or_default();
-        if here >= self.0.open_per_address_max {
+        if open.by_address.of(origin::host(address)) >= limits.per_address {
             return Err(Full::ForAddress);
         }
-        open.by_address.insert(address, here + 1);
+        if open.by_network.of(origin::network(address)) >= limits.per_network {
+            return Err(Full::ForNetwork);
+        }
+        open.by_address.add(origin::host(address));
+        open.by_network.add(origin::network(address));
         open.all += 1;
         Ok(Pass { gate: self.clone(), address })
     }
 
-    /// How many places there are, in all and for one address.
+    /// How many places there are.
     #[must_use]
-    pub fn limits(&self) -> (usize, usize) {
-        (self.0.open_max, self.0.open_per_address_max)
+    pub fn limits(&self) -> Limits {
+        self.0.limits
     }
 
     /// How many were turned away so far.
@@ -100,21 +122,27 @@ impl Drop for Pass {
     fn drop(&mut self) {
         let mut open = self.gate.0.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.all = open.all.saturating_sub(1);
-        // An address with nothing open leaves the map, so that it holds no more entries than there are connections.
-        if let Some(here) = open.by_address.get_mut(&self.address) {
-            *here -= 1;
-            if *here == 0 {
-                open.by_address.remove(&self.address);
-            }
-        }
+        open.by_address.take(origin::host(self.address));
+        open.by_network.take(origin::network(self.address));
     }
 }
 
-/// What counts as one client.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
-        v4 @ IpAddr::V4(_) => v4,
+impl Counts {
+    fn of(&self, origin: IpAddr) -> usize {
+        self.0.get(&origin).copied().unwrap_or_default()
+    }
+
+    fn add(&mut self, origin: IpAddr) {
+        *self.0.entry(origin).or_default() += 1;
+    }
+
+    fn take(&mut self, origin: IpAddr) {
+        if let Some(here) = self.0.get_mut(&origin) {
+            *here = here.saturating_sub(1);
+            if *here == 0 {
+                self.0.remove(&origin);
+            }
+        }
     }
 }
 

@@ -18,6 +18,7 @@ pub mod local;
 pub mod log;
 pub mod memory;
 pub mod net;
+pub mod origin;
 pub mod random;
 pub mod service;
 pub mod shutdown;

@@ -129,7 +129,7 @@ impl Server {
             tls: None,
             users_tls: None,
             memory: Ceiling::new(0),
-            gate: Gate::new(settings.connections_max, settings.connections_per_address_max),
+            gate: Gate::new(settings.gate()),
             settings: Arc::new(settings),
         };
         let listener = Listener::bind(self.smtp()).unwrap();

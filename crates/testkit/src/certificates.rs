@@ -1,5 +1,7 @@
 //! Certificates of clients, right and wrong, and the authority that issues them.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use rcgen::string::Ia5String;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType,
@@ -23,8 +25,20 @@ pub struct Wanted<'a> {
     pub hosts: &'a [&'a str],
     /// Whether it is for servers and not for clients.
     pub for_servers: bool,
-    /// Whether its time is over.
-    pub expired: bool,
+    /// When its time is over.
+    pub ends: Ends,
+}
+
+/// When the time of a certificate is over.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Ends {
+    /// In many years.
+    #[default]
+    Late,
+    /// Tomorrow.
+    Soon,
+    /// It is.
+    Past,
 }
 
 /// A certificate and its key, in PEM form.
@@ -73,7 +87,12 @@ impl Authority {
         params.extended_key_usages =
             vec![if server { ExtendedKeyUsagePurpose::ServerAuth } else { ExtendedKeyUsagePurpose::ClientAuth }];
         params.not_before = date_time_ymd(2020, 1, 1);
-        params.not_after = if wanted.expired { date_time_ymd(2021, 1, 1) } else { date_time_ymd(2090, 1, 1) };
+        let tomorrow = UNIX_EPOCH.elapsed().expect("a time after 1970") + Duration::from_hours(24);
+        params.not_after = match wanted.ends {
+            Ends::Late => date_time_ymd(2090, 1, 1),
+            Ends::Soon => date_time_ymd(1970, 1, 1) + tomorrow,
+            Ends::Past => date_time_ymd(2021, 1, 1),
+        };
         let key = KeyPair::generate().expect("a key");
         let cert = params.signed_by(&key, &self.issuer).expect("a certificate");
         Issued { cert: cert.pem(), key: key.serialize_pem() }

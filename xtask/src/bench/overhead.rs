@@ -5,6 +5,7 @@
 
 mod filters;
 mod letters;
+mod proof;
 
 use super::Bench;
 use super::figures::{Bar, Figure, Report};
@@ -46,6 +47,7 @@ fn measure(server: &Running, world: &filters::Names, way: Way, letters: &[Vec<u8
     // The first letters pay for what is made once: processes, caches.
     let few = letters.get(..200).unwrap_or(letters);
     letters::send(way, server.kind(), few)?;
+    proof::of_work(server, way, letters)?;
     let before = server.settled_cpu_seconds();
     let watch = Watch::start(server.processes());
     let sent = letters::send(way, server.kind(), letters)?;

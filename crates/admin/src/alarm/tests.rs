@@ -102,7 +102,14 @@ fn each_thing_that_is_wrong_is_named_and_what_is_right_is_not() {
     let list =
         |status: &mut Status| status.failing_lists = vec![ListStatus { zone: "dead.test".to_owned(), fault: "x".to_owned() }];
     assert_eq!(with(&list), "list dead.test");
-    let busy = |open| ConnectionsStatus { protocol: "smtp".to_owned(), open, max: 100, per_address_max: 10, turned_away: 0 };
+    let busy = |open| ConnectionsStatus {
+        protocol: "smtp".to_owned(),
+        open,
+        max: 100,
+        per_address_max: 10,
+        per_network_max: 10,
+        turned_away: 0,
+    };
     assert_eq!(with(&|status| status.connections = vec![busy(90)]), "connections smtp");
     assert_eq!(with(&|status| status.connections = vec![busy(89)]), "");
     assert_eq!(with(&|status| status.journal_lost = 1), "journal");

@@ -1,9 +1,10 @@
 //! Who or what is slowed down.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use posthouse_mail::Address;
+use posthouse_runtime::origin;
 use posthouse_sasl::prepare_login;
 
 use crate::names::fold;
@@ -113,16 +114,16 @@ fn account(login: &str) -> String {
 
 /// The address from which somebody comes, as far as it tells people apart.
 pub(super) fn place(peer: IpAddr) -> String {
-    match peer.to_canonical() {
+    match origin::host(peer) {
         IpAddr::V4(v4) => v4.to_string(),
-        IpAddr::V6(v6) => format!("{}/64", Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64))),
+        IpAddr::V6(v6) => format!("{v6}/64"),
     }
 }
 
 fn network(peer: IpAddr) -> String {
-    match peer.to_canonical() {
-        IpAddr::V4(v4) => format!("{}/24", Ipv4Addr::from_bits(v4.to_bits() & (u32::MAX << 8))),
-        IpAddr::V6(v6) => format!("{}/48", Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 80))),
+    match origin::network(peer) {
+        IpAddr::V4(v4) => format!("{v4}/24"),
+        IpAddr::V6(v6) => format!("{v6}/48"),
     }
 }
 

@@ -100,7 +100,7 @@ impl World {
             users_tls: None,
             tls: Some(ServerTls::from_ca(&ca, &["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap()),
             memory: posthouse_runtime::memory::Ceiling::new(settings.memory_max.bytes()),
-            gate: Gate::new(settings.connections_max, settings.connections_per_address_max),
+            gate: Gate::new(settings.gate()),
             settings: Arc::new(settings),
         };
         let (trigger, shutdown) = shutdown::channel();

@@ -42,8 +42,8 @@ fn lines(status: &Status, printer: &Printer) -> Vec<String> {
     for of in &status.connections {
         let turned_away = if of.turned_away > 0 { format!("; {} turned away", of.turned_away) } else { String::new() };
         lines.push(format!(
-            "  {} connections: {} of {}, {} for one address{turned_away}",
-            of.protocol, of.open, of.max, of.per_address_max
+            "  {} connections: {} of {}, {} for one address, {} for one network{turned_away}",
+            of.protocol, of.open, of.max, of.per_address_max, of.per_network_max
         ));
     }
     let (queue, disk) = (&status.queue, &status.disk);

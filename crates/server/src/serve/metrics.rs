@@ -9,11 +9,11 @@ use std::sync::Arc;
 use posthouse_admin::{AlarmName, Status};
 use posthouse_http::{Asked, Page, StatusCode};
 use posthouse_journal::{Count, Journal, METERS};
-use posthouse_runtime::gate::Gate;
+use posthouse_runtime::gate::{Gate, Limits};
 use posthouse_runtime::net::Stream;
 
 /// Connections at a time, in all and from one address.
-const CONNECTIONS_MAX: usize = 16;
+const CONNECTIONS: Limits = Limits { in_all: 16, per_address: 16, per_network: 16 };
 /// The text format of Prometheus.
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 const PATH: &str = "/metrics";
@@ -119,7 +119,7 @@ pub(super) struct Metrics {
 
 impl Metrics {
     pub(super) fn new(status: Arc<dyn Fn() -> Status + Send + Sync>, journal: Journal) -> Self {
-        Self { gate: Gate::new(CONNECTIONS_MAX, CONNECTIONS_MAX), status, journal }
+        Self { gate: Gate::new(CONNECTIONS), status, journal }
     }
 
     fn find(&self, asked: &Asked) -> Page {

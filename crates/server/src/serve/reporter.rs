@@ -141,9 +141,15 @@ fn dropped(folder: &Path) -> MaildropStatus {
 }
 
 fn connections(protocol: &str, gate: &Gate) -> ConnectionsStatus {
-    let (max, per_address_max) = gate.limits();
-    let (open, turned_away) = (gate.open(), gate.turned_away());
-    ConnectionsStatus { protocol: protocol.to_owned(), open, max, per_address_max, turned_away }
+    let limits = gate.limits();
+    ConnectionsStatus {
+        protocol: protocol.to_owned(),
+        open: gate.open(),
+        max: limits.in_all,
+        per_address_max: limits.per_address,
+        per_network_max: limits.per_network,
+        turned_away: gate.turned_away(),
+    }
 }
 
 /// What is shown to clients, and whether somebody should look.

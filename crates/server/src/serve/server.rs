@@ -275,14 +275,8 @@ fn contexts(
     before: Option<(&Config, &Contexts)>,
 ) -> Result<Contexts, Failure> {
     let (intake, pop3) = (&config.intake, &config.pop3);
-    let same_gate = before.filter(|(old, _)| {
-        old.intake.connections_max == intake.connections_max
-            && old.intake.connections_per_address_max == intake.connections_per_address_max
-    });
-    let gate = same_gate.map_or_else(
-        || Gate::new(intake.connections_max, intake.connections_per_address_max),
-        |(_, contexts)| contexts.smtp.gate.clone(),
-    );
+    let same_gate = before.filter(|(old, _)| old.intake.gate() == intake.gate());
+    let gate = same_gate.map_or_else(|| Gate::new(intake.gate()), |(_, contexts)| contexts.smtp.gate.clone());
     let clients = config.tls.client_ca.as_deref().map(ClientRoots::from_pem_file).transpose().map_err(parts::tls_failure)?;
     let users_tls = clients.as_ref().map(|clients| parts.tls.for_service_with(&SMTP_ALPN, clients)).transpose();
     let smtp = posthouse_intake::Context {

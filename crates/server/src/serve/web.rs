@@ -8,7 +8,7 @@ use posthouse_directory::Directory;
 use posthouse_http::{Asked, Page, StatusCode};
 use posthouse_mail::Domain;
 use posthouse_mailauth::mta_sts::{HOST_LABEL, POLICY_PATH};
-use posthouse_runtime::gate::Gate;
+use posthouse_runtime::gate::{Gate, Limits};
 use posthouse_runtime::net::Stream;
 use posthouse_runtime::tls::{ServerTls, TlsError};
 use tracing::debug;
@@ -18,8 +18,7 @@ use super::parts::Parts;
 /// Where an authority looks (RFC 8555 §8.3).
 const PROOF_PATH: &str = "/.well-known/acme-challenge/";
 /// Connections at a time, in all and from one address: each lasts seconds, and nobody needs many.
-const CONNECTIONS_MAX: usize = 256;
-const CONNECTIONS_PER_ADDRESS_MAX: usize = 8;
+const CONNECTIONS: Limits = Limits { in_all: 256, per_address: 8, per_network: 64 };
 
 /// What these connections work with.
 #[derive(Clone)]
@@ -36,7 +35,7 @@ impl Web {
         Ok(Self {
             // The last is an authority's that looks for a proof (RFC 8737).
             tls: parts.tls.for_service(&["http/1.1", "http/1.0", "acme-tls/1"])?,
-            gate: Gate::new(CONNECTIONS_MAX, CONNECTIONS_PER_ADDRESS_MAX),
+            gate: Gate::new(CONNECTIONS),
             directory: parts.directory.clone(),
             policy: None,
             proofs: Proofs::new(parts.tls.clone()),

@@ -91,7 +91,7 @@ fn nothing_is_changed_by_accident() {
 
 #[test]
 fn a_status_says_how_near_the_limits_are_and_whether_mail_is_taken() {
-    let limits = "[intake]\nconnections-max = 7\nconnections-per-address-max = 3\n";
+    let limits = "[intake]\nconnections-max = 7\nconnections-per-address-max = 3\nconnections-per-network-max = 5\n";
     let site = Site::new(&["mx"], limits);
     let dir = site.dir.path();
     run(dir, &["status"]).fails(69, "the server is not running");
@@ -103,13 +103,16 @@ fn a_status_says_how_near_the_limits_are_and_whether_mail_is_taken() {
     assert!(status["memory"]["resident"].as_u64().unwrap() > 1_000_000 && status["refusing"].is_null(), "{status}");
     let said = run(dir, &["status"]).ok();
     assert!(
-        said.starts_with("mail.example.test: taking mail\n") && said.contains("smtp connections: 1 of 7, 3 for one address"),
+        said.starts_with("mail.example.test: taking mail\n")
+            && said.contains("smtp connections: 1 of 7, 3 for one address, 5 for one network"),
         "{said}"
     );
     let _more = [0, 1].map(|_| Smtp::open(server.address("mx")).unwrap());
     let mut one_too_many = Smtp::connect(server.address("mx")).unwrap();
     assert_eq!(one_too_many.reply().unwrap(), ["421 4.7.0 too many connections, try again later"]);
-    assert!(run(dir, &["status"]).ok().contains("smtp connections: 3 of 7, 3 for one address; 1 turned away\n"));
+    assert!(
+        run(dir, &["status"]).ok().contains("smtp connections: 3 of 7, 3 for one address, 5 for one network; 1 turned away\n")
+    );
     // The limit changes by a reload, and the status shows it.
     site.configure(&["mx"], &limits.replace("= 7", "= 8").replace("[intake]", "[intake]\nmemory-max = \"1 MiB\""));
     server.signal(rustix::process::Signal::HUP);

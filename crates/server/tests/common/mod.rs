@@ -21,6 +21,18 @@ use tempfile::TempDir;
 /// How long anything may take that should take moments; generous, for it only matters when a test fails.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Looks again and again until it is there: what another process does gives no event.
+pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(began.elapsed() < PATIENCE, "never: {what}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
 pub fn posthouse() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_posthouse"));
     command.env_remove("POSTHOUSE_CONFIG").stdin(Stdio::null());
@@ -95,26 +107,15 @@ impl Site {
 
     /// Waits until a letter is in an inbox.
     pub fn wait_for(&self, name: &str, letter: LetterId) -> Message {
-        let began = Instant::now();
-        loop {
-            if let Some(message) = self.inbox(name).into_iter().find(|message| message.letter == letter) {
-                return message;
-            }
-            assert!(began.elapsed() < PATIENCE, "{letter} is not in the inbox of {name}");
-            thread::sleep(Duration::from_millis(10));
-        }
+        until(&format!("{letter} in the inbox of {name}"), || {
+            self.inbox(name).into_iter().find(|message| message.letter == letter)
+        })
     }
 
     /// Waits until an inbox has a letter; the first one's text.
     pub fn wait_for_any(&self, name: &str) -> String {
-        let began = Instant::now();
-        loop {
-            if let Some(message) = self.inbox(name).first() {
-                return String::from_utf8(self.read_all(name).remove(&message.uid).unwrap()).unwrap();
-            }
-            assert!(began.elapsed() < PATIENCE, "nothing is in the inbox of {name}");
-            thread::sleep(Duration::from_millis(10));
-        }
+        let uid = until(&format!("a letter in the inbox of {name}"), || Some(self.inbox(name).first()?.uid));
+        String::from_utf8(self.read_all(name).remove(&uid).unwrap()).unwrap()
     }
 
     /// The octets of every letter in an inbox.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use posthouse_client::{CertificateFiles, Mailer, Message, Roots};
-use posthouse_testkit::certificates::{Authority, Issued, Wanted};
+use posthouse_testkit::certificates::{Authority, Ends, Issued, Wanted};
 
 use crate::posthouse::{Posthouse, posthouse};
 use crate::world::{World, attempt, in_a_world, program, run_to_end};
@@ -76,7 +76,7 @@ in_a_world! {
             (site.authority.issue(&Wanted { common_name: &alice, ..Wanted::default() }), &*alice, "535"),
             (site.authority.issue(&Wanted { common_name: &alice, ..Wanted::default() }), "", "535"),
             (site.authority.issue(&Wanted { emails: &["alice@posthouse.test\0.evil.test"], ..Wanted::default() }), "", "535"),
-            (site.authority.issue(&Wanted { expired: true, ..own.clone() }), "", "not offered"),
+            (site.authority.issue(&Wanted { ends: Ends::Past, ..own.clone() }), "", "not offered"),
             (site.authority.issue(&Wanted { for_servers: true, ..own.clone() }), "", "not offered"),
             (Authority::new().issue(&own), "", "not offered"),
         ];

@@ -5,14 +5,14 @@ use std::net::TcpListener;
 use std::process::Command;
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
-use std::time::{Duration, Instant};
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use rustix::process::{Resource, Rlimit, prlimit};
 use serde_json::Value;
 use sha2::Sha256;
 
-use crate::common::{PATIENCE, Running, Site, Smtp, letter, posthouse};
+use crate::common::{PATIENCE, Running, Site, Smtp, letter, posthouse, until};
+use posthouse_testkit::certificates::{Authority, Ends, Wanted};
 
 /// A web server that takes what is posted: its address, and each request's header and body.
 fn web_server() -> (String, Receiver<(String, String)>) {
@@ -62,16 +62,13 @@ fn settings(url: &str) -> String {
 
 /// Waits for so many letters in the operator's inbox: their texts.
 fn inbox(site: &Site, count: usize) -> Vec<String> {
-    let began = Instant::now();
-    loop {
-        let mut letters: Vec<_> = site.read_all("bob").into_iter().collect();
-        if letters.len() >= count {
-            letters.sort();
-            return letters.into_iter().map(|(_, octets)| String::from_utf8(octets).unwrap()).collect();
-        }
-        assert!(began.elapsed() < PATIENCE, "{} letters, not {count}", letters.len());
-        thread::sleep(Duration::from_millis(20));
-    }
+    let mut letters: Vec<_> = until(&format!("{count} letters for the operator"), || {
+        Some(site.read_all("bob")).filter(|letters| letters.len() >= count)
+    })
+    .into_iter()
+    .collect();
+    letters.sort();
+    letters.into_iter().map(|(_, octets)| String::from_utf8(octets).unwrap()).collect()
 }
 
 #[test]
@@ -150,5 +147,51 @@ fn a_test_tells_everybody_and_says_who_could_not_be_told() {
         "{said}"
     );
     assert!(inbox(&site, 1)[0].contains("Subject: [mail.example.test] alarms arrive here\r\n"));
+    server.stop();
+}
+
+#[test]
+fn each_trouble_of_a_running_server_is_seen_and_told_with_what_to_do() {
+    let (url, posted) = web_server();
+    let site = Site::new(&["mx", "submission"], "");
+    let shown = Authority::new().issue(&Wanted {
+        hosts: &["mail.example.test"],
+        for_servers: true,
+        ends: Ends::Soon,
+        ..Wanted::default()
+    });
+    for (name, pem) in [("cert.pem", shown.cert), ("key.pem", shown.key)] {
+        std::fs::write(site.dir.path().join(name), pem).unwrap();
+    }
+    // Nobody is at the smarthost's port.
+    let more = "[tls]\ncertificate = [{ cert = \"cert.pem\", key = \"key.pem\" }]\n[delivery]\nsmarthost = \"smtp://127.0.0.1:1\"\n\
+                [intake]\ntrusted-networks = [\"127.0.0.1/32\"]\nplain-login-on-loopback = true\nconnections-max = 2\n\
+                [alarms]\nlook-every = \"100ms\"\ncalm = \"100ms\"\n\
+                disk-free-min = \"1000 TiB\"\ndestination-letters = 1\ndestination-time = \"1s\"\nfailed-logins = 2\n[alarms.webhook]\n";
+    site.configure(&["mx", "submission"], &format!("{more}url = \"{url}\"\n"));
+    let server = site.start();
+    let mut relayed = Smtp::open(server.address("mx")).unwrap();
+    // One that fails might be an accident; a destination counts as silent when as many fail in a row as are tried at a time.
+    for _ in 0..30 {
+        relayed.send("a@elsewhere.test", "b@elsewhere.test", &letter("waits", 100)).unwrap();
+    }
+    let mut guesser = Smtp::open(server.address("submission")).unwrap();
+    for _ in 0..2 {
+        // \0alice@example.test\0wrong
+        assert!(guesser.command("AUTH PLAIN AGFsaWNlQGV4YW1wbGUudGVzdAB3cm9uZw==").unwrap()[0].starts_with("535 "));
+    }
+    let mut expected = vec!["began certificate mail.example.test", "began destination [127.0.0.1]", "began logins"];
+    while !expected.is_empty() {
+        let (told, json, _) = next(&posted);
+        assert!(json["alarms"][0]["remedy"].as_str().is_some_and(|remedy| remedy.len() > 20), "{json}");
+        let known = expected.iter().position(|name| told.starts_with(name));
+        expected.remove(known.unwrap_or_else(|| panic!("{told} beside {expected:?}: {json}")));
+    }
+    // These come and go with what happens, and are told when they have lasted a while.
+    let status = || posthouse().args(["status", "--config"]).arg(site.config()).output().unwrap().stdout;
+    until("the troubles that are not told yet", || {
+        let said = String::from_utf8(status()).unwrap();
+        ["are left where the queue lies", "connections smtp: 2 of 2"].iter().all(|name| said.contains(name)).then_some(())
+    });
     server.stop();
 }

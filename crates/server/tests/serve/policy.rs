@@ -3,8 +3,6 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use posthouse_dns::Zone;
 use posthouse_http::{Client, Limits, Request};
@@ -13,7 +11,7 @@ use posthouse_runtime::tls::Ca;
 use posthouse_testkit::name_server::NameServer;
 use rustix::process::Signal;
 
-use crate::common::{PATIENCE, Running, Site, Smtp, letter, posthouse};
+use crate::common::{Running, Site, Smtp, letter, posthouse, until};
 
 const MORE: &str = "
 [[tls.certificate]]
@@ -117,15 +115,9 @@ fn the_check_says_whether_configuration_web_and_dns_agree() {
 
 /// Waits until the timeline of a letter has these words.
 fn wait_for_trace(site: &Site, letter: &str, words: &str) -> String {
-    let began = Instant::now();
-    loop {
-        let (_, timeline) = command(site, &["trace", letter]);
-        if timeline.contains(words) {
-            return timeline;
-        }
-        assert!(began.elapsed() < PATIENCE, "no `{words}` in {timeline}");
-        thread::sleep(Duration::from_millis(20));
-    }
+    until(&format!("`{words}` in the timeline of {letter}"), || {
+        Some(command(site, &["trace", letter]).1).filter(|timeline| timeline.contains(words))
+    })
 }
 
 #[test]

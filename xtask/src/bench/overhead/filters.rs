@@ -9,6 +9,8 @@ use std::time::Duration;
 
 /// Whose letters come.
 pub(super) const SENDER: &str = "sender.test";
+/// Somebody else, whose letters come from here too.
+pub(super) const ELSEWHERE: &str = "elsewhere.test";
 /// The selector of its key.
 pub(super) const SELECTOR: &str = "s";
 
@@ -33,6 +35,7 @@ pub(super) fn world(folder: &Path) -> anyhow::Result<Names> {
     let zone = format!(
         "$ORIGIN test.\n$TTL 3600\n@ SOA ns root 1 3600 600 86400 600\n@ NS ns\nns A 127.0.0.53\n\
          sender TXT \"v=spf1 ip4:127.0.0.0/8 -all\"\n{SELECTOR}._domainkey.sender TXT \"v=DKIM1; k=rsa; p={first}\" \"{second}\"\n\
+         elsewhere TXT \"v=spf1 ip4:127.0.0.0/8 -all\"\n\
          _dmarc.sender TXT \"v=DMARC1; p=reject\"\n"
     );
     fs::write(folder.join("test.zone"), zone)?;

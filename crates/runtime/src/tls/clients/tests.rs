@@ -1,7 +1,7 @@
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 
-use posthouse_testkit::certificates::{Authority, Issued, Wanted};
+use posthouse_testkit::certificates::{Authority, Ends, Issued, Wanted};
 use tempfile::TempDir;
 
 use super::*;
@@ -96,7 +96,7 @@ fn a_certificate_that_is_not_quite_right_is_as_good_as_none_and_keeps_nobody_out
     assert!(world.emails(&world.authority.issue(&right)).is_some());
     // Our own client shows none whose time is over.
     let judge = |issued: &Issued| world.roots.judge(&[CertificateDer::from_pem_slice(issued.cert.as_bytes()).unwrap()]);
-    assert_eq!(judge(&world.authority.issue(&Wanted { expired: true, ..right.clone() })), None);
+    assert_eq!(judge(&world.authority.issue(&Wanted { ends: Ends::Past, ..right.clone() })), None);
     assert!(judge(&world.authority.issue(&right)).is_some());
 }
 
