@@ -14,8 +14,8 @@ use serde::{Deserialize, Deserializer, de};
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Senders {
     /// What follows from the verdicts: `off` asks for none; `mark` writes them into the letter (`Authentication-Results`); `quarantine` also marks
-    /// as junk (`X-Posthouse-Quarantine`) what the author's domain wants quarantined or rejected; `enforce` does as the author's domain asks, and puts
-    /// off a letter (451) whose author could not be checked because of DNS trouble.
+    /// as junk (`X-Posthouse-Quarantine`) what the author's domain wants quarantined or rejected; `enforce` does as the author's domain asks. The last
+    /// two put off a letter (451) whose author could not be checked because of DNS trouble, unless its domain asks for nothing.
     pub policy: SenderPolicy,
     /// Exceptions by the domain of the author, domains below it included: `"partner.example" = "mark"`.
     pub domains: BTreeMap<AuthorDomain, SenderPolicy>,

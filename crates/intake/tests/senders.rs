@@ -92,19 +92,88 @@ fn the_policy_says_what_becomes_of_a_forgery() {
 #[test]
 fn dns_trouble_puts_a_letter_off_only_where_the_decision_hangs_on_it() {
     run(async {
-        let broken = "a.test. SERVFAIL\n_dmarc.a.test. TXT \"v=DMARC1; p=reject\"";
-        for (policy, zone, reply) in [
-            (SenderPolicy::Enforce, broken, "451 4.4.3 "),
-            (SenderPolicy::Enforce, "_dmarc.a.test. TIMEOUT", "451 4.4.3 "),
+        let rejects = "_dmarc.a.test. TXT \"v=DMARC1; p=reject\"\n";
+        let wants_nothing = "_dmarc.a.test. TXT \"v=DMARC1; p=none\"\n";
+        let tests_quarantine = "_dmarc.a.test. TXT \"v=DMARC1; p=quarantine; t=y\"\n";
+        for (zone, hangs) in [
+            // SPF's record, an included one, a host in it.
+            (format!("{rejects}a.test. SERVFAIL"), true),
+            (format!("{rejects}a.test. TXT \"v=spf1 include:i.test -all\"\ni.test. TIMEOUT"), true),
+            (format!("{rejects}a.test. TXT \"v=spf1 a:h.test -all\"\nh.test. SERVFAIL"), true),
+            // The policy, here and above.
+            ("_dmarc.a.test. TIMEOUT".to_owned(), true),
+            ("_dmarc.test. SERVFAIL".to_owned(), true),
             // Nobody asked for anything: whether SPF passes changes nothing.
-            (SenderPolicy::Enforce, "a.test. TIMEOUT", "250 "),
-            (SenderPolicy::Mark, broken, "250 "),
+            ("a.test. TIMEOUT".to_owned(), false),
+            (format!("{wants_nothing}a.test. SERVFAIL"), false),
+            (format!("{tests_quarantine}a.test. SERVFAIL"), false),
         ] {
-            let world = world(policy, zone).await;
-            let said = sent(&world, LETTER).await;
+            for (policy, puts_off) in
+                [(SenderPolicy::Enforce, true), (SenderPolicy::Quarantine, true), (SenderPolicy::Mark, false)]
+            {
+                let world = world(policy, &zone).await;
+                let said = sent(&world, LETTER).await;
+                let expected = if hangs && puts_off { "451 4.4.3 " } else { "250 " };
+                assert!(said.starts_with(expected), "{policy:?} {zone}: {said}");
+                if expected == "250 " {
+                    let (_, text) = world.only_letter().await;
+                    assert!(!text.contains("X-Posthouse-Quarantine"), "{policy:?} {zone}: {text}");
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn a_key_that_cannot_be_read_puts_off_only_what_its_domain_could_vouch_for() {
+    run(async {
+        let signed = |domain: &str| {
+            let signature =
+                format!("DKIM-Signature: v=1; a=ed25519-sha256; d={domain}; s=s; h=from; bh={}; b={}", b64(32), b64(64));
+            [signature.as_bytes(), b"\r\n", LETTER].concat()
+        };
+        for (policy, wish, domain, reply) in [
+            (SenderPolicy::Enforce, "reject", "a.test", "451 4.4.3 "),
+            (SenderPolicy::Quarantine, "reject", "a.test", "451 4.4.3 "),
+            (SenderPolicy::Mark, "reject", "a.test", "250 "),
+            (SenderPolicy::Enforce, "none", "a.test", "250 "),
+            (SenderPolicy::Quarantine, "none", "a.test", "250 "),
+            (SenderPolicy::Enforce, "reject", "evil.test", "550 5.7.26 "),
+            (SenderPolicy::Quarantine, "reject", "evil.test", "250 "),
+        ] {
+            let zone = format!("{}\ns._domainkey.{domain}. SERVFAIL", FORGED.replace("p=reject", &format!("p={wish}")));
+            let world = world(policy, &zone).await;
+            let said = sent(&world, &signed(domain)).await;
             assert!(said.starts_with(reply), "{policy:?} {zone}: {said}");
         }
     });
+}
+
+#[test]
+fn a_stranger_whose_servers_fail_brings_no_forgery_into_the_inbox() {
+    run(async {
+        let zone = format!("{FORGED}\nevil.test. TXT \"v=spf1 ip4:127.0.0.1 -all\"\n_dmarc.evil.test. SERVFAIL");
+        for (policy, reply) in [(SenderPolicy::Enforce, "550 5.7.26 "), (SenderPolicy::Quarantine, "250 ")] {
+            let world = world(policy, &zone).await;
+            let mut client = Client::greeted(world.listen(ListenerKind::Mx)).await;
+            let said = client.letter("x@evil.test", &["bob@example.org"], LETTER).await;
+            assert!(said.starts_with(reply), "{policy:?}: {said}");
+            if reply == "250 " {
+                let (_, text) = world.only_letter().await;
+                assert!(text.contains("\r\nX-Posthouse-Quarantine: dmarc\r\n"), "{text}");
+            }
+        }
+    });
+}
+
+/// So many octets, as base64.
+fn b64(octets: usize) -> String {
+    let whole = "AAAA".repeat(octets / 3);
+    match octets % 3 {
+        0 => whole,
+        1 => whole + "AA==",
+        _ => whole + "AAA=",
+    }
 }
 
 #[test]

@@ -31,7 +31,7 @@ use walk::Tree;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DmarcResult {
-    /// The domain has no record.
+    /// The domain has no record, or none that counts.
     None,
     /// The domain answers for the letter.
     Pass,
@@ -48,7 +48,7 @@ pub enum DmarcResult {
 pub struct Dmarc {
     /// What it is.
     pub result: DmarcResult,
-    /// What is to be done with the letter.
+    /// What is to be done with the letter; nothing while DNS trouble leaves it open ([`Dmarc::is_open`]).
     pub disposition: Policy,
     /// Why, for people.
     pub reason: String,
@@ -105,6 +105,18 @@ impl Dmarc {
             Err(error) => nobody(error),
         }
     }
+
+    /// Whether the decision hangs on an answer that the DNS did not give: without it nobody knows what the author's domain wants, or it wants
+    /// something done with letters that fail.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.result == DmarcResult::Temperror && self.wish() != Some(Policy::None)
+    }
+
+    /// What the domain wants done with a letter that fails, softened by `t=y`.
+    fn wish(&self) -> Option<Policy> {
+        self.policy.map(|policy| if self.testing { policy.softer() } else { policy })
+    }
 }
 
 fn nobody(error: &AuthorError) -> Dmarc {
@@ -128,8 +140,9 @@ fn nobody(error: &AuthorError) -> Dmarc {
     }
 }
 
-fn severity(verdict: &Dmarc) -> (Policy, bool) {
-    (verdict.disposition, verdict.result != DmarcResult::Pass)
+/// What is not known yet may be worse than what asks for nothing.
+fn severity(verdict: &Dmarc) -> (Policy, bool, bool) {
+    (verdict.disposition, verdict.is_open(), verdict.result != DmarcResult::Pass)
 }
 
 fn verdict(domain: &Name, result: DmarcResult, reason: String) -> Dmarc {
@@ -160,6 +173,10 @@ async fn judge(tree: &mut Tree<'_>, domain: &Name, spf: &Spf, dkim: &[Dkim]) -> 
             None => return Ok(verdict(domain, DmarcResult::None, format!("{domain} has no DMARC record"))),
         },
     };
+    if let Some(tag) = record.fault.filter(|_| record.aggregate.is_empty()) {
+        let reason = format!("the record of {place} has no valid `{tag}` and wants no reports, so it counts for nothing");
+        return Ok(Dmarc { policy_domain: Some(place.to_string()), ..verdict(domain, DmarcResult::None, reason) });
+    }
     let mut found = verdict(domain, DmarcResult::Fail, String::new());
     found.policy_domain = Some(place.to_string());
     found.published = Some(record.published(place.to_string()));
@@ -203,9 +220,13 @@ async fn judge(tree: &mut Tree<'_>, domain: &Name, spf: &Spf, dkim: &[Dkim]) -> 
         return Ok(found);
     }
     let policy = policy?;
-    found.disposition = if record.testing { policy.softer() } else { policy };
-    let testing = if record.testing { ", which is being tested" } else { "" };
-    found.reason = format!("neither SPF nor DKIM passed for {domain}; the record of {place} asks for `{policy}`{testing}");
+    found.disposition = found.wish().unwrap_or(policy);
+    let how = match record.fault {
+        Some(tag) => format!(", having no valid `{tag}`"),
+        None if record.testing => ", which is being tested".to_owned(),
+        None => String::new(),
+    };
+    found.reason = format!("neither SPF nor DKIM passed for {domain}; the record of {place} asks for `{policy}`{how}");
     Ok(found)
 }
 
@@ -219,7 +240,10 @@ async fn aligned(tree: &mut Tree<'_>, author: &Name, domain: &str, strict: bool)
     if strict || domain.last_labels(1) != author.last_labels(1) {
         return Ok(false);
     }
-    Ok(tree.walk(author).await?.organization() == tree.walk(&domain).await?.organization())
+    // An organization is an end of each of its names. Whoever is not within the author's is not asked: a stranger's servers could answer with
+    // trouble, and so keep every forgery open.
+    let organization = tree.walk(author).await?.organization();
+    Ok(domain.is_within(&organization) && tree.walk(&domain).await?.organization() == organization)
 }
 
 /// What the record asks for: `p` for its own domain, `sp` or `np` for those below.

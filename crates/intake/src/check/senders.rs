@@ -156,13 +156,13 @@ async fn verdicts(visit: &Visit<'_>, examination: Examination, spf: Spf, iprev: 
 
 /// The decision.
 fn decide(policy: SenderPolicy, dmarc: &Dmarc) -> Action {
-    match (policy, dmarc.result, dmarc.disposition) {
-        (SenderPolicy::Off | SenderPolicy::Mark, _, _) => Action::Keep,
-        (SenderPolicy::Enforce, DmarcResult::Temperror, _) => Action::Defer,
-        (SenderPolicy::Enforce, _, Policy::Reject) => Action::Reject,
-        (SenderPolicy::Quarantine, _, Policy::Reject) => Action::Quarantine,
-        (SenderPolicy::Quarantine | SenderPolicy::Enforce, _, Policy::Quarantine) => Action::Quarantine,
-        (SenderPolicy::Quarantine | SenderPolicy::Enforce, _, Policy::None) => Action::Keep,
+    match (policy, dmarc.disposition) {
+        (SenderPolicy::Off | SenderPolicy::Mark, _) => Action::Keep,
+        (SenderPolicy::Quarantine | SenderPolicy::Enforce, _) if dmarc.is_open() => Action::Defer,
+        (SenderPolicy::Enforce, Policy::Reject) => Action::Reject,
+        (SenderPolicy::Quarantine, Policy::Reject) => Action::Quarantine,
+        (SenderPolicy::Quarantine | SenderPolicy::Enforce, Policy::Quarantine) => Action::Quarantine,
+        (SenderPolicy::Quarantine | SenderPolicy::Enforce, Policy::None) => Action::Keep,
     }
 }
 

@@ -1,4 +1,5 @@
-//! The record (RFC 9989 §4.7, §4.8). What is wrong in it counts as not said; unknown tags mean nothing.
+//! The record (RFC 9989 §4.7, §4.8). What is wrong in it counts as not said, and so does a tag that stands twice; unknown tags mean nothing.
+//! A policy that is wrong makes the whole record ask for nothing (§4.10.1).
 
 use std::fmt;
 
@@ -35,6 +36,8 @@ pub(crate) enum Psd {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DmarcRecord {
     pub(crate) policy: Policy,
+    /// The tag whose policy is missing or none that there is. The record then asks for nothing, and counts at all only if it wants reports.
+    pub(crate) fault: Option<&'static str>,
     /// `sp`
     pub(crate) subdomains: Option<Policy>,
     /// `np`
@@ -92,52 +95,45 @@ pub struct Published {
 }
 
 impl DmarcRecord {
-    /// Reads a text. `None` when it is no DMARC record: `v=DMARC1` stands first, letter for letter.
+    /// Reads a text. `None` when it is no DMARC record: `v=DMARC1` stands first, letter for letter and with nothing before it.
     pub(crate) fn parse(text: &[u8]) -> Option<Self> {
         let text = String::from_utf8_lossy(text);
-        let mut tags = text.split(';').map(|tag| tag.split_once('=').map(|(name, value)| (name.trim(), value.trim())));
-        let (name, value) = tags.next()??;
-        if !name.eq_ignore_ascii_case("v") || value != "DMARC1" {
+        let (first, rest) = text.split_once(';').unwrap_or((&*text, ""));
+        let (name, version) = first.split_once('=')?;
+        if !name.trim_end().eq_ignore_ascii_case("v") || version.trim() != "DMARC1" {
             return None;
         }
-        // §4.7: without `p`, or with one that is none, nothing is asked for.
-        let mut record = Self {
-            policy: Policy::None,
-            subdomains: None,
-            nonexistent: None,
-            psd: Psd::Unsaid,
-            testing: false,
-            strict_dkim: false,
-            strict_spf: false,
-            aggregate: Vec::new(),
-            failures: Vec::new(),
-            failure_options: None,
+        let tags = Tags(rest);
+        let (policy, subdomains, nonexistent) = (tags.policy("p"), tags.policy("sp"), tags.policy("np"));
+        // §4.10.1: a `p` that is missing is not valid either; `sp` and `np` need not be there.
+        let fault = match (policy, subdomains, nonexistent) {
+            (Some(Ok(_)), None | Some(Ok(_)), None | Some(Ok(_))) => None,
+            (None | Some(Err(())), _, _) => Some("p"),
+            (_, Some(Err(())), _) => Some("sp"),
+            (_, _, Some(Err(()))) => Some("np"),
         };
-        for (name, written) in tags.flatten() {
-            let value = written.to_ascii_lowercase();
-            match name.to_ascii_lowercase().as_str() {
-                "rua" => record.aggregate = ReportAddress::list(written),
-                "ruf" => record.failures = ReportAddress::list(written),
-                "fo" => {
-                    record.failure_options = Some(value.chars().filter(char::is_ascii_graphic).take(OPTIONS_CHARS_MAX).collect())
-                }
-                "p" => record.policy = Policy::parse(&value).unwrap_or(record.policy),
-                "sp" => record.subdomains = Policy::parse(&value).or(record.subdomains),
-                "np" => record.nonexistent = Policy::parse(&value).or(record.nonexistent),
-                "t" => record.testing = value == "y",
-                "adkim" => record.strict_dkim = value == "s",
-                "aspf" => record.strict_spf = value == "s",
-                "psd" => {
-                    record.psd = match value.as_str() {
-                        "y" => Psd::Yes,
-                        "n" => Psd::No,
-                        _ => Psd::Unsaid,
-                    }
-                }
-                _ => {}
-            }
-        }
-        Some(record)
+        let counts = |policy: Option<Result<Policy, ()>>| policy.and_then(Result::ok).filter(|_| fault.is_none());
+        let is = |name: &str, wanted: &str| tags.once(name).is_some_and(|value| value.eq_ignore_ascii_case(wanted));
+        let options = |value: &str| value.chars().filter(char::is_ascii_graphic).take(OPTIONS_CHARS_MAX).collect::<String>();
+        Some(Self {
+            policy: counts(policy).unwrap_or(Policy::None),
+            fault,
+            subdomains: counts(subdomains),
+            nonexistent: counts(nonexistent),
+            psd: if is("psd", "y") {
+                Psd::Yes
+            } else if is("psd", "n") {
+                Psd::No
+            } else {
+                Psd::Unsaid
+            },
+            testing: is("t", "y"),
+            strict_dkim: is("adkim", "s"),
+            strict_spf: is("aspf", "s"),
+            aggregate: tags.once("rua").map(ReportAddress::list).unwrap_or_default(),
+            failures: tags.once("ruf").map(ReportAddress::list).unwrap_or_default(),
+            failure_options: tags.once("fo").map(|value| options(&value.to_ascii_lowercase())),
+        })
     }
 
     /// What reports say of it.
@@ -154,6 +150,29 @@ impl DmarcRecord {
             wants_aggregate: !self.aggregate.is_empty(),
             wants_failures: !self.failures.is_empty(),
         }
+    }
+}
+
+/// What stands behind the version. Names know no case.
+struct Tags<'a>(&'a str);
+
+impl<'a> Tags<'a> {
+    fn named(&self, wanted: &str) -> impl Iterator<Item = &'a str> {
+        let tags = self.0.split(';').filter_map(|tag| tag.split_once('='));
+        tags.filter(move |(name, _)| name.trim().eq_ignore_ascii_case(wanted)).map(|(_, value)| value.trim())
+    }
+
+    /// The value of a tag that stands once. RFC 6376 §3.2 forbids twice, and which one a writer meant nobody knows: it is an error of the
+    /// kind that §4.7 wants discarded.
+    fn once(&self, name: &str) -> Option<&'a str> {
+        let mut found = self.named(name);
+        found.next().filter(|_| found.next().is_none())
+    }
+
+    /// A policy, if the tag is there.
+    fn policy(&self, name: &str) -> Option<Result<Policy, ()>> {
+        self.named(name).next()?;
+        Some(self.once(name).and_then(|value| Policy::parse(&value.to_ascii_lowercase())).ok_or(()))
     }
 }
 

@@ -208,6 +208,101 @@ const TABLE: &[Row] = &[
         Fail,
         Reject,
     ),
+    row(
+        "an `sp` that is none, of a domain that wants reports",
+        "_dmarc.a.test. TXT v=DMARC1\\;p=reject\\;sp=quarantin\\;rua=mailto:r@a.test",
+        "a@a.test",
+        "",
+        "",
+        Fail,
+        Keep,
+    ),
+    row("an `sp` that is none", "_dmarc.a.test. TXT v=DMARC1\\;p=reject\\;sp=quarantin", "a@a.test", "", "", Nothing, Keep),
+    row(
+        "an `np` that is none, of a domain that wants reports",
+        "_dmarc.a.test. TXT v=DMARC1\\;p=none\\;sp=reject\\;np=\\;rua=mailto:r@a.test\nm.a.test. A 192.0.2.1",
+        "a@m.a.test",
+        "",
+        "",
+        Fail,
+        Keep,
+    ),
+    row("a `p` that is none", "_dmarc.a.test. TXT v=DMARC1\\;p=rejct", "a@a.test", "", "", Nothing, Keep),
+    row(
+        "a `p` that is none, and no address for reports that is one",
+        "_dmarc.a.test. TXT v=DMARC1\\;p=rejct\\;rua=r@a.test",
+        "a@a.test",
+        "",
+        "",
+        Nothing,
+        Keep,
+    ),
+    row("no `p`, no reports", "_dmarc.a.test. TXT v=DMARC1\\;sp=reject", "a@a.test", "", "", Nothing, Keep),
+    row(
+        "a faulty record is the author's own all the same",
+        "_dmarc.a.test. TXT v=DMARC1\\;p=reject\n_dmarc.m.a.test. TXT v=DMARC1\\;p=rejct",
+        "a@m.a.test",
+        "",
+        "",
+        Nothing,
+        Keep,
+    ),
+    row(
+        "a faulty record that wants reports can be passed",
+        "_dmarc.a.test. TXT v=DMARC1\\;p=rejct\\;rua=mailto:r@a.test",
+        "a@a.test",
+        "m.a.test",
+        "",
+        Pass,
+        Keep,
+    ),
+    row(
+        "of two policies none counts",
+        "_dmarc.a.test. TXT v=DMARC1\\;p=none\\;p=reject\\;rua=mailto:r@a.test",
+        "a@a.test",
+        "",
+        "",
+        Fail,
+        Keep,
+    ),
+    row(
+        "of two alignments none counts",
+        "_dmarc.a.test. TXT v=DMARC1\\;p=reject\\;aspf=s\\;aspf=s",
+        "a@a.test",
+        "m.a.test",
+        "",
+        Pass,
+        Keep,
+    ),
+    row("nothing stands before the version", "_dmarc.a.test. TXT \" v=DMARC1; p=reject\"", "a@a.test", "", "", Nothing, Keep),
+    row("white space within it", "_dmarc.a.test. TXT \"V = DMARC1 ; p=reject\"", "a@a.test", "", "", Fail, Reject),
+    row(
+        "trouble at a stranger's, for whom SPF passes",
+        "_dmarc.a.test. TXT v=DMARC1\\;p=reject\n_dmarc.evil.test. SERVFAIL",
+        "a@a.test",
+        "evil.test",
+        "",
+        Fail,
+        Reject,
+    ),
+    row(
+        "trouble at a stranger's, who signs",
+        "_dmarc.a.test. TXT v=DMARC1\\;p=reject\n_dmarc.x.evil.test. TIMEOUT",
+        "a@a.test",
+        "",
+        "x.evil.test",
+        Fail,
+        Reject,
+    ),
+    row(
+        "two authors, and one cannot be looked up",
+        "_dmarc.a.test. SERVFAIL\n_dmarc.b.test. TXT v=DMARC1\\;p=none",
+        "b@b.test, a@a.test",
+        "",
+        "",
+        Temperror,
+        Keep,
+    ),
     row("trouble with the record", "_dmarc.a.test. SERVFAIL", "a@a.test", "", "", Temperror, Keep),
     row(
         "trouble above, but the own record",
@@ -368,6 +463,32 @@ fn what_could_not_be_checked_is_no_failure() {
         let found = verdict_on(&zone, "a@a.test", &spf, &dkim);
         assert_eq!(found.result, result, "{spf:?} {dkim:?}: {}", found.reason);
     }
+}
+
+#[test]
+fn a_letter_is_open_only_while_an_answer_could_matter() {
+    let spf = spf(SpfResult::Temperror, "a.test");
+    for (zone, is_open) in [
+        ("_dmarc.a.test. SERVFAIL", true),
+        ("_dmarc.a.test. TXT v=DMARC1\\;p=quarantine", true),
+        ("_dmarc.a.test. TXT v=DMARC1\\;p=reject\\;t=y", true),
+        ("_dmarc.a.test. TXT v=DMARC1\\;p=quarantine\\;t=y", false),
+        ("_dmarc.a.test. TXT v=DMARC1\\;p=none", false),
+        ("", false),
+    ] {
+        let found = verdict_on(&Zone::master(zone).unwrap(), "a@a.test", &spf, &[]);
+        assert_eq!(found.is_open(), is_open, "{zone}: {found:?}");
+    }
+    assert!(Dmarc::too_slow(&Author::of(Header::parse(b"From: a@a.test\r\n").unwrap())).is_open());
+}
+
+#[test]
+fn who_is_not_of_the_authors_organization_is_not_asked() {
+    let zone = Zone::master("_dmarc.a.test. TXT v=DMARC1\\;p=reject").unwrap();
+    let strangers = [dkim(DkimResult::Pass, "1.2.3.evil.test"), dkim(DkimResult::Temperror, "4.5.6.evil.test")];
+    let found = verdict_on(&zone, "a@a.test", &spf(SpfResult::Pass, "7.8.9.evil.test"), &strangers);
+    let names: Vec<&str> = found.records.iter().map(|looked| looked.name.as_str()).collect();
+    assert_eq!((found.result, names), (Fail, vec!["_dmarc.a.test", "_dmarc.test"]));
 }
 
 #[test]

@@ -27,10 +27,11 @@ struct Case {
 const BASE: Case =
     Case { name: "", zone: &[], from: "x@a.example", spf: "other.example", dkim: "", right: ("none", "none"), differs: None };
 const REJECT: &[(&str, &str)] = &[("_dmarc.a.example", "v=DMARC1; p=reject")];
+const UNCHECKED: Option<&str> = Some("mailauth 4 takes every policy as it is written");
 /// RFC 7489 knew no such thing, and mailauth follows that.
 const OLD: Option<&str> = Some("it is of RFC 9989, and mailauth follows RFC 7489");
 
-const CASES: [Case; 26] = [
+const CASES: [Case; 30] = [
     Case { name: "no record", ..BASE },
     Case { name: "SPF of the same domain", zone: REJECT, spf: "a.example", right: ("pass", "none"), ..BASE },
     Case { name: "SPF of a domain below", zone: REJECT, spf: "m.a.example", right: ("pass", "none"), ..BASE },
@@ -113,6 +114,27 @@ const CASES: [Case; 26] = [
         zone: &[("_dmarc.a.example", "v=DMARC1; p=reject; t=y")],
         right: ("fail", "quarantine"),
         differs: OLD,
+        ..BASE
+    },
+    Case { name: "a `p` that is none", zone: &[("_dmarc.a.example", "v=DMARC1; p=rejct")], differs: UNCHECKED, ..BASE },
+    Case {
+        name: "a `p` that is none, of a domain that wants reports",
+        zone: &[("_dmarc.a.example", "v=DMARC1; p=rejct; rua=mailto:r@a.example")],
+        right: ("fail", "none"),
+        differs: UNCHECKED,
+        ..BASE
+    },
+    Case {
+        name: "an `sp` that is none",
+        zone: &[("_dmarc.a.example", "v=DMARC1; p=reject; sp=quarantin")],
+        differs: UNCHECKED,
+        ..BASE
+    },
+    Case {
+        name: "an `sp` that is none, of a domain that wants reports",
+        zone: &[("_dmarc.a.example", "v=DMARC1; p=reject; sp=quarantin; rua=mailto:r@a.example")],
+        right: ("fail", "none"),
+        differs: UNCHECKED,
         ..BASE
     },
     Case {
