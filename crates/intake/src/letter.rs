@@ -8,6 +8,7 @@ mod header;
 use bytes::{Bytes, BytesMut};
 use memchr::memmem;
 use posthouse_journal::Finding;
+use posthouse_mail::LetterId;
 use posthouse_mail::header::{HEADER_BYTES_MAX, end_of_header};
 use posthouse_mailauth::Examination;
 use posthouse_queue::Draft;
@@ -144,6 +145,11 @@ impl Incoming {
             self.is_ascii = self.is_ascii && piece.is_ascii();
             self.body(piece).await?;
         }
+    }
+
+    /// The id that it has, or would have.
+    pub(crate) fn id(&self) -> LetterId {
+        self.draft.id()
     }
 
     /// What came over the wire, to be verified; once. Whatever follows is not looked at.

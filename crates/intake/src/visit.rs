@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use bytes::Bytes;
 use posthouse_directory::{Account, Attempt, Protocol};
 use posthouse_journal::Event;
-use posthouse_mail::{Address, Priority, Recipient, Status, UnixMillis};
+use posthouse_mail::{Address, LetterId, Priority, Recipient, Status, UnixMillis};
 use posthouse_runtime::gate::Pass;
 use posthouse_runtime::tls::{ClientCertificate, TlsInfo};
 use posthouse_sasl::Mechanism;
@@ -81,12 +81,14 @@ pub(crate) struct Begun {
     pub(crate) letter: Option<Incoming>,
     /// What is being asked about the sender, if letters of this peer are looked at.
     pub(crate) asked: Option<check::Asked>,
+    /// Under which id the journal has something of the letter, though it is not in the queue.
+    pub(crate) told: Option<LetterId>,
 }
 
 impl Begun {
     pub(crate) fn new(sender: SenderQuestion, at: UnixMillis, priority: Priority) -> Self {
         let (named, recipients, expanded) = (Vec::new(), Vec::new(), Vec::new());
-        Self { sender, at, priority, named, recipients, known: HashSet::new(), expanded, letter: None, asked: None }
+        Self { sender, at, priority, named, recipients, known: HashSet::new(), expanded, letter: None, asked: None, told: None }
     }
 }
 
@@ -167,8 +169,7 @@ impl<'a> Visit<'a> {
                 if refusal.reply.is_permanent() {
                     abuse::error(self);
                 }
-                let sender = self.begun.as_ref().map(|begun| &begun.sender.path);
-                note::refused(self.context, self.kind, self.who(), sender, refusal);
+                note::refused(self.context, self.kind, self.who(), self.begun.as_deref(), refusal);
             }
             Note::Login { login, mechanism, failure } => self.login(login, mechanism, failure).await,
             Note::Abandoned => self.abandon(),

@@ -274,6 +274,26 @@ fn a_filter_that_changes_a_letter_does_not_spoil_its_signature_and_sees_none_tha
 }
 
 #[test]
+fn a_letter_that_a_filter_refuses_is_explained_all_the_same() {
+    run(async {
+        let fake = Fake::start(0, vec![(b'E', say(&[(b'y', b"550 5.7.1 junk\0")]))]);
+        let senders = Senders { exempt: Vec::new(), ..Senders::default() };
+        let world = World::new(Settings { milter: vec![fake.settings(OnFailure::Defer)], senders, ..Settings::default() }).await;
+        let mut client = Client::greeted(world.listen(ListenerKind::Mx)).await;
+        let reply = client.letter("alice@a.test", &["bob@example.org"], LETTER).await;
+        assert!(reply.starts_with("550 5.7.1 junk"), "{reply}");
+        world.context.journal.flush().await;
+        let entries = world.context.journal.query(Query::Address("x@elsewhere.example".to_owned())).await.unwrap();
+        let lines: Vec<String> = entries.iter().map(|entry| entry.event.to_string()).collect();
+        assert!(
+            lines[0].starts_with("author x@elsewhere.example: spf=") && lines[0].ends_with("; refused by a filter"),
+            "{lines:?}"
+        );
+        assert!(lines[1].ends_with("for bob@example.org: 550 5.7.1 junk"), "{lines:?}");
+    });
+}
+
+#[test]
 fn a_filter_that_wants_little_is_told_little() {
     run(async {
         // Without connect, helo, header and body; and no answer to MAIL.

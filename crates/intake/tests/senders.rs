@@ -51,7 +51,7 @@ fn the_verdicts_stand_at_the_top_of_the_letter_and_in_its_timeline() {
         world.context.journal.flush().await;
         let entries = world.context.journal.query(Query::Letter(id)).await.unwrap();
         let told = entries.iter().find_map(|entry| {
-            let Event::Verified { findings, action } = &entry.event else { return None };
+            let Event::Verified { findings, action, .. } = &entry.event else { return None };
             Some((findings.clone(), action.clone()))
         });
         let (findings, action) = told.unwrap();
@@ -59,6 +59,45 @@ fn the_verdicts_stand_at_the_top_of_the_letter_and_in_its_timeline() {
         let record = |method: &str| findings.iter().find(|one| one.method == method).unwrap().record.clone();
         assert_eq!(record("spf").as_deref(), Some("a.test TXT v=spf1 ip4:127.0.0.1 -all"));
         assert_eq!(record("dmarc").as_deref(), Some("_dmarc.a.test TXT v=DMARC1; p=reject"));
+    });
+}
+
+#[test]
+fn a_letter_that_is_not_taken_is_explained_as_one_that_is() {
+    run(async {
+        let included =
+            "a.test. TXT unrelated\na.test. TXT \"v=spf1 include:i.test -all\"\ni.test. TXT \"v=spf1 ip4:127.0.0.1\"\n";
+        let wish = "_dmarc.b.test. TXT \"v=DMARC1; p=reject\"";
+        for (zone, reply, action, dmarc) in [
+            (format!("{included}{wish}"), "550 5.7.26 ", "refused", "_dmarc.b.test TXT v=DMARC1; p=reject"),
+            (
+                format!("{included}_dmarc.b.test. SERVFAIL"),
+                "451 4.4.3 ",
+                "put off",
+                "_dmarc.b.test TXT the name server answers Server Failure",
+            ),
+        ] {
+            let world = world(SenderPolicy::Enforce, &zone).await;
+            let mut client = Client::greeted(world.listen(ListenerKind::Mx)).await;
+            let letter = b"From: Ceo <ceo@b.test>\r\nSubject: x\r\n\r\nx\r\n";
+            let said = client.letter("alice@a.test", &["bob@example.org", "postmaster@example.org"], letter).await;
+            assert!(said.starts_with(reply), "{said}");
+            world.context.journal.flush().await;
+            // Whoever asks, sees the same: the author, the sender, each recipient.
+            for address in ["ceo@b.test", "alice@a.test", "bob@example.org", "postmaster@example.org"] {
+                let entries = world.context.journal.query(Query::Address(address.to_owned())).await.unwrap();
+                let [verified, refused] = entries.as_slice() else { panic!("{address}: {entries:?}") };
+                assert!(verified.letter.is_some() && verified.letter == refused.letter, "{address}: {entries:?}");
+                let Event::Verified { authors, findings, action: told } = &verified.event else { panic!("{verified:?}") };
+                assert_eq!((authors.as_slice(), told.as_str()), (&["ceo@b.test".to_owned()][..], action));
+                let of = |method: &str| findings.iter().find(|one| one.method == method).unwrap();
+                assert_eq!(of("spf").record.as_deref(), Some("i.test TXT v=spf1 ip4:127.0.0.1"));
+                assert_eq!(of("dmarc").record.as_deref(), Some(dmarc));
+                let line = refused.event.to_string();
+                assert!(line.contains("for bob@example.org, postmaster@example.org: ") && line.contains(reply), "{line}");
+            }
+            assert!(world.letters().await.is_empty());
+        }
     });
 }
 

@@ -14,7 +14,7 @@ pub struct Entry {
     /// When it happened. In JSON: milliseconds since 1970.
     #[serde(with = "millis")]
     pub at: UnixMillis,
-    /// The letter; none for logins and for refusals before there is one.
+    /// The letter; none for logins and for most refusals.
     #[serde(with = "id::option", default, skip_serializing_if = "Option::is_none")]
     pub letter: Option<LetterId>,
     /// What happened.
@@ -71,8 +71,11 @@ pub enum Event {
         stage: String,
         /// The reverse-path, if it was given.
         from: Option<String>,
-        /// The recipient, if one was refused.
+        /// The recipient, if one was refused; the first one of a letter.
         to: Option<String>,
+        /// The next recipients of a letter.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        also: Vec<String>,
         /// What we answered.
         reply: String,
     },
@@ -110,11 +113,14 @@ pub enum Event {
         /// Why.
         why: String,
     },
-    /// It was found out who sent a letter.
+    /// It was found out who sent a letter. One that is then refused or put off has a timeline too, under the id that it would have had.
     Verified {
+        /// The addresses of `From`, as far as they are told.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        authors: Vec<String>,
         /// Each verdict.
         findings: Vec<Finding>,
-        /// What followed: `taken`, `quarantined`.
+        /// What followed: `taken`, `quarantined`, `refused`, `put off`.
         action: String,
     },
     /// A filter changed a letter.
@@ -313,9 +319,10 @@ impl Event {
                 let account = account.iter().map(String::as_str);
                 to.iter().map(String::as_str).chain([from.as_str()]).chain(account).collect()
             }
-            Self::Verified { .. } | Self::Filtered { .. } => Vec::new(),
+            Self::Verified { authors, .. } => authors.iter().map(String::as_str).collect(),
+            Self::Filtered { .. } => Vec::new(),
             Self::Expanded { address, targets } => targets.iter().map(String::as_str).chain([address.as_str()]).collect(),
-            Self::Refused { from, to, .. } => [from, to].into_iter().flatten().map(String::as_str).collect(),
+            Self::Refused { from, to, also, .. } => from.iter().chain(to).chain(also).map(String::as_str).collect(),
             Self::Stored { to, account, .. } => vec![to, account],
             Self::Attempt { to, also, .. } => also.iter().chain([to]).map(String::as_str).collect(),
             Self::Waiting { to, .. } | Self::Bounced { to, .. } | Self::Discarded { to, .. } => vec![to],

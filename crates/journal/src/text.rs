@@ -34,21 +34,10 @@ impl Event {
     fn write(&self, line: &mut String) -> fmt::Result {
         match self {
             Self::Accepted { .. } => self.write_accepted(line),
-            Self::Verified { findings, action } => write_verified(line, findings, action),
+            Self::Verified { authors, findings, action } => write_verified(line, authors, findings, action),
             Self::Filtered { filter, changes } => write!(line, "the filter {filter} {}", list(changes)),
             Self::Expanded { address, targets } => write!(line, "{address} leads to {}", list(targets)),
-            Self::Refused { listener, peer, user, stage, from, to, reply } => {
-                write!(line, "refused ")?;
-                write_who(line, *peer, user.as_deref())?;
-                write!(line, "{}", At(stage, listener))?;
-                if let Some(from) = from {
-                    write!(line, ", from {}", sender(from))?;
-                }
-                if let Some(to) = to {
-                    write!(line, ", for {to}")?;
-                }
-                write!(line, ": {reply}")
-            }
+            Self::Refused { .. } => self.write_refused(line),
             Self::Attempt { .. } => self.write_attempt(line),
             Self::Waiting { to, why } => write!(line, "not tried for {to}, and waits on: {why}"),
             Self::Stored { to, account, uid, folder, rule } => {
@@ -67,6 +56,24 @@ impl Event {
             Self::Fetched { account, uid, peer } => write!(line, "message {uid} of account {account} was read, {}", Peer(*peer)),
             Self::Operator { .. } => self.write_operator(line),
         }
+    }
+
+    fn write_refused(&self, line: &mut String) -> fmt::Result {
+        let Self::Refused { listener, peer, user, stage, from, to, also, reply } = self else { return Ok(()) };
+        write!(line, "refused ")?;
+        write_who(line, *peer, user.as_deref())?;
+        write!(line, "{}", At(stage, listener))?;
+        if let Some(from) = from {
+            write!(line, ", from {}", sender(from))?;
+        }
+        if let Some(to) = to {
+            write!(line, ", for {to}")?;
+        }
+        // All of them: whoever looks for one of many is to find it here.
+        for other in also {
+            write!(line, ", {other}")?;
+        }
+        write!(line, ": {reply}")
     }
 
     /// `alice@example.org logged in over smtp by PLAIN with the app password phone, from 192.0.2.7 (phone.example)`
@@ -154,9 +161,12 @@ impl Event {
     }
 }
 
-/// `sender: spf=pass a.test (…; by `a.test TXT v=spf1 …`); dkim=…; taken`
-fn write_verified(line: &mut String, findings: &[Finding], action: &str) -> fmt::Result {
-    line.push_str("sender:");
+/// `author alice@a.test: spf=pass a.test (…; by `a.test TXT v=spf1 …`); dkim=…; taken`
+fn write_verified(line: &mut String, authors: &[String], findings: &[Finding], action: &str) -> fmt::Result {
+    match authors {
+        [] => line.push_str("sender:"),
+        _ => write!(line, "author {}:", authors.join(", "))?,
+    }
     for Finding { method, result, domain, reason, record } in findings {
         write!(line, " {method}={result}")?;
         if !domain.is_empty() {

@@ -66,6 +66,9 @@ pub struct Spf {
     /// The directive that decided.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mechanism: Option<String>,
+    /// The domain whose record has the last word, at the end of all includes and redirects.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy_domain: Option<String>,
     /// What the domain wants said to whoever it does not let send. Text of a stranger.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub explanation: Option<String>,
@@ -89,6 +92,7 @@ pub async fn check(resolver: &dyn Resolve, question: Question<'_>) -> Spf {
         domain: domain.to_owned(),
         identity,
         mechanism: None,
+        policy_domain: None,
         explanation: None,
         records: Vec::new(),
     };
@@ -108,7 +112,8 @@ pub async fn check(resolver: &dyn Resolve, question: Question<'_>) -> Spf {
         | SpfResult::Permerror => None,
     };
     let records = evaluation.into_looked();
-    Spf { mechanism: found.mechanism, explanation, records, ..verdict(found.result, &found.reason) }
+    let policy_domain = found.place.map(|place| place.to_string());
+    Spf { mechanism: found.mechanism, policy_domain, explanation, records, ..verdict(found.result, &found.reason) }
 }
 
 impl Spf {
@@ -125,6 +130,7 @@ impl Spf {
             domain: domain.to_owned(),
             identity,
             mechanism: None,
+            policy_domain: None,
             explanation: None,
             records: Vec::new(),
         }

@@ -64,7 +64,7 @@ pub(crate) async fn accept(visit: &mut Visit<'_>) -> Answer {
     let verified = match (asked, letter.examination()) {
         (Some(asked), Some(examination)) => match senders::conclude(visit, asked, *examination).await {
             Ok(verified) => Some(verified),
-            Err(verdict) => return Answer::Verdict(verdict),
+            Err((verdict, event)) => return refused(visit, letter.id(), Some(*event), verdict),
         },
         (None, _) | (_, None) => None,
     };
@@ -78,7 +78,10 @@ pub(crate) async fn accept(visit: &mut Visit<'_>) -> Answer {
         visit.milters = Some(milters);
         seen = match said {
             Ok(seen) => seen,
-            Err(verdict) => return Answer::Verdict(verdict),
+            Err(verdict) => {
+                let event = verified.and_then(|verified| senders::refused_by_filter(verified.event));
+                return refused(visit, letter.id(), event, verdict);
+            }
         };
         if let Err(verdict) = change_envelope(visit, &seen).await {
             return Answer::Verdict(verdict);
@@ -115,6 +118,15 @@ pub(crate) async fn accept(visit: &mut Visit<'_>) -> Answer {
         }
         Err(error) => Answer::Verdict(no_queue(&error)),
     }
+}
+
+/// The letter is not taken. Why it is believed or not is told under the id that it would have had.
+fn refused(visit: &mut Visit<'_>, id: LetterId, event: Option<Event>, verdict: Verdict) -> Answer {
+    if let (Some(event), Some(begun)) = (event, &mut visit.begun) {
+        begun.told = Some(id);
+        note::record(visit.context, Some(id), event);
+    }
+    Answer::Verdict(verdict)
 }
 
 fn queued(visit: &Visit<'_>, begun: &Begun, is_ascii: bool, is_tls_optional: bool) -> Letter {

@@ -25,6 +25,9 @@ use crate::visit::{Hello, Visit};
 /// The field that marks a letter as junk. Whoever else writes it, it is removed.
 pub(crate) const QUARANTINE: &str = "X-Posthouse-Quarantine";
 
+/// The characters of a stranger's record, or of what is said of it, that the journal keeps.
+const TEXT_CHARS_MAX: usize = 500;
+
 /// Questions about the sender, under way while the letter comes.
 pub(crate) struct Asked {
     answer: oneshot::Receiver<(Spf, Iprev)>,
@@ -78,8 +81,12 @@ pub(crate) fn begin(visit: &Visit<'_>) -> Option<Asked> {
     Some(Asked { answer, task })
 }
 
-/// The letter has come: the verdicts, and what follows from them.
-pub(crate) async fn conclude(visit: &Visit<'_>, mut asked: Asked, examination: Examination) -> Result<Seen, Verdict> {
+/// The letter has come: the verdicts, and what follows from them. One that is not taken is told of all the same.
+pub(crate) async fn conclude(
+    visit: &Visit<'_>,
+    mut asked: Asked,
+    examination: Examination,
+) -> Result<Seen, (Verdict, Box<Event>)> {
     let deadline = clock::now() + visit.context.settings.senders.timeout.duration();
     let mail_from = mail_from(visit);
     let question = Question { ip: visit.peer, helo: helo(visit), mail_from: &mail_from, receiver: "", now: 0 };
@@ -87,36 +94,43 @@ pub(crate) async fn conclude(visit: &Visit<'_>, mut asked: Asked, examination: E
     let answer = (&mut asked.answer).await;
     let (spf, iprev) = answer.unwrap_or_else(|_| (Spf::too_slow(question), Iprev::too_slow()));
     let is_report = examination.is_report();
-    let verdicts = verdicts(visit, examination, spf, iprev, deadline).await;
+    let (verdicts, authors) = verdicts(visit, examination, spf, iprev, deadline).await;
     let policy = visit.context.settings.senders.policy_for(&verdicts.dmarc.domain);
     let action = decide(policy, &verdicts.dmarc);
     if !is_report {
         report(visit, policy, &verdicts, action);
     }
+    let event = event(visit, authors, &verdicts, action);
     match action {
         Action::Keep | Action::Quarantine => {}
         Action::Reject => {
             // RFC 7372 §3.3: several checks failed.
             let words = format!("the author is not who it says: {}", verdicts.dmarc.reason);
-            return Err(reject(550, 7, 26, words));
+            return Err((reject(550, 7, 26, words), Box::new(event)));
         }
         Action::Defer => {
             let words = format!("the author cannot be checked now, try again later: {}", verdicts.dmarc.reason);
-            return Err(Verdict::Defer(Reason::new(451, Status::temporary(4, 3), words)));
+            return Err((Verdict::Defer(Reason::new(451, Status::temporary(4, 3), words)), Box::new(event)));
         }
     }
     let is_vouched_for = action == Action::Keep
         && (verdicts.spf.result == SpfResult::Pass || verdicts.dkim.iter().any(|one| one.result == DkimResult::Pass));
     let is_author_known = action == Action::Keep && is_author_known(&verdicts);
     if policy == SenderPolicy::Off {
-        return Ok(Seen { fields: String::new(), event: event(visit, &verdicts, action), is_vouched_for, is_author_known });
+        return Ok(Seen { fields: String::new(), event, is_vouched_for, is_author_known });
     }
     let mut fields = authentication_results(&visit.context.hostname, &verdicts, &mail_from, helo(visit), visit.peer);
     if action == Action::Quarantine {
         fields.push_str(QUARANTINE);
         fields.push_str(": dmarc\r\n");
     }
-    Ok(Seen { fields, event: event(visit, &verdicts, action), is_vouched_for, is_author_known })
+    Ok(Seen { fields, event, is_vouched_for, is_author_known })
+}
+
+/// What is told of a letter that a filter does not want.
+pub(crate) fn refused_by_filter(event: Event) -> Option<Event> {
+    let Event::Verified { authors, findings, .. } = event else { return None };
+    Some(Event::Verified { authors, findings, action: "refused by a filter".to_owned() })
 }
 
 /// Whether the author's domain itself answers for the letter, with a DMARC record or without.
@@ -145,13 +159,20 @@ fn report(visit: &Visit<'_>, policy: SenderPolicy, verdicts: &Verdicts, action: 
     }
 }
 
-async fn verdicts(visit: &Visit<'_>, examination: Examination, spf: Spf, iprev: Iprev, deadline: Instant) -> Verdicts {
+async fn verdicts(
+    visit: &Visit<'_>,
+    examination: Examination,
+    spf: Spf,
+    iprev: Iprev,
+    deadline: Instant,
+) -> (Verdicts, Vec<String>) {
     let resolver = visit.context.resolver.as_ref();
     // Keys that were not found in time are trouble.
     let keys = clock::timeout_at(deadline, Keys::fetch(resolver, examination.key_names())).await.unwrap_or_default();
     let (dkim, arc, author) = examination.close(&keys);
     let dmarc = clock::timeout_at(deadline, dmarc::check(resolver, &author, &spf, &dkim)).await;
-    Verdicts { dmarc: dmarc.unwrap_or_else(|_| Dmarc::too_slow(&author)), spf, dkim, arc, iprev }
+    let verdicts = Verdicts { dmarc: dmarc.unwrap_or_else(|_| Dmarc::too_slow(&author)), spf, dkim, arc, iprev };
+    (verdicts, author.iter().flat_map(|author| author.addresses()).map(ToString::to_string).collect())
 }
 
 /// The decision.
@@ -166,36 +187,59 @@ fn decide(policy: SenderPolicy, dmarc: &Dmarc) -> Action {
     }
 }
 
-fn event(visit: &Visit<'_>, verdicts: &Verdicts, action: Action) -> Event {
+fn event(visit: &Visit<'_>, authors: Vec<String>, verdicts: &Verdicts, action: Action) -> Event {
     let Verdicts { spf, dkim, dmarc, arc, iprev } = verdicts;
-    let finding = |method: &str, result: String, domain: &str, reason: &str, records: &[Looked]| Finding {
+    let finding = |method: &str, result: String, domain: &str, reason: &str, record: Option<String>| Finding {
         method: method.to_owned(),
         result,
         domain: domain.to_owned(),
-        reason: reason.to_owned(),
-        record: records.iter().rev().find_map(said),
+        reason: cut(reason),
+        record,
     };
-    let mut findings =
-        vec![finding("spf", spf.result.to_string(), &spf.domain, &spf.reason, spf.records.get(..1).unwrap_or_default())];
-    findings.extend(dkim.iter().map(|one| finding("dkim", one.result.to_string(), &one.domain, &one.reason, &one.records)));
-    let policy = dmarc
-        .records
-        .iter()
-        .find(|looked| dmarc.policy_domain.as_ref().is_some_and(|place| looked.name == format!("_dmarc.{place}")));
-    let policy = policy.map(std::slice::from_ref).unwrap_or_default();
-    findings.push(finding("dmarc", dmarc.result.to_string(), &dmarc.domain, &dmarc.reason, policy));
-    findings.push(finding("arc", arc.result.to_string(), arc.domain.as_deref().unwrap_or_default(), &arc.reason, &[]));
-    findings.push(finding("iprev", iprev.result.to_string(), iprev.name.as_deref().unwrap_or_default(), "", &[]));
+    let record = match &spf.policy_domain {
+        Some(place) => policy(&spf.records, place, "v=spf1"),
+        None => last(&spf.records),
+    };
+    let mut findings = vec![finding("spf", spf.result.to_string(), &spf.domain, &spf.reason, record)];
+    findings.extend(dkim.iter().map(|one| finding("dkim", one.result.to_string(), &one.domain, &one.reason, last(&one.records))));
+    let record = match &dmarc.policy_domain {
+        Some(place) => policy(&dmarc.records, &format!("_dmarc.{place}"), "v=DMARC1"),
+        None if dmarc.result == DmarcResult::Temperror => last(&dmarc.records),
+        None => None,
+    };
+    findings.push(finding("dmarc", dmarc.result.to_string(), &dmarc.domain, &dmarc.reason, record));
+    findings.push(finding("arc", arc.result.to_string(), arc.domain.as_deref().unwrap_or_default(), &arc.reason, None));
+    findings.push(finding("iprev", iprev.result.to_string(), iprev.name.as_deref().unwrap_or_default(), "", None));
     if let Some(Hello { name, fault: Some(why), .. }) = &visit.hello {
-        findings.push(finding("helo", "fail".to_owned(), name, &format!("the name {why}"), &[]));
+        findings.push(finding("helo", "fail".to_owned(), name, &format!("the name {why}"), None));
     }
-    let action = if action == Action::Quarantine { "quarantined" } else { "taken" };
-    Event::Verified { findings, action: action.to_owned() }
+    let action = match action {
+        Action::Keep => "taken",
+        Action::Quarantine => "quarantined",
+        Action::Reject => "refused",
+        Action::Defer => "put off",
+    };
+    Event::Verified { authors, findings, action: action.to_owned() }
 }
 
-fn said(looked: &Looked) -> Option<String> {
-    let text = looked.records.first().or(looked.error.as_ref())?;
-    Some(format!("{} {} {}", looked.name, looked.kind, text.chars().take(500).collect::<String>()))
+/// The record at a name that says what the domain wants; other texts may stand beside it.
+fn policy(records: &[Looked], name: &str, version: &str) -> Option<String> {
+    let looked = records.iter().find(|looked| looked.kind == "TXT" && looked.name == name)?;
+    let is_it = |text: &&String| text.get(..version.len()).is_some_and(|start| start.eq_ignore_ascii_case(version));
+    Some(shown(looked, looked.records.iter().find(is_it).or(looked.records.first())?))
+}
+
+/// What was read last, or why it could not be.
+fn last(records: &[Looked]) -> Option<String> {
+    records.iter().rev().find_map(|looked| Some(shown(looked, looked.records.first().or(looked.error.as_ref())?)))
+}
+
+fn shown(looked: &Looked, text: &str) -> String {
+    format!("{} {} {}", looked.name, looked.kind, cut(text))
+}
+
+fn cut(text: &str) -> String {
+    text.chars().take(TEXT_CHARS_MAX).collect()
 }
 
 fn helo<'a>(visit: &'a Visit<'_>) -> &'a str {

@@ -47,6 +47,7 @@ pub(crate) fn every_event() -> Vec<Event> {
         accepted(),
         Event::Expanded { address: text("team@example.test"), targets: vec![text("bob@example.test")] },
         Event::Verified {
+            authors: vec![text("alice@example.test")],
             findings: vec![Finding {
                 method: text("spf"),
                 result: text("pass"),
@@ -60,10 +61,11 @@ pub(crate) fn every_event() -> Vec<Event> {
             listener: text("mx"),
             peer,
             user: None,
-            stage: text("recipient"),
+            stage: text("letter"),
             from: Some(String::new()),
-            to: Some(text("nobody@example.test")),
-            reply: text("550 5.1.1 no such user"),
+            to: Some(text("bob@example.test")),
+            also: vec![text("carol@example.test")],
+            reply: text("550 5.7.26 no"),
         },
         attempt(Outcome::Delivered, None),
         attempt(Outcome::Deferred, Some(UnixMillis(1_795_490_229_120))),
@@ -120,7 +122,11 @@ fn the_json_of_an_entry_keeps_its_names() {
 fn an_event_is_found_by_each_address_it_names_once_and_folded() {
     assert_eq!(accepted().addresses(), ["alice@example.test", "bob@example.test", "carol@example.org"]);
     let refused = every_event().remove(3);
-    assert_eq!(refused.addresses(), ["192.0.2.7", "nobody@example.test"], "the empty reverse-path is no address");
+    assert_eq!(
+        refused.addresses(),
+        ["192.0.2.7", "bob@example.test", "carol@example.test"],
+        "the empty reverse-path is no address"
+    );
     let failed = every_event().remove(6);
     assert_eq!(failed.addresses(), ["bob@example.test", "carol@example.test"], "each of those for whom it ended alike");
     let suspended = every_event().pop().unwrap();

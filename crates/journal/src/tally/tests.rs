@@ -2,7 +2,7 @@ use super::*;
 
 fn refused(stage: &str) -> Event {
     let (listener, reply) = ("mx".to_owned(), "550 5.7.1 no".to_owned());
-    Event::Refused { listener, peer: None, user: None, stage: stage.to_owned(), from: None, to: None, reply }
+    Event::Refused { listener, peer: None, user: None, stage: stage.to_owned(), from: None, to: None, also: Vec::new(), reply }
 }
 
 fn of(tally: &Tally, name: &str, value: &str) -> u64 {
@@ -31,7 +31,7 @@ fn a_verdict_is_counted_by_its_method_and_result() {
         record: None,
     };
     let findings = vec![finding("spf", "pass"), finding("dkim", "fail"), finding("dkim", "pass"), finding("arc", "none")];
-    tally.count(&Event::Verified { findings, action: "taken".to_owned() });
+    tally.count(&Event::Verified { authors: Vec::new(), findings, action: "taken".to_owned() });
     assert_eq!([of(&tally, "spf", "pass"), of(&tally, "dkim", "fail"), of(&tally, "dkim", "pass")], [1, 1, 1]);
 }
 

@@ -8,8 +8,8 @@ fn every_event_reads_as_a_sentence() {
     let expected = "\
 03:12:09.120  accepted from 192.0.2.7 (client.example) on submission over TLSv1.3 as alice@example.test, 12 KiB, from Alice@Example.test for bob@example.test, Carol@example.org
 03:12:09.120  team@example.test leads to bob@example.test
-03:12:09.120  sender: spf=pass example.test (`ip4:192.0.2.7` matches; by example.test TXT v=spf1 ip4:192.0.2.7 -all); taken
-03:12:09.120  refused from 192.0.2.7 at recipient on mx, from <>, for nobody@example.test: 550 5.1.1 no such user
+03:12:09.120  author alice@example.test: spf=pass example.test (`ip4:192.0.2.7` matches; by example.test TXT v=spf1 ip4:192.0.2.7 -all); taken
+03:12:09.120  refused from 192.0.2.7 at letter on mx, from <>, for bob@example.test, carol@example.test: 550 5.7.26 no
 03:12:09.120  delivered for bob@example.test at mx.example (198.51.100.1:25) from news (192.0.2.9) without TLS (opportunistic): 250 2.0.0 ok
 03:12:09.120  deferred for bob@example.test at mx.example (198.51.100.1:25) from news (192.0.2.9) without TLS (opportunistic): 250 2.0.0 ok; next try at 03:17:09.120
 03:12:09.120  failed for bob@example.test, Carol@example.test at mx.example (198.51.100.1:25) from news (192.0.2.9) without TLS (opportunistic): 250 2.0.0 ok

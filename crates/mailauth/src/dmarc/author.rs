@@ -1,15 +1,23 @@
 //! Who the letter says wrote it (RFC 9989 §5.3.1).
 
 use posthouse_dns::Name;
+use posthouse_mail::Address;
 use posthouse_mail::header::{AddressListError, Header, address_list};
 use thiserror::Error;
 
 /// Authors of different domains in one letter.
 const DOMAINS_MAX: usize = 4;
 
-/// The domains of `From`, each once; one at least.
+/// The addresses that are kept, from the first on.
+const ADDRESSES_MAX: usize = 4;
+
+/// Who `From` names, of one domain at least.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Author(Vec<Name>);
+pub struct Author {
+    /// Each once.
+    domains: Vec<Name>,
+    addresses: Vec<Address>,
+}
 
 /// Why there is no author.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -42,16 +50,20 @@ impl Author {
             return Err(AuthorError::Fields(more + 1));
         }
         let mut domains: Vec<Name> = Vec::new();
+        let mut addresses = Vec::new();
         for address in address_list(&field.value())? {
             if let Ok(name) = Name::try_from(address.domain())
                 && !domains.contains(&name)
             {
                 domains.push(name);
             }
+            if addresses.len() < ADDRESSES_MAX {
+                addresses.push(address);
+            }
         }
         match domains.len() {
             0 => Err(AuthorError::None),
-            1..=DOMAINS_MAX => Ok(Self(domains)),
+            1..=DOMAINS_MAX => Ok(Self { domains, addresses }),
             many => Err(AuthorError::Domains(many)),
         }
     }
@@ -59,6 +71,12 @@ impl Author {
     /// The domains.
     #[must_use]
     pub fn domains(&self) -> &[Name] {
-        &self.0
+        &self.domains
+    }
+
+    /// The first addresses, for the timeline.
+    #[must_use]
+    pub fn addresses(&self) -> &[Address] {
+        &self.addresses
     }
 }

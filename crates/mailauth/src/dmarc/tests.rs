@@ -385,6 +385,7 @@ fn spf(result: SpfResult, domain: &str) -> Spf {
         domain: domain.to_owned(),
         identity: "mailfrom",
         mechanism: None,
+        policy_domain: None,
         explanation: None,
         records: Vec::new(),
     }

@@ -29,6 +29,8 @@ pub(super) struct Evaluation<'a> {
     void: u32,
     /// The validated names of the address; found once.
     validated: Option<Vec<Name>>,
+    /// What matched in the record that was included last: how, and where.
+    included: Option<(String, Option<Name>)>,
 }
 
 /// What a record says.
@@ -36,6 +38,8 @@ pub(super) struct Found {
     pub(super) result: SpfResult,
     pub(super) reason: String,
     pub(super) mechanism: Option<String>,
+    /// The domain whose record says so, at the end of all includes and redirects.
+    pub(super) place: Option<Name>,
     /// Where the explanation of a failure is, and the domain it is of.
     pub(super) exp: Option<(MacroString, Name)>,
 }
@@ -48,7 +52,7 @@ enum Stop {
 
 impl Found {
     fn new(result: SpfResult, reason: impl Into<String>) -> Self {
-        Self { result, reason: reason.into(), mechanism: None, exp: None }
+        Self { result, reason: reason.into(), mechanism: None, place: None, exp: None }
     }
 }
 
@@ -63,7 +67,7 @@ impl From<Stop> for Found {
 
 impl<'a> Evaluation<'a> {
     pub(super) fn new(lookups: Lookups<'a>, question: Question<'a>, local: &'a str, sender_domain: &'a str) -> Self {
-        Self { lookups, question, local, sender_domain, asked: 0, void: 0, validated: None }
+        Self { lookups, question, local, sender_domain, asked: 0, void: 0, validated: None, included: None }
     }
 
     pub(super) fn into_looked(self) -> Vec<Looked> {
@@ -95,17 +99,21 @@ impl<'a> Evaluation<'a> {
     async fn evaluate(&mut self, record: SpfRecord, domain: Name, depth: u32) -> Result<Found, Stop> {
         for directive in &record.directives {
             if self.matches(directive, &domain, depth).await? {
+                let included = self.included.take();
+                let inner = included.as_ref().map(|(reason, _)| format!(", for {reason}")).unwrap_or_default();
                 return Ok(Found {
                     result: directive.result,
-                    reason: format!("`{}` of {domain} matches {}", directive.text, self.question.ip),
+                    reason: format!("`{}` of {domain} matches {}{inner}", directive.text, self.question.ip),
                     mechanism: Some(directive.text.clone()),
+                    place: included.and_then(|(_, place)| place).or_else(|| Some(domain.clone())),
                     exp: record.exp.map(|exp| (exp, domain)),
                 });
             }
         }
         // §6.1: `all` anywhere makes `redirect` void; it would have matched.
         let Some(redirect) = &record.redirect else {
-            return Ok(Found::new(SpfResult::Neutral, format!("nothing in the record of {domain} matches {}", self.question.ip)));
+            let why = format!("nothing in the record of {domain} matches {}", self.question.ip);
+            return Ok(Found { place: Some(domain), ..Found::new(SpfResult::Neutral, why) });
         };
         self.count()?;
         let target = self.target(Some(redirect), &domain).await;
@@ -162,7 +170,10 @@ impl<'a> Evaluation<'a> {
         let shown = target.to_string();
         let found = self.check_host(target, depth + 1).await;
         match found.result {
-            SpfResult::Pass => Ok(true),
+            SpfResult::Pass => {
+                self.included = Some((found.reason, found.place));
+                Ok(true)
+            }
             SpfResult::Fail | SpfResult::Softfail | SpfResult::Neutral => Ok(false),
             SpfResult::Temperror => Err(Stop::Temporary(found.reason)),
             SpfResult::Permerror => Err(Stop::Permanent(found.reason)),

@@ -37,6 +37,33 @@ fn records_that_lead_to_themselves_end() {
 }
 
 #[test]
+fn the_record_that_decided_is_named_at_the_end_of_includes_and_redirects() {
+    let zone = Zone::master(
+        "a.test. TXT \"v=spf1 redirect=b.test\"\nb.test. TXT \"v=spf1 include:no.test include:c.test ~all\"\n\
+         no.test. TXT \"v=spf1 include:d.test -all\"\nc.test. TXT \"v=spf1 -include:x.test include:d.test -all\"\n\
+         x.test. TXT \"v=spf1 ip4:192.0.2.3 -all\"\nd.test. TXT \"v=spf1 ip4:192.0.2.1 -all\"\ne.test. TXT \"v=spf1 ?ip4:192.0.2.9\"",
+    )
+    .unwrap();
+    for (ip, mail_from, result, place, reason) in [
+        (
+            "192.0.2.1",
+            "x@a.test",
+            SpfResult::Pass,
+            "d.test",
+            "`include:no.test` of b.test matches 192.0.2.1, for `include:d.test` of no.test matches 192.0.2.1, for `ip4:192.0.2.1` of d.test matches 192.0.2.1",
+        ),
+        // What an excluded record matched is of no account for what matches behind it.
+        ("192.0.2.3", "x@b.test", SpfResult::Softfail, "b.test", "`~all` of b.test matches 192.0.2.3"),
+        ("192.0.2.2", "x@a.test", SpfResult::Softfail, "b.test", "`~all` of b.test matches 192.0.2.2"),
+        ("192.0.2.2", "x@e.test", SpfResult::Neutral, "e.test", "nothing in the record of e.test matches 192.0.2.2"),
+    ] {
+        let found = verdict(&zone, ip, mail_from);
+        assert_eq!((found.result, found.policy_domain.as_deref(), found.reason.as_str()), (result, Some(place), reason));
+    }
+    assert_eq!(verdict(&zone, "192.0.2.1", "x@nothing.test").policy_domain, None);
+}
+
+#[test]
 fn trouble_is_told_from_denial() {
     let zone = Zone::master(
         "broken.b.test. SERVFAIL\nslow.b.test. TIMEOUT\n\
