@@ -47,6 +47,12 @@ impl<'a> Tags<'a> {
     }
 }
 
+/// The value of a tag in a list that may be broken. It may be shown, and nothing may rest on it.
+pub(crate) fn loosely<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    let mut tags = text.split(';').filter_map(|part| part.split_once('='));
+    tags.find(|(other, _)| other.trim_matches(is_space) == name).map(|(_, value)| value.trim_matches(is_space))
+}
+
 /// `FWS` of RFC 6376 §2.8, unfolded or not.
 pub(crate) fn is_space(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\r' | '\n')

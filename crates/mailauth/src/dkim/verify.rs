@@ -12,10 +12,12 @@ use super::signature::Signature;
 use super::{Dkim, DkimResult, key_for};
 use crate::crypto::Hash;
 use crate::lookup::{Looked, Lookups};
-use crate::tags::{Tags, shown, without_space};
+use crate::tags::{Tags, loosely, shown, without_space};
 
 /// The signatures that are looked at. Each costs a question to the DNS and the check of a signature; few letters have more than three.
 const SIGNATURES_MAX: usize = 10;
+/// The characters of a tag that are told: no name is longer.
+const SHOWN_CHARS_MAX: usize = 320;
 /// How far the clock of a signer may be ahead of ours.
 const SKEW_SECONDS: u64 = 3600;
 
@@ -62,9 +64,8 @@ impl Verification {
 
     fn add(&mut self, fields: &Fields<'_>, field: Field<'_>) {
         let value = field.value();
-        let tags = Tags::parse(&value);
-        let shown = shown_of(tags.as_ref().ok());
-        let signature = tags.and_then(|tags| Signature::dkim(&tags));
+        let shown = shown_of(&value);
+        let signature = Tags::parse(&value).and_then(|tags| Signature::dkim(&tags));
         let mut hash = Hash::default();
         if let Ok(signature) = &signature {
             hash = fields.hash(&signature.names, signature.header, field.raw());
@@ -109,7 +110,7 @@ impl Verification {
             verdicts.push(shown);
         }
         if self.unseen > 0 {
-            let mut rest = shown_of(None);
+            let mut rest = shown_of("");
             rest.result = DkimResult::Neutral;
             rest.reason = format!("{} more signatures were not looked at", self.unseen);
             verdicts.push(rest);
@@ -194,8 +195,9 @@ impl Keys {
     }
 }
 
-fn shown_of(tags: Option<&Tags<'_>>) -> Dkim {
-    let text = |name: &str| tags.and_then(|tags| tags.find(name)).map(str::to_owned);
+/// What is told of a signature, also of one that cannot be read.
+fn shown_of(value: &str) -> Dkim {
+    let text = |name: &str| loosely(value, name).map(|text| text.chars().take(SHOWN_CHARS_MAX).collect::<String>());
     Dkim {
         result: DkimResult::Neutral,
         reason: String::new(),

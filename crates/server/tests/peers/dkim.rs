@@ -1,8 +1,9 @@
 //! Signatures of others, and what others say of ours: dkimpy and opendkim.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
@@ -19,14 +20,14 @@ use crate::world::{World, in_a_world, program, run_to_end};
 const DOMAIN: &str = "posthouse.test";
 
 /// Our key and theirs: the RSA one in the form that old programs read, the Ed25519 one as dkimpy wants it.
-struct Keychain {
-    keys: [(Arc<SigningKey>, &'static str); 2],
+pub(crate) struct Keychain {
+    pub(crate) keys: [(Arc<SigningKey>, &'static str); 2],
     rsa: PathBuf,
     ed25519: PathBuf,
 }
 
 impl Keychain {
-    fn new(world: &World) -> Self {
+    pub(crate) fn new(world: &World) -> Self {
         let folder = world.folder("keys");
         let (rsa, der, ed25519) = (folder.join("rsa.pem"), folder.join("rsa.der"), folder.join("ed25519"));
         fs::write(&rsa, include_str!("conf/dkim.pem")).unwrap();
@@ -44,19 +45,19 @@ impl Keychain {
         self.keys.iter().map(|(key, selector)| (format!("{selector}._domainkey.{DOMAIN}"), key_record(key).unwrap()))
     }
 
-    fn zone(&self) -> Zone {
+    pub(crate) fn zone(&self) -> Zone {
         Zone::master(&self.names().map(|(name, text)| format!("{name}. TXT \"{text}\"\n")).collect::<String>()).unwrap()
     }
 
     fn json(&self, world: &World) -> PathBuf {
         let path = world.folder("keys").join("zone.json");
-        fs::write(&path, serde_json::to_vec(&self.names().collect::<std::collections::BTreeMap<_, _>>()).unwrap()).unwrap();
+        fs::write(&path, serde_json::to_vec(&self.names().collect::<BTreeMap<_, _>>()).unwrap()).unwrap();
         path
     }
 }
 
 /// A letter with a signature of each key.
-fn signed(keys: &[(Arc<SigningKey>, &'static str)], letter: &[u8]) -> Vec<u8> {
+pub(crate) fn signed(keys: &[(Arc<SigningKey>, &'static str)], letter: &[u8]) -> Vec<u8> {
     let (fields, whole) = end_of_header(letter).unwrap();
     let mut body = BodyDigest::new();
     body.update(&letter[whole..]);
@@ -94,7 +95,8 @@ fn peer() -> Command {
     program("dkim_peer.py")
 }
 
-fn examined(zone: &Zone, letter: &[u8]) -> (Vec<Dkim>, ArcResult) {
+/// The verdicts on the signatures, from the top, and on the chain.
+pub(crate) fn examined(zone: &Zone, letter: &[u8]) -> (Vec<Dkim>, ArcResult) {
     let (fields, whole) = end_of_header(letter).unwrap();
     let mut examination = Examination::new(Header::parse(&letter[..fields]).unwrap(), now());
     letter[whole..].chunks(1000).for_each(|piece| examination.body(piece));
@@ -112,7 +114,79 @@ fn opendkim_verifies(letter: &[u8]) -> bool {
     outcome(Command::new("opendkim-testmsg").arg("-C"), letter).status.success()
 }
 
+/// The letters, keys and records that dkimpy is tested with.
+fn data_of_dkimpy(name: &str) -> Vec<u8> {
+    fs::read(Path::new("/usr/lib/python3/dist-packages/dkim/tests/data").join(name)).unwrap()
+}
+
+/// With CRLF: most files have LF alone, and dkimpy reads both.
+fn letter_of_dkimpy(name: &str) -> Vec<u8> {
+    let bytes = data_of_dkimpy(name);
+    let lines = bytes.split(|&octet| octet == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    lines.collect::<Vec<_>>().join(&b"\r\n"[..])
+}
+
+/// Whether each signature holds: as dkimpy says, and as we do.
+fn both(world: &World, names: &[(&str, String)], letter: &[u8]) -> (Vec<bool>, Vec<bool>) {
+    let json = world.folder("keys").join("names.json");
+    fs::write(&json, serde_json::to_vec(&names.iter().cloned().collect::<BTreeMap<_, _>>()).unwrap()).unwrap();
+    let said = with_input(peer().arg("verify").arg(&json), letter);
+    let theirs = String::from_utf8(said).unwrap().split_whitespace().map(|word| word == "True").collect();
+    let zone: String = names.iter().map(|(name, text)| format!("{name}. TXT \"{}\"\n", text.trim())).collect();
+    let (verdicts, _) = examined(&Zone::master(&zone).unwrap(), letter);
+    (theirs, verdicts.iter().map(|one| one.result == DkimResult::Pass).collect())
+}
+
 in_a_world! {
+    fn the_letters_that_dkimpy_is_tested_with_are_judged_alike(world) {
+        let record = |file: &str| String::from_utf8(data_of_dkimpy(file)).unwrap();
+        let names = [
+            ("test._domainkey.football.example.com", record("test.txt")),
+            ("brisbane._domainkey.football.example.com", "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=".to_owned()),
+            ("sed._domainkey.test.ex", record("eximtest.dns")),
+        ];
+        for (letter, right) in [
+            ("rfc6376.signed.msg", &[true, true][..]),
+            ("rfc6376.signed.rsa.msg", &[true]),
+            ("ed25519test2.msg", &[true]),
+            // `d=` is no name of a domain: what a parser makes of it must not become the name of a key.
+            ("test.message.baddomain", &[false]),
+        ] {
+            let bytes = letter_of_dkimpy(letter);
+            assert_eq!(both(world, &names, &bytes), (right.to_vec(), right.to_vec()), "{letter}");
+            let changed = [&bytes[..], b"x\r\n"].concat();
+            let none = vec![false; right.len()];
+            assert_eq!(both(world, &names, &changed), (none.clone(), none), "{letter}, changed");
+        }
+    }
+
+    fn the_keys_and_records_that_dkimpy_is_tested_with_are_read_alike(world) {
+        for (key, file, right) in [
+            ("test.private", "test.txt", true),
+            ("test.private", "test2.txt", true),
+            ("test.private", "badversion.txt", false),
+            ("test.private", "badk.txt", false),
+            ("test.private", "test_bad.txt", false),
+            ("test.private", "test_tlsrpt.txt", false),
+            ("1024_testkey.key", "1024_testkey_wo_markers.pub.txt", true),
+            ("1024_testkey.key", "1024_testkey_wo_markers.pub.rsa.txt", true),
+            ("2048_testkey.key", "2048_testkey_wo_markers.pub.txt", true),
+            ("2048_testkey.key", "2048_testkey_wo_markers.pub.rsa.txt", true),
+            ("2048_testkey_PKCS8.key", "2048_testkey_PKCS8.key.pub.txt", true),
+            ("2048_testkey.key", "test.txt", false),
+        ] {
+            let path = world.folder("keys").join(key);
+            fs::write(&path, data_of_dkimpy(key)).unwrap();
+            let names = [("s._domainkey.example.com", String::from_utf8(data_of_dkimpy(file)).unwrap())];
+            for letter in ["test.message", "test_extra.message", "rfc6376.msg", "rfc6376.w1258.msg"] {
+                let mut sign = peer();
+                sign.arg("sign").arg(&path).args(["rsa-sha256", "s", "example.com", "relaxed/simple", "whole"]);
+                let signed = with_input(&mut sign, &letter_of_dkimpy(letter));
+                assert_eq!(both(world, &names, &signed), (vec![right], vec![right]), "{letter} with {key} and {file}");
+            }
+        }
+    }
+
     fn dkimpy_believes_what_we_sign(world) {
         let keys = Keychain::new(world);
         let zone = keys.json(world);

@@ -1,7 +1,9 @@
 //! Filters and proxies of others: opendkim, python3-milter, haproxy, and swaks as a server in front; lists of the name server's.
 
+use crate::dkim::{Keychain, examined, signed};
 use crate::posthouse::{Posthouse, posthouse};
 use crate::world::{World, in_a_world, program, run_to_end, try_to_end};
+use posthouse_mailauth::dkim::DkimResult;
 use posthouse_testkit::guard::Guard;
 use posthouse_testkit::letters;
 use std::fs;
@@ -44,6 +46,28 @@ fn python_milter(world: &World) -> (Guard, String) {
     crate::world::eventually(&format!("the filter does not listen: {}", filter.output()), || socket.exists().then_some(()));
     let address = format!("unix:{}", socket.display());
     (filter, address)
+}
+
+/// It signs what comes from 127.0.0.1, as submitted letters do here, and judges all else.
+fn opendkim(world: &World, canons: &str) -> Guard {
+    let folder = world.folder("opendkim");
+    let (key, config, resolver) = (folder.join("dkim.pem"), folder.join("opendkim.conf"), folder.join("unbound.conf"));
+    fs::write(&key, include_str!("conf/dkim.pem")).unwrap();
+    run_to_end(Command::new("chmod").arg("600").arg(&key));
+    // Its resolver knows by itself that there is no `test.`, and that this machine has no name server.
+    let names = "server:\n do-not-query-localhost: no\n local-zone: \"test.\" nodefault\nforward-zone:\n name: \".\"\n forward-addr: 127.0.0.53\n";
+    fs::write(&resolver, names).unwrap();
+    let text = format!(
+        "Mode sv\nDomain posthouse.test\nSelector peer\nKeyFile {}\nCanonicalization {canons}\nSocket inet:8891@127.0.0.1\n\
+         RequireSafeKeys no\nInternalHosts 127.0.0.1\nAuthservID filter.test\nMilterDebug 0\nBackground no\nSyslog no\n\
+         ResolverConfiguration {}\n",
+        key.display(),
+        resolver.display()
+    );
+    fs::write(&config, text).unwrap();
+    let filter = Guard::spawn(Command::new("opendkim").arg("-f").arg("-x").arg(&config));
+    world.listening("127.0.0.1", 8891);
+    filter
 }
 
 fn text(letter: &[u8]) -> String {
@@ -115,27 +139,33 @@ in_a_world! {
     }
 
     fn opendkim_signs_what_is_submitted_and_judges_what_comes(world) {
-        let folder = world.folder("opendkim");
-        let key = folder.join("dkim.pem");
-        fs::write(&key, include_str!("conf/dkim.pem")).unwrap();
-        run_to_end(Command::new("chmod").arg("600").arg(&key));
-        let config = folder.join("opendkim.conf");
-        let text_of = format!(
-            "Mode sv\nDomain posthouse.test\nSelector peer\nKeyFile {}\nSocket inet:8891@127.0.0.1\nRequireSafeKeys no\nInternalHosts 127.0.0.0/8\n\
-             AuthservID filter.test\nMilterDebug 0\nBackground no\nSyslog no\nNameservers 127.0.0.53\n",
-            key.display()
-        );
-        fs::write(&config, text_of).unwrap();
-        let _filter = Guard::spawn(Command::new("opendkim").arg("-f").arg("-x").arg(&config));
-        world.listening("127.0.0.1", 8891);
+        let keys = Keychain::new(world);
         let ours = ours(world, &milter("opendkim", "inet:127.0.0.1:8891", ""));
-        for sample in letters::samples().iter().filter(|sample| ["multipart", "dots", "blank-lines"].contains(&sample.name)) {
-            let file = world.folder("letters").join(sample.name);
-            fs::write(&file, &sample.bytes).unwrap();
-            ours.submit(&file, "", &[ours.at("bob")]);
-            let letter = ours.take(world, 1).remove(0);
-            let header = text(&letter[..letter.len().min(4000)]);
-            assert!(header.contains("s=peer;"), "{header}");
+        for canons in ["simple/simple", "simple/relaxed", "relaxed/simple", "relaxed/relaxed"] {
+            let _filter = opendkim(world, canons);
+            for sample in letters::samples().iter().filter(|sample| ["multipart", "dots", "blank-lines"].contains(&sample.name)) {
+                let file = world.folder("letters").join(sample.name);
+                fs::write(&file, &sample.bytes).unwrap();
+                ours.submit(&file, "", &[ours.at("bob")]);
+                let letter = ours.take(world, 1).remove(0);
+                let about = format!("{} {canons}: {}", sample.name, String::from_utf8_lossy(&letter));
+                let theirs = |letter: &[u8]| examined(&keys.zone(), letter).0.into_iter().find(|one| one.selector == "peer").unwrap();
+                let one = theirs(&letter);
+                assert_eq!((one.result, one.algorithm.as_str()), (DkimResult::Pass, "rsa-sha256"), "{about}");
+                assert!(String::from_utf8_lossy(&letter).contains(&format!(" c={canons};")), "{about}");
+                assert_eq!(theirs(&[&letter[..], b"x\r\n"].concat()).result, DkimResult::Fail, "{about}");
+            }
+        }
+        let _filter = opendkim(world, "relaxed/simple");
+        let letter = signed(&keys.keys[..1], b"From: x@posthouse.test\r\nSubject: x\r\n\r\nthe body\r\n");
+        let changed = text(&letter).replace("the body", "a body").into_bytes();
+        for (letter, right) in [(letter, "dkim=pass"), (changed, "dkim=fail")] {
+            let file = world.folder("letters").join("signed");
+            fs::write(&file, letter).unwrap();
+            assert_taken(&swaks(&["--data", &format!("@{}", file.display())]));
+            let letter = text(&ours.take(world, 1)[0]);
+            let (_, verdict) = letter.split_once("Authentication-Results: filter.test;").unwrap_or_else(|| panic!("{letter}"));
+            assert!(verdict.trim_start().starts_with(right), "{right}: {letter}");
         }
     }
 

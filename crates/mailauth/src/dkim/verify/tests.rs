@@ -204,6 +204,93 @@ fn keys_that_may_not_be_used_are_not_and_trouble_is_no_denial() {
 }
 
 #[test]
+fn what_is_of_absurd_size_is_refused_with_a_reason() {
+    let signer = signer(Algorithm::Ed25519, "s");
+    let bh = body_hash(crate::dkim::Canon::Simple, None, LETTER);
+    let tags = format!("v=1; a=rsa-sha256; d=a.test; s=s; bh={bh}");
+    let zone_of_key = |bits: usize| {
+        // RSAPublicKey (RFC 8017 §A.1.1) of an odd number with so many bits.
+        let modulus = [&[0][..], &vec![0xff; bits / 8]].concat();
+        let number = |octets: &[u8]| [&[2, 0x82][..], &u16::try_from(octets.len()).unwrap().to_be_bytes(), octets].concat();
+        let numbers = [number(&modulus), vec![2, 3, 1, 0, 1]].concat();
+        let key = [&[0x30, 0x82][..], &u16::try_from(numbers.len()).unwrap().to_be_bytes(), &numbers].concat();
+        let record = format!("v=DKIM1; k=rsa; p={}", crate::dkim::signature::encode(&key));
+        let texts: Vec<String> =
+            record.as_bytes().chunks(200).map(|text| format!("\"{}\"", str::from_utf8(text).unwrap())).collect();
+        Zone::master(&format!("s._domainkey.a.test. TXT {}", texts.join(" "))).unwrap()
+    };
+    let b = |octets: usize| crate::dkim::signature::encode(&vec![7; octets]);
+    let names = |count: usize| format!("from{}", ":x".repeat(count - 1));
+    for (name, bits, field, result, reason) in [
+        ("a key of 8,192 bits", 8192, format!("{tags}; h=from; b={}", b(1024)), DkimResult::Fail, "not by this key"),
+        ("a key of 16,384 bits", 16384, format!("{tags}; h=from; b={}", b(1024)), DkimResult::Policy, "more than 8192 bits"),
+        (
+            "a signature of 16,384 bits",
+            16384,
+            format!("{tags}; h=from; b={}", b(2048)),
+            DkimResult::Permerror,
+            "`b=` has a wrong length",
+        ),
+        (
+            "a hash of 60 KB",
+            2048,
+            format!("v=1; a=rsa-sha256; d=a.test; s=s; h=from; b=AAAA; bh={}", b(60_000)),
+            DkimResult::Permerror,
+            "`bh=` has a wrong length",
+        ),
+        ("a thousand names", 2048, format!("{tags}; h={}; b=AAAA", names(1000)), DkimResult::Fail, "not by this key"),
+        (
+            "five thousand names",
+            2048,
+            format!("{tags}; h={}; b=AAAA", names(5000)),
+            DkimResult::Permerror,
+            "more than 1000 fields",
+        ),
+        (
+            "a domain of 60 KB",
+            2048,
+            format!("v=1; a=rsa-sha256; d={}; s=s; h=from; bh={bh}; b=AAAA", "a".repeat(60_000)),
+            DkimResult::Permerror,
+            "`d=` is not a domain name",
+        ),
+        (
+            "a tag of 60 KB",
+            2048,
+            format!("{tags}; h=from; b=AAAA; y={}", "a".repeat(60_000)),
+            DkimResult::Fail,
+            "not by this key",
+        ),
+        (
+            "ten thousand tags",
+            2048,
+            format!("{tags}; h=from; b=AAAA{}", (0..10_000).map(|n| format!("; y{n}=1")).collect::<String>()),
+            DkimResult::Permerror,
+            "more than 100 tags",
+        ),
+    ] {
+        let letter = format!("DKIM-Signature: {field}\r\n{LETTER}");
+        let verdict = verified(&zone_of_key(bits), &letter).remove(0);
+        assert_eq!(verdict.result, result, "{name}: {}", verdict.reason);
+        assert!(verdict.reason.contains(reason), "{name}: {}", verdict.reason);
+        assert!(verdict.domain.len() <= SHOWN_CHARS_MAX && verdict.reason.len() < 200, "{name}");
+    }
+    // A body that is large is hashed as it comes.
+    let big = format!("{LETTER}{}", "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcd\r\n".repeat(100_000));
+    assert_eq!(results(&verified(&zone(&[&signer]), &signed(&signer, &big))), [DkimResult::Pass]);
+}
+
+#[test]
+fn a_signature_that_cannot_be_read_is_named_all_the_same() {
+    let doubled = "v=1; a=rsa-sha256; d=a.test; s=s1; s=s2; h=from; bh=AAAA; b=AAAA; i=@m.a.test";
+    let verdict = verified(&Zone::new(), &format!("DKIM-Signature: {doubled}\r\n{LETTER}")).remove(0);
+    assert_eq!((verdict.result, verdict.reason.as_str()), (DkimResult::Permerror, "the tag `s` comes twice"));
+    assert_eq!(
+        (verdict.domain.as_str(), verdict.selector.as_str(), verdict.identity.as_deref()),
+        ("a.test", "s1", Some("@m.a.test"))
+    );
+}
+
+#[test]
 fn a_flood_of_signatures_costs_ten() {
     let letter = "DKIM-Signature: v=1; a=rsa-sha256; d=a.test; s=r; h=from; bh=AAAA; b=AAAA\r\n".repeat(500) + LETTER;
     let zone = Zone::new();
