@@ -50,11 +50,20 @@ struct Line {
     /// It begins with white space: the owner is that of the line before.
     indented: bool,
     words: Vec<Word>,
+    /// What stands behind the last `;`.
+    comment: String,
+}
+
+/// What a file has in it, and what its writer probably did not mean.
+#[derive(Debug)]
+pub(crate) struct Master {
+    pub(crate) entries: Vec<(Name, Entry)>,
+    pub(crate) doubts: Vec<String>,
 }
 
 /// Reads a whole file.
-pub(crate) fn read(text: &str) -> Result<Vec<(Name, Entry)>, ZoneError> {
-    let mut found = Vec::new();
+pub(crate) fn read(text: &str) -> Result<Master, ZoneError> {
+    let (mut found, mut doubts) = (Vec::new(), Vec::new());
     let mut origin = String::new();
     let mut owner: Option<Name> = None;
     for line in lines(text)? {
@@ -79,11 +88,18 @@ pub(crate) fn read(text: &str) -> Result<Vec<(Name, Entry)>, ZoneError> {
             let name = reverse.or_else(|| absolute(&text, &origin).parse().ok());
             owner = Some(name.ok_or_else(|| wrong(&format!("`{text}` is not a name")))?);
         }
+        // RFC 1035 §5.1: it is a comment, in a policy or a key too.
+        if kind == "TXT" && line.comment.contains('=') && data.last().is_some_and(|word| !word.quoted) {
+            doubts.push(format!(
+                "line {}: `;{}` is a comment, for the text has no quotes: write \"…\" around it",
+                line.number, line.comment
+            ));
+        }
         let name = owner.clone().ok_or_else(|| wrong("there is no name to which it belongs"))?;
         let entry = entry(&kind, data, &origin).ok_or_else(|| wrong(&format!("this is not a record of type {kind}")))?;
         found.push((name, entry));
     }
-    Ok(found)
+    Ok(Master { entries: found, doubts })
 }
 
 fn entry(kind: &str, data: &[Word], origin: &str) -> Option<Entry> {
@@ -172,8 +188,14 @@ fn lines(text: &str) -> Result<Vec<Line>, ZoneError> {
     let mut open: Option<Line> = None;
     let mut depth = 0_usize;
     for (row, number) in text.lines().zip(1..) {
-        let line = open.get_or_insert_with(|| Line { number, indented: row.starts_with([' ', '\t']), words: Vec::new() });
-        words(row.as_bytes(), &mut line.words, &mut depth)
+        let line = open.get_or_insert_with(|| Line {
+            number,
+            indented: row.starts_with([' ', '\t']),
+            words: Vec::new(),
+            comment: String::new(),
+        });
+        line.comment.clear();
+        words(row.as_bytes(), line, &mut depth)
             .ok_or_else(|| ZoneError(format!("line {number}: quotes or parentheses do not match")))?;
         if depth == 0 {
             found.extend(open.take().filter(|line| !line.words.is_empty()));
@@ -186,11 +208,15 @@ fn lines(text: &str) -> Result<Vec<Line>, ZoneError> {
 }
 
 /// Adds the words of one row. `None` when a quoted string does not end in it, or a parenthesis closes what was not opened.
-fn words(row: &[u8], found: &mut Vec<Word>, depth: &mut usize) -> Option<()> {
+fn words(row: &[u8], line: &mut Line, depth: &mut usize) -> Option<()> {
+    let found = &mut line.words;
     let mut octets = row.iter().copied().peekable();
     while let Some(octet) = octets.next() {
         match octet {
-            b';' => return Some(()),
+            b';' => {
+                line.comment = String::from_utf8_lossy(&octets.collect::<Vec<_>>()).into_owned();
+                return Some(());
+            }
             b'(' => *depth += 1,
             b')' => *depth = depth.checked_sub(1)?,
             b'"' => {

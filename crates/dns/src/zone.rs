@@ -85,9 +85,18 @@ impl Zone {
     /// # Errors
     /// The first line that cannot be read.
     pub fn master(text: &str) -> Result<Self, ZoneError> {
+        Self::master_with_doubts(text).map(|(zone, _)| zone)
+    }
+
+    /// The same, and what its writer probably did not mean, for people.
+    ///
+    /// # Errors
+    /// The first line that cannot be read.
+    pub fn master_with_doubts(text: &str) -> Result<(Self, Vec<String>), ZoneError> {
+        let master = master::read(text)?;
         let zone = Self::new();
-        zone.replace(master::read(text)?);
-        Ok(zone)
+        zone.replace(master.entries);
+        Ok((zone, master.doubts))
     }
 
     /// The same, with every answer authenticated.

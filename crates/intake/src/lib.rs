@@ -37,5 +37,5 @@ pub use posthouse_mailauth::dmarc::NoLedger;
 pub use priority::PriorityMax;
 pub use pump::{serve_local, serve_smtp};
 pub use rates::{RateLimits, Rates};
-pub use senders::{AuthorDomain, SenderPolicy, Senders};
+pub use senders::{AuthorDomain, SenderAction, SenderPolicy, Senders};
 pub use settings::Settings;

@@ -2,12 +2,14 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::IpAddr;
 
 use posthouse_config::{Network, Period};
 use posthouse_dns::Name;
+use posthouse_mailauth::dmarc::{Dmarc, Policy};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, de};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 /// Who really sent it: SPF, DKIM, DMARC and ARC of letters on `mx` listeners.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -39,9 +41,51 @@ pub enum SenderPolicy {
     Enforce,
 }
 
+/// What becomes of a letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SenderAction {
+    /// It is taken.
+    Taken,
+    /// It is taken, and marked as junk.
+    Quarantined,
+    /// 550.
+    Refused,
+    /// 451.
+    PutOff,
+}
+
 /// A domain of authors.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct AuthorDomain(Name);
+
+impl SenderPolicy {
+    /// The decision on a letter.
+    #[must_use]
+    pub fn action(self, dmarc: &Dmarc) -> SenderAction {
+        match (self, dmarc.disposition) {
+            (Self::Off | Self::Mark, _) => SenderAction::Taken,
+            (Self::Quarantine | Self::Enforce, _) if dmarc.is_open() => SenderAction::PutOff,
+            (Self::Enforce, Policy::Reject) => SenderAction::Refused,
+            (Self::Quarantine, Policy::Reject) | (Self::Quarantine | Self::Enforce, Policy::Quarantine) => {
+                SenderAction::Quarantined
+            }
+            (Self::Quarantine | Self::Enforce, Policy::None) => SenderAction::Taken,
+        }
+    }
+}
+
+/// As the timeline has it.
+impl fmt::Display for SenderAction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Taken => "taken",
+            Self::Quarantined => "quarantined",
+            Self::Refused => "refused",
+            Self::PutOff => "put off",
+        })
+    }
+}
 
 impl Default for Senders {
     fn default() -> Self {

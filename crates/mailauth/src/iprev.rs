@@ -30,6 +30,8 @@ pub enum IprevResult {
 pub struct Iprev {
     /// What it is.
     pub result: IprevResult,
+    /// Why, for people.
+    pub reason: String,
     /// The name that leads back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -42,7 +44,13 @@ pub async fn check(resolver: &dyn Resolve, ip: IpAddr) -> Iprev {
     let ip = ip.to_canonical();
     let mut lookups = Lookups::new(resolver);
     let (result, name) = find(&mut lookups, ip).await;
-    Iprev { result, name, records: lookups.into_looked() }
+    let reason = match (result, &name) {
+        (IprevResult::Pass, Some(name)) => format!("{name} leads back to {ip}"),
+        (IprevResult::Pass | IprevResult::Fail, _) => format!("no name of {ip} leads back to it"),
+        (IprevResult::Temperror, _) => "the records could not be read".to_owned(),
+        (IprevResult::Permerror, _) => format!("{ip} has no name"),
+    };
+    Iprev { result, reason, name, records: lookups.into_looked() }
 }
 
 async fn find(lookups: &mut Lookups<'_>, ip: IpAddr) -> (IprevResult, Option<String>) {
@@ -68,7 +76,8 @@ impl Iprev {
     /// What is said when the caller's deadline came first.
     #[must_use]
     pub fn too_slow() -> Self {
-        Self { result: IprevResult::Temperror, name: None, records: Vec::new() }
+        let reason = "the records could not be read in time".to_owned();
+        Self { result: IprevResult::Temperror, reason, name: None, records: Vec::new() }
     }
 }
 

@@ -7,6 +7,7 @@ fn name(text: &str) -> Name {
 fn texts(zone: &str) -> Vec<String> {
     read(zone)
         .unwrap()
+        .entries
         .into_iter()
         .map(|(name, entry)| match entry {
             Entry::Record(record) => format!("{name} {} {record}", record.kind()),
@@ -67,7 +68,7 @@ nomail  MX 0 .
 #[test]
 fn without_an_origin_names_are_whole_already() {
     assert_eq!(
-        read("a.test TXT x\nb.test. TXT y").unwrap().into_iter().map(|(name, _)| name).collect::<Vec<_>>(),
+        read("a.test TXT x\nb.test. TXT y").unwrap().entries.into_iter().map(|(name, _)| name).collect::<Vec<_>>(),
         [name("a.test"), name("b.test")]
     );
 }

@@ -19,7 +19,7 @@ use posthouse_smtp::server::{Reason, Verdict};
 
 use super::reject;
 use crate::context::ListenerKind;
-use crate::senders::SenderPolicy;
+use crate::senders::{SenderAction, SenderPolicy};
 use crate::visit::{Hello, Visit};
 
 /// The field that marks a letter as junk. Whoever else writes it, it is removed.
@@ -39,15 +39,6 @@ impl Drop for Asked {
     fn drop(&mut self) {
         self.task.abort();
     }
-}
-
-/// What follows from the verdicts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Action {
-    Keep,
-    Quarantine,
-    Reject,
-    Defer,
 }
 
 /// What stands at the top of the letter, and what the journal is told.
@@ -96,31 +87,31 @@ pub(crate) async fn conclude(
     let is_report = examination.is_report();
     let (verdicts, authors) = verdicts(visit, examination, spf, iprev, deadline).await;
     let policy = visit.context.settings.senders.policy_for(&verdicts.dmarc.domain);
-    let action = decide(policy, &verdicts.dmarc);
+    let action = policy.action(&verdicts.dmarc);
     if !is_report {
         report(visit, policy, &verdicts, action);
     }
     let event = event(visit, authors, &verdicts, action);
     match action {
-        Action::Keep | Action::Quarantine => {}
-        Action::Reject => {
+        SenderAction::Taken | SenderAction::Quarantined => {}
+        SenderAction::Refused => {
             // RFC 7372 §3.3: several checks failed.
             let words = format!("the author is not who it says: {}", verdicts.dmarc.reason);
             return Err((reject(550, 7, 26, words), Box::new(event)));
         }
-        Action::Defer => {
+        SenderAction::PutOff => {
             let words = format!("the author cannot be checked now, try again later: {}", verdicts.dmarc.reason);
             return Err((Verdict::Defer(Reason::new(451, Status::temporary(4, 3), words)), Box::new(event)));
         }
     }
-    let is_vouched_for = action == Action::Keep
+    let is_vouched_for = action == SenderAction::Taken
         && (verdicts.spf.result == SpfResult::Pass || verdicts.dkim.iter().any(|one| one.result == DkimResult::Pass));
-    let is_author_known = action == Action::Keep && is_author_known(&verdicts);
+    let is_author_known = action == SenderAction::Taken && is_author_known(&verdicts);
     if policy == SenderPolicy::Off {
         return Ok(Seen { fields: String::new(), event, is_vouched_for, is_author_known });
     }
     let mut fields = authentication_results(&visit.context.hostname, &verdicts, &mail_from, helo(visit), visit.peer);
-    if action == Action::Quarantine {
+    if action == SenderAction::Quarantined {
         fields.push_str(QUARANTINE);
         fields.push_str(": dmarc\r\n");
     }
@@ -144,12 +135,12 @@ fn is_author_known(verdicts: &Verdicts) -> bool {
 }
 
 /// Has it counted for the author's domain, if that wants to know. A letter that is put off comes again and is counted then.
-fn report(visit: &Visit<'_>, policy: SenderPolicy, verdicts: &Verdicts, action: Action) {
+fn report(visit: &Visit<'_>, policy: SenderPolicy, verdicts: &Verdicts, action: SenderAction) {
     let done = match action {
-        Action::Keep => Policy::None,
-        Action::Quarantine => Policy::Quarantine,
-        Action::Reject => Policy::Reject,
-        Action::Defer => return,
+        SenderAction::Taken => Policy::None,
+        SenderAction::Quarantined => Policy::Quarantine,
+        SenderAction::Refused => Policy::Reject,
+        SenderAction::PutOff => return,
     };
     let Verdicts { spf, dkim, dmarc, .. } = verdicts;
     if policy != SenderPolicy::Off
@@ -175,19 +166,7 @@ async fn verdicts(
     (verdicts, author.iter().flat_map(|author| author.addresses()).map(ToString::to_string).collect())
 }
 
-/// The decision.
-fn decide(policy: SenderPolicy, dmarc: &Dmarc) -> Action {
-    match (policy, dmarc.disposition) {
-        (SenderPolicy::Off | SenderPolicy::Mark, _) => Action::Keep,
-        (SenderPolicy::Quarantine | SenderPolicy::Enforce, _) if dmarc.is_open() => Action::Defer,
-        (SenderPolicy::Enforce, Policy::Reject) => Action::Reject,
-        (SenderPolicy::Quarantine, Policy::Reject) => Action::Quarantine,
-        (SenderPolicy::Quarantine | SenderPolicy::Enforce, Policy::Quarantine) => Action::Quarantine,
-        (SenderPolicy::Quarantine | SenderPolicy::Enforce, Policy::None) => Action::Keep,
-    }
-}
-
-fn event(visit: &Visit<'_>, authors: Vec<String>, verdicts: &Verdicts, action: Action) -> Event {
+fn event(visit: &Visit<'_>, authors: Vec<String>, verdicts: &Verdicts, action: SenderAction) -> Event {
     let Verdicts { spf, dkim, dmarc, arc, iprev } = verdicts;
     let finding = |method: &str, result: String, domain: &str, reason: &str, record: Option<String>| Finding {
         method: method.to_owned(),
@@ -209,17 +188,11 @@ fn event(visit: &Visit<'_>, authors: Vec<String>, verdicts: &Verdicts, action: A
     };
     findings.push(finding("dmarc", dmarc.result.to_string(), &dmarc.domain, &dmarc.reason, record));
     findings.push(finding("arc", arc.result.to_string(), arc.domain.as_deref().unwrap_or_default(), &arc.reason, None));
-    findings.push(finding("iprev", iprev.result.to_string(), iprev.name.as_deref().unwrap_or_default(), "", None));
+    findings.push(finding("iprev", iprev.result.to_string(), iprev.name.as_deref().unwrap_or_default(), &iprev.reason, None));
     if let Some(Hello { name, fault: Some(why), .. }) = &visit.hello {
         findings.push(finding("helo", "fail".to_owned(), name, &format!("the name {why}"), None));
     }
-    let action = match action {
-        Action::Keep => "taken",
-        Action::Quarantine => "quarantined",
-        Action::Reject => "refused",
-        Action::Defer => "put off",
-    };
-    Event::Verified { authors, findings, action: action.to_owned() }
+    Event::Verified { authors, findings, action: action.to_string() }
 }
 
 /// The record at a name that says what the domain wants; other texts may stand beside it.

@@ -57,6 +57,14 @@ impl Printer {
         let _ = writeln!(io::stderr().lock(), "{text}");
     }
 
+    /// Prints what is probably not meant, on standard error; nothing when JSON was asked for, which has a place of its own for it.
+    pub(crate) fn warning(&self, words: &str) {
+        if !self.json {
+            // Nobody may be there to read it.
+            let _ = writeln!(io::stderr().lock(), "posthouse: warning: {}", visible(words));
+        }
+    }
+
     /// `text` in bold, on a terminal.
     pub(crate) fn bold(&self, text: &str) -> String {
         self.painted("1", text)

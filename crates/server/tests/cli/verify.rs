@@ -96,3 +96,80 @@ fn a_zone_that_cannot_be_read_is_named_with_its_line() {
     let folder = tempfile::tempdir().unwrap();
     verify(folder.path(), "192.0.2.1", "a.test A nonsense", &[]).fails(65, "case.zone: not a record: line 1");
 }
+
+#[test]
+fn what_would_become_of_the_letter_is_said_for_each_policy() {
+    let folder = tempfile::tempdir().unwrap();
+    let gone = ZONE.replace("test._domainkey", "gone._domainkey").replace("brisbane._domainkey", "away._domainkey");
+    for (zone, actions, text) in [
+        (ZONE.to_owned(), ["taken", "taken", "taken"], "letter by policy: mark taken, quarantine taken, enforce taken"),
+        (
+            gone.clone(),
+            ["taken", "quarantined", "refused"],
+            "letter by policy: mark taken, quarantine quarantined, enforce refused",
+        ),
+        (
+            gone.replace("_dmarc IN TXT \"v=DMARC1; p=reject\"", "_dmarc SERVFAIL"),
+            ["taken", "put-off", "put-off"],
+            "letter by policy: mark taken, quarantine put off, enforce put off",
+        ),
+    ] {
+        let ip = if zone == ZONE { "192.0.2.1" } else { "198.51.100.9" };
+        let said = verify(folder.path(), ip, &zone, &["--json"]).json();
+        let [mark, quarantine, enforce] = actions;
+        let expected = serde_json::json!({ "mark": mark, "quarantine": quarantine, "enforce": enforce });
+        assert_eq!(said["actions"], expected, "{said}");
+        assert_eq!(said["warnings"], serde_json::json!([]));
+        let shown = verify(folder.path(), ip, &zone, &[]).ok();
+        assert!(shown.contains(text), "{shown}");
+        assert_eq!(shown.contains("disposition: not known yet"), mark != quarantine && quarantine == "put-off", "{shown}");
+    }
+}
+
+#[test]
+fn a_letter_without_a_signature_has_the_verdict_none() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("plain.eml"), "From: a@b.test\n\nx\n").unwrap();
+    std::fs::write(folder.path().join("case.zone"), "").unwrap();
+    let words = ["verify", "plain.eml", "--zone", "case.zone", "--ip", "192.0.2.1", "--helo", "h", "--mail-from", "<>", "--json"];
+    let said = run(folder.path(), &words).json();
+    assert_eq!(said["dkim"].as_array().unwrap().len(), 1);
+    assert_eq!((&said["dkim"][0]["result"], &said["dkim"][0]["reason"]), (&"none".into(), &"there is no signature".into()));
+    assert_eq!((&said["iprev"]["result"], &said["iprev"]["reason"]), (&"permerror".into(), &"192.0.2.1 has no name".into()));
+}
+
+#[test]
+fn a_letter_out_of_a_mailbox_file_is_read_without_its_from_line() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("case.zone"), ZONE).unwrap();
+    for (name, letter) in [("lf", LETTER.to_owned()), ("crlf", LETTER.replace('\n', "\r\n"))] {
+        let end = if name == "lf" { "\n" } else { "\r\n" };
+        let letter = format!("From joe@football.example.com Fri Jul 11 21:00:37 2003{end}{letter}{end}");
+        std::fs::write(folder.path().join(name), letter).unwrap();
+        let words = ["verify", name, "--zone", "case.zone", "--ip", "192.0.2.1", "--helo", "h", "--mail-from", "", "--json"];
+        let said = run(folder.path(), &words).json();
+        assert_eq!(said["dkim"][1]["result"], "pass", "{name}: {said}");
+    }
+}
+
+#[test]
+fn a_reverse_path_that_is_no_address_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("letter.eml"), LETTER).unwrap();
+    for path in ["joe", "football.example.com", "joe@", "<joe>"] {
+        let words = ["verify", "letter.eml", "--ip", "192.0.2.1", "--helo", "h", "--mail-from", path];
+        run(folder.path(), &words).fails(64, &format!("--mail-from: `{path}` is no address: write one, or '' for a bounce"));
+    }
+}
+
+#[test]
+fn a_policy_that_the_zone_cuts_at_a_semicolon_is_warned_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let zone = ZONE.replace("\"v=DMARC1; p=reject\"", "v=DMARC1; p=reject");
+    let done = verify(folder.path(), "192.0.2.1", &zone, &["--json"]).json();
+    let warning = "case.zone: line 7: `; p=reject` is a comment, for the text has no quotes: write \"…\" around it";
+    assert_eq!(done["warnings"], serde_json::json!([warning]));
+    assert_eq!((&done["dmarc"]["result"], &done["dmarc"]["policy"]), (&"none".into(), &serde_json::Value::Null));
+    let quoted = verify(folder.path(), "192.0.2.1", &format!("{ZONE}x TXT v=spf1 ; for tests\n"), &["--json"]).json();
+    assert_eq!(quoted["warnings"], serde_json::json!([]));
+}
