@@ -45,6 +45,9 @@ pub struct Settings {
     pub hold_max: Period,
     /// The shortest time in which a letter may ask to be delivered or else returned (DELIVERBY, RFC 2852). "0s" is none.
     pub deliver_by_min: Period,
+    /// Whether letters that are submitted, and signed with a key of their author's domain, ask for complaints of their readers (`CFBL-Address`, RFC 9477): to
+    /// `reports@` that domain, where they are read. A letter that has such a field keeps its own.
+    pub ask_for_complaints: bool,
     /// Hosts in front of us that may say whose connection it really is (XCLIENT). Nobody is believed unless named here.
     pub xclient_from: Vec<Network>,
     /// How much may come in a time, counted over connections.
@@ -104,6 +107,7 @@ impl Default for Settings {
             priority_max: PriorityMax::default(),
             hold_max: Period::days(30),
             deliver_by_min: Period::seconds(0),
+            ask_for_complaints: false,
             xclient_from: Vec::new(),
             rates: Rates::default(),
             lists: Lists::default(),

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use posthouse_directory::StoredKey;
+use posthouse_directory::{REPORTS, StoredKey};
 use posthouse_mail::Domain;
 use posthouse_mail::header::{Header, address_list};
 use posthouse_mailauth::dkim::{Algorithm, BodyDigest, Signer, SigningKey};
@@ -18,6 +18,9 @@ use crate::visit::Visit;
 
 /// The keys kept ready; reading one costs about as much as signing with it.
 const KEYS_MAX: usize = 1000;
+
+/// Where complaints go (RFC 9477).
+const COMPLAINTS: &str = "CFBL-Address";
 
 /// A letter that will be signed when it has come.
 pub(crate) struct Signing {
@@ -39,6 +42,17 @@ impl Signing {
             return Ok(None);
         }
         Ok(Some(Self { domain, keys, header: header.to_vec(), body: BodyDigest::new() }))
+    }
+
+    /// Asks for complaints at the address of the domain where reports are read, unless the letter does so itself: the field, which is signed too (RFC 9477
+    /// §3.1.1: the domain of the author, of the address and of the signature are one).
+    pub(crate) fn ask_for_complaints(&mut self) -> String {
+        if Header::parse(&self.header).is_ok_and(|header| header.first(COMPLAINTS).is_some()) {
+            return String::new();
+        }
+        let field = format!("{COMPLAINTS}: {}@{}; report=arf\r\n", REPORTS, self.domain);
+        self.header.extend_from_slice(field.as_bytes());
+        field
     }
 
     /// Takes the next octets of the body.

@@ -287,6 +287,47 @@ fn a_submitted_letter_is_signed_with_every_key_of_its_authors_domain() {
 }
 
 #[test]
+fn a_submitted_letter_asks_for_complaints_where_the_operator_wants_them_and_nobody_can_lead_them_elsewhere() {
+    run(async {
+        let key = SigningKey::generate(Algorithm::Ed25519).unwrap();
+        let zone = format!("k._domainkey.example.org. TXT \"{}\"", key_record(&key).unwrap());
+        let zone = Zone::master(&zone).unwrap();
+        let verified = async |text: &str| {
+            let (fields, whole) = end_of_header(text.as_bytes()).unwrap();
+            let mut verification = Verification::new(Header::parse(&text.as_bytes()[..fields]).unwrap(), u64::MAX / 2);
+            verification.body(&text.as_bytes()[whole..]);
+            let names = verification.key_names();
+            verification.finish(&Keys::fetch(&zone, names).await)[0].result
+        };
+        let plain = "From: Alice <alice@example.org>\r\nSubject: x\r\n\r\nx\r\n";
+        let own = format!("CFBL-Address: fbl@example.org\r\nCFBL-Feedback-ID: 1:2\r\n{plain}");
+        for (wanted, letter, expected) in [
+            (false, plain, None),
+            (true, plain, Some("reports@example.org; report=arf")),
+            (true, own.as_str(), Some("fbl@example.org")),
+        ] {
+            let world = World::new(Settings { ask_for_complaints: wanted, ..Settings::default() }).await;
+            let stored = StoredKey { selector: "k".to_owned(), octets: key.to_pkcs8().unwrap() };
+            world.context.directory.add_keys(&"example.org".parse().unwrap(), vec![stored]).await.unwrap();
+            let mut client = Client::logged_in(world.listen(ListenerKind::Submission)).await;
+            assert!(client.letter("alice@example.org", &["bob@example.net"], letter.as_bytes()).await.starts_with("250 "));
+            let (_, text) = world.only_letter().await;
+            let (fields, _) = end_of_header(text.as_bytes()).unwrap();
+            let header = Header::parse(&text.as_bytes()[..fields]).unwrap();
+            let asked: Vec<String> = header.named("CFBL-Address").map(|field| field.value().trim().to_owned()).collect();
+            assert_eq!(asked, expected.map(str::to_owned).into_iter().collect::<Vec<_>>());
+            assert_eq!(verified(&text).await, DkimResult::Pass, "{text}");
+            // Neither another address nor one more can be put in on the way; where there is none, whoever hands it on may ask for them.
+            let more = verified(&format!("CFBL-Address: evil@evil.test\r\n{text}")).await;
+            assert_eq!(more == DkimResult::Pass, expected.is_none(), "{text}");
+            if let Some(address) = expected {
+                assert_eq!(verified(&text.replace(address, "evil@evil.test")).await, DkimResult::Fail);
+            }
+        }
+    });
+}
+
+#[test]
 fn letters_of_exempt_networks_ask_nothing() {
     run(async {
         let mut world = World::new(Settings::default()).await;

@@ -1,4 +1,4 @@
-//! Feedback on one letter (ARF, RFC 5965, RFC 6650): a reader's complaint, or an author who was not who it said (RFC 6591, RFC 9991).
+//! Feedback on one letter (ARF, RFC 5965, RFC 6650, RFC 9477): a reader's complaint, or an author who was not who it said (RFC 6591, RFC 9991).
 //!
 //! Read only as far as an operator needs it: what kind, which letter, from which address. Nothing of a body is kept.
 
@@ -40,6 +40,9 @@ pub struct Feedback {
     /// The letter's name.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message_id: String,
+    /// The name that its sender gave it for complaints (`CFBL-Feedback-ID`, RFC 9477).
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub feedback_id: String,
     /// Its subject.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub subject: String,
@@ -88,6 +91,8 @@ impl Feedback {
             done: field("Delivery-Result").to_ascii_lowercase(),
             arrived: Some(field("Arrival-Date")).filter(|date| !date.is_empty()).unwrap_or_else(|| field("Received-Date")),
             message_id: of_original("Message-ID"),
+            // §3.3: white space in it means nothing.
+            feedback_id: of_original("CFBL-Feedback-ID").split_whitespace().collect(),
             subject: of_original("Subject"),
             incidents: field("Incidents").parse().unwrap_or(1),
             mail_from,

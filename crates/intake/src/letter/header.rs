@@ -53,6 +53,9 @@ pub(super) async fn prepare(
         prepared.extend_from_slice(&kept(visit, header, REMOVED));
         signing = Signing::begin(visit, prepared.get(own..).unwrap_or_default()).await?.map(Box::new);
         if let Some(signing) = &mut signing {
+            if visit.context.settings.ask_for_complaints {
+                prepared.extend_from_slice(signing.ask_for_complaints().as_bytes());
+            }
             // Behind a header that is none stands a body.
             let [_, body] = rest;
             signing.body(body);

@@ -26,6 +26,9 @@ const OVERSIGNED: &[&str] = &[
     "Content-Type",
     "Content-Transfer-Encoding",
 ];
+/// Fields that are signed once more than they are there if they are there at all: who hands a letter on may have some of its own to add, and none beside ours
+/// (RFC 9477 §3.1.4).
+const SEALED: &[&str] = &["CFBL-Address", "CFBL-Feedback-ID"];
 /// Fields that are signed where they are (§5.4.1, RFC 8058 §4).
 const SIGNED: &[&str] = &[
     "Resent-From",
@@ -130,7 +133,8 @@ pub fn key_record(key: &SigningKey) -> Result<String, KeyError> {
 fn names(fields: &Fields<'_>) -> Vec<String> {
     let repeat = |name: &&str, more: usize| vec![(*name).to_owned(); fields.count(name) + more];
     let over = OVERSIGNED.iter().flat_map(|name| repeat(name, 1));
-    over.chain(SIGNED.iter().flat_map(|name| repeat(name, 0))).collect()
+    let sealed = SEALED.iter().filter(|name| fields.count(name) > 0).flat_map(|name| repeat(name, 1));
+    over.chain(sealed).chain(SIGNED.iter().flat_map(|name| repeat(name, 0))).collect()
 }
 
 /// Words in lines that are not too long. Where a line breaks white space comes in, which means nothing in `h=` and `b=`.

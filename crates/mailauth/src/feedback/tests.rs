@@ -2,7 +2,7 @@ use super::*;
 
 const COMPLAINT: &[u8] = b"Feedback-Type: abuse\nUser-Agent: SomeGenerator/1.0\nVersion: 1\nOriginal-Mail-From: <news@a.test>\n\
 Source-IP: 192.0.2.1\nReported-Domain: A.test\n";
-const LETTER: &[u8] = b"From: News <news@a.test>\r\nSubject: Hello\x1b[2J\r\nMessage-ID: <1@a.test>\r\n\r\nsecret\r\n";
+const LETTER: &[u8] = b"From: News <news@a.test>\r\nSubject: Hello\x1b[2J\r\nMessage-ID: <1@a.test>\r\nCFBL-Feedback-ID: 111:22\r\n\t2:3\r\n\r\nsecret\r\n";
 
 #[test]
 fn a_complaint_names_the_letter_and_its_source_and_nothing_of_its_body() {
@@ -10,6 +10,7 @@ fn a_complaint_names_the_letter_and_its_source_and_nothing_of_its_body() {
     assert_eq!((read.kind.as_str(), read.domain.as_str(), read.mail_from.as_str()), ("abuse", "a.test", "news@a.test"));
     assert_eq!((read.source, read.incidents), (Some("192.0.2.1".parse().unwrap()), 1));
     assert_eq!((read.subject.as_str(), read.message_id.as_str()), ("Hello[2J", "<1@a.test>"));
+    assert_eq!(read.feedback_id, "111:222:3");
     assert!(!format!("{read:?}").contains("secret"));
 }
 
