@@ -67,7 +67,7 @@ fn play(listener: u8, pieces: &[&[u8]]) -> Seen {
         letters_max: 3,
         ..Profile::default()
     };
-    let tls = (listener & 16 != 0).then_some(Tls { binding: ChannelBinding::Exporter([1; 32]), certified: true });
+    let tls = (listener & 16 != 0).then_some(Tls { bindings: ChannelBinding::Exporter([1; 32]).into(), certified: true });
     let mut driver = Driver { session: Session::new(profile, tls, *NOW), seen: Seen::default(), body: Vec::new() };
     driver.run();
     for piece in pieces {

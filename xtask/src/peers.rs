@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The packages; what they need and the machine lacks comes with them.
-const PACKAGES: [&str; 48] = [
+const PACKAGES: [&str; 49] = [
     "postfix",
     "exim4-daemon-heavy",
     "opensmtpd",
@@ -22,6 +22,7 @@ const PACKAGES: [&str; 48] = [
     // Postfix's logins.
     "libsasl2-modules",
     "sasl2-bin",
+    "slapd",
     "python3-aiosmtpd",
     "mutt",
     "ripmime",
@@ -71,8 +72,8 @@ const PACKAGES: [&str; 48] = [
 const NPM_PACKAGES: [&str; 4] = ["Haraka", "mailauth", "mailparser", "postal-mime"];
 
 /// What is only there for Python, and what of it is imported.
-const PYPI_PACKAGES: [(&str, &str); 3] =
-    [("opentelemetry-proto", "opentelemetry.proto"), ("parsedmarc", "parsedmarc"), ("sslyze", "sslyze")];
+const PYPI_PACKAGES: [(&str, &str); 4] =
+    [("opentelemetry-proto", "opentelemetry.proto"), ("parsedmarc", "parsedmarc"), ("scramp", "scramp"), ("sslyze", "sslyze")];
 
 /// Whether anything may be downloaded.
 #[derive(Clone, Copy, PartialEq, Eq)]

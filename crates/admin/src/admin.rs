@@ -5,7 +5,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
 use posthouse_config::Secret;
-use posthouse_directory::{Account, Directory};
+use posthouse_directory::{Account, Directory, LoginSettings};
 use posthouse_journal::Reader;
 use posthouse_mail::{Address, Domain};
 use posthouse_mailbox::Mailboxes;
@@ -45,6 +45,15 @@ impl Admin {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(data);
         made.map_err(|cause| AdminError::Folder { path: data.to_owned(), cause })?;
         Self::open(data)
+    }
+
+    /// The same, as an operator's configuration has it.
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub fn configured(self, logins: LoginSettings) -> Result<Self, AdminError> {
+        self.directory.configure(logins)?;
+        Ok(self)
     }
 
     /// Works on what a running server has open.

@@ -88,7 +88,7 @@ impl Admin {
     /// # Errors
     /// Storage errors.
     pub async fn slowed(&self, limits: LoginSettings) -> Result<Vec<SlowedInfo>, AdminError> {
-        self.directory.guard().configure(limits);
+        self.directory.configure(limits)?;
         Ok(self.directory.guard().slowed().await?.into_iter().map(SlowedInfo::from).collect())
     }
 

@@ -458,7 +458,7 @@ impl Visit {
         let info = stream.tls()?;
         self.tls = Some(info.to_string());
         let binding = info.exporter.map_or(ChannelBinding::None, ChannelBinding::Exporter);
-        Some((stream, Tls { binding, certified: false }))
+        Some((stream, Tls { bindings: binding.into(), certified: false }))
     }
 
     fn answer(&mut self, question: Question) -> Answer {
@@ -511,9 +511,9 @@ impl Visit {
                 self.login = right.then_some(login);
                 AuthAnswer::Password(right)
             }
-            AuthQuestion::Keys { login } => {
+            AuthQuestion::Keys { login, hash } => {
                 let keys = known.filter(|(user, _)| *user == login).and_then(|(_, secret)| {
-                    ScramKeys::derive(&prepare_password(secret).ok()?, &[7; SALT_BYTES], ITERATIONS_MIN).ok()
+                    ScramKeys::derive(hash, &prepare_password(secret).ok()?, &[7; SALT_BYTES], ITERATIONS_MIN).ok()
                 });
                 self.login = Some(login);
                 AuthAnswer::Keys { keys, seed: [7; FAKE_SALT_SEED_BYTES] }

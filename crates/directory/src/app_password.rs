@@ -19,8 +19,8 @@ use crate::directory::{Directory, existing, millis, now};
 use crate::error::DirectoryError;
 use crate::guard::LastUse;
 use crate::names::fold;
-use crate::password::scram_keys;
 use crate::protocol::Protocol;
+use crate::scram::{KeyLines, key_lines};
 
 /// The app passwords that one account may have.
 pub const APP_PASSWORDS_MAX: u32 = 50;
@@ -56,6 +56,7 @@ pub(crate) struct Stored {
     pub(crate) protocols: Vec<Protocol>,
     pub(crate) expires: Option<UnixMillis>,
     pub(crate) scram_keys: String,
+    pub(crate) scram_sha1_keys: Option<String>,
     created: UnixMillis,
 }
 
@@ -96,9 +97,10 @@ impl Directory {
         expires: Option<UnixMillis>,
     ) -> Result<(AppPassword, Password), DirectoryError> {
         let password = prepare_password(&generate())?;
+        let login = format!("{}+{name}@{}", address.local(), address.domain());
         let keys = task::blocking({
-            let password = password.clone();
-            move || scram_keys(&password)
+            let (password, salt) = (password.clone(), self.sha1_salt(&login));
+            move || key_lines(&password, salt.as_ref())
         });
         let (keys, digest) = (keys.await?, digest(&password));
         let mut protocols = protocols.to_vec();
@@ -115,11 +117,12 @@ impl Directory {
             if count >= APP_PASSWORDS_MAX {
                 return Err(DirectoryError::TooManyAppPasswords(address));
             }
+            let KeyLines { sha256, sha1 } = keys;
             let names: Vec<_> = row.protocols.iter().map(|protocol| protocol.name()).collect();
             let added = connection.execute(
-                "INSERT INTO app_password (account, name, digest, scram_keys, protocols, created, expires)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (account, name) DO NOTHING",
-                (seq, row.name.as_str(), digest, keys, names.join(" "), millis(row.created), row.expires.map(millis)),
+                "INSERT INTO app_password (account, name, digest, scram_keys, scram_sha1_keys, protocols, created, expires)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (account, name) DO NOTHING",
+                (seq, row.name.as_str(), digest, sha256, sha1, names.join(" "), millis(row.created), row.expires.map(millis)),
             )?;
             if added == 0 { Err(DirectoryError::AppPasswordExists(address, row.name)) } else { Ok(()) }
         };
@@ -167,7 +170,7 @@ impl Directory {
 
 const SELECT: &str =
     "SELECT app_password.id, app_password.name, app_password.protocols, app_password.created, app_password.expires,
-     app_password.scram_keys FROM app_password JOIN account ON account.seq = app_password.account";
+     app_password.scram_keys, app_password.scram_sha1_keys FROM app_password JOIN account ON account.seq = app_password.account";
 
 fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
     let protocols: String = row.get(2)?;
@@ -180,6 +183,7 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
         created: time(row.get(3)?),
         expires: row.get::<_, Option<i64>>(4)?.map(time),
         scram_keys: row.get(5)?,
+        scram_sha1_keys: row.get(6)?,
     })
 }
 

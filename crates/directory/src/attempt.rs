@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use posthouse_mail::Address;
-use posthouse_sasl::{Password, ScramKeys, TokenFault, TokenRefusal, prepare_login, prepare_password};
+use posthouse_sasl::{Password, ScramHash, ScramKeys, TokenFault, TokenRefusal, prepare_login, prepare_password};
 
 use crate::account::Account;
 use crate::app_password::{self, Stored};
@@ -18,6 +18,7 @@ use crate::error::DirectoryError;
 use crate::guard::{Slowed, Ticket};
 use crate::names;
 use crate::protocol::Protocol;
+use crate::scram::{Lacking, decoded};
 use crate::tokens::{TokenError, TokenHint};
 
 /// See the module.
@@ -52,8 +53,9 @@ pub struct LoggedIn {
 struct Meant {
     account: Account,
     hash: String,
-    /// An error is one of SCRAM alone.
-    scram_keys: Result<ScramKeys, DirectoryError>,
+    /// None: of this hash function there are none. An error is one of SCRAM alone.
+    scram_keys: Result<Option<ScramKeys>, DirectoryError>,
+    lacks_sha1: bool,
     /// The name of an app password, where the login has one: then only that one counts.
     only: Option<String>,
 }
@@ -95,7 +97,8 @@ impl Directory {
         self.attempt(login, protocol, peer)
     }
 
-    fn meant(&self, login: &str) -> Result<Option<Meant>, DirectoryError> {
+    /// Whom a login means, with the SCRAM keys of one hash function.
+    fn meant(&self, login: &str, scram: ScramHash) -> Result<Option<Meant>, DirectoryError> {
         let Some(address) = login_address(login) else { return Ok(None) };
         self.store().read(|connection| {
             let find = |address: &Address| names::account_named(connection, address);
@@ -103,41 +106,48 @@ impl Directory {
                 (Some(account), _) => (account, None),
                 (None, Some((base, name))) => match find(&base)? {
                     Some(account) => (account, Some(name)),
-                    None => return nobody(connection),
+                    None => return nobody(connection, scram),
                 },
-                (None, None) => return nobody(connection),
+                (None, None) => return nobody(connection, scram),
             };
-            let mut statement = connection.prepare_cached("SELECT password_hash, scram_keys FROM account WHERE id = ?1")?;
-            let (hash, scram_keys) = statement.query_row([account.id.as_str()], credentials)?;
-            let scram_keys = decoded(&scram_keys, login);
-            Ok(Some(Meant { account, hash, scram_keys, only }))
+            let mut statement =
+                connection.prepare_cached("SELECT password_hash, scram_keys, scram_sha1_keys FROM account WHERE id = ?1")?;
+            let (hash, sha256, sha1) = statement.query_row([account.id.as_str()], credentials)?;
+            let scram_keys = keys_of(scram, &sha256, sha1.as_deref(), login);
+            Ok(Some(Meant { account, hash, scram_keys, lacks_sha1: sha1.is_none(), only }))
         })
     }
 }
 
 /// Does for a login that nobody has what is done for one that somebody has: the time of the answer is not to tell which it was. An account that stands in
 /// is read and taken apart like the one that was not there.
-fn nobody(connection: &Connection) -> Result<Option<Meant>, DirectoryError> {
+fn nobody(connection: &Connection, scram: ScramHash) -> Result<Option<Meant>, DirectoryError> {
     let mut statement = connection.prepare_cached(
-        "SELECT password_hash, scram_keys, account.id, account.created, name.written, domain.name FROM account
+        "SELECT password_hash, scram_keys, scram_sha1_keys, account.id, account.created, name.written, domain.name FROM account
          JOIN name ON name.account = account.seq JOIN domain ON domain.id = name.domain ORDER BY account.seq LIMIT 1",
     )?;
-    let columns = |row: &Row<'_>| Ok((credentials(row)?, (row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?)));
-    if let Some(((_, keys), account)) = statement.query_row([], columns).optional()? {
+    let columns = |row: &Row<'_>| Ok((credentials(row)?, (row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?)));
+    if let Some(((_, sha256, sha1), account)) = statement.query_row([], columns).optional()? {
         // What is wrong with them is said to their owner.
-        let _ = (decoded(&keys, "nobody"), names::account(account));
+        let _ = (keys_of(scram, &sha256, sha1.as_deref(), "nobody"), names::account(account));
     }
     Ok(None)
 }
 
 /// The hash of the password, and the SCRAM keys.
-fn credentials(row: &Row<'_>) -> rusqlite::Result<(String, String)> {
-    Ok((row.get(0)?, row.get(1)?))
+fn credentials(row: &Row<'_>) -> rusqlite::Result<(String, String, Option<String>)> {
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
 }
 
-/// Not shown in the error: keys are secret.
-fn decoded(keys: &str, whose: &str) -> Result<ScramKeys, DirectoryError> {
-    ScramKeys::decode(keys).map_err(|_| DirectoryError::corrupt("the SCRAM keys of", whose))
+/// The keys of this hash function, if there are any.
+fn keys_of(scram: ScramHash, sha256: &str, sha1: Option<&str>, whose: &str) -> Result<Option<ScramKeys>, DirectoryError> {
+    match (scram, sha1) {
+        (ScramHash::Sha256, _) => decoded(sha256, whose).map(Some),
+        (ScramHash::Sha1, Some(line)) => decoded(line, whose).map(Some),
+        // The others are read in their place, for the time of the answer.
+        (ScramHash::Sha1, None) => decoded(sha256, whose).map(|_| None),
+        (ScramHash::Sha512, _) => Ok(None),
+    }
 }
 
 impl Attempt {
@@ -148,43 +158,51 @@ impl Attempt {
     pub async fn password(&mut self, password: &str) -> Result<bool, DirectoryError> {
         let prepared = prepare_password(password).ok();
         self.password.clone_from(&prepared);
-        let meant = self.directory.meant(&self.login)?;
+        let meant = self.directory.meant(&self.login, ScramHash::Sha256)?;
         if let (Some(meant), Some(prepared)) = (&meant, &prepared) {
             let store = self.directory.store();
             let found = store.read(|connection| app_password::matching(connection, meant.account.id.as_str(), prepared))?;
             let found = found.filter(|stored| meant.only.as_ref().is_none_or(|name| *name == stored.name));
             if let Some(stored) = found {
                 let right = self.is_valid(&stored);
+                if right && stored.scram_sha1_keys.is_none() {
+                    let login = format!("{}+{}@{}", meant.account.address.local(), stored.name, meant.account.address.domain());
+                    self.directory.complete_keys(Lacking::AppPassword(stored.id), &login, prepared.clone()).await;
+                }
                 (self.account, self.app_password) = (Some(meant.account.clone()), Some(stored));
                 return Ok(right);
             }
         }
         // With the name of an app password in it the login is nobody's own, and costs what nobody's costs.
-        let own = meant.filter(|meant| meant.only.is_none()).map(|meant| (meant.account, meant.hash));
-        let is_known = self.ticket.is_known();
-        self.account = self.directory.compare(own, prepared, is_known).await?;
+        let own = meant.filter(|meant| meant.only.is_none());
+        let lacks_sha1 = own.as_ref().is_some_and(|meant| meant.lacks_sha1);
+        let (own, is_known) = (own.map(|meant| (meant.account, meant.hash)), self.ticket.is_known());
+        self.account = self.directory.compare(own, prepared.clone(), is_known).await?;
+        if let (true, Some(account), Some(password)) = (lacks_sha1, &self.account, prepared) {
+            self.directory.complete_keys(Lacking::Account(account.id.clone()), &account.address.to_string(), password).await;
+        }
         Ok(self.account.is_some())
     }
 
-    /// The SCRAM keys, if there is such a login.
+    /// The SCRAM keys of this hash function, if there is such a login and it has them.
     ///
     /// # Errors
     /// Storage errors.
-    pub async fn keys(&mut self) -> Result<Option<ScramKeys>, DirectoryError> {
-        let Some(meant) = self.directory.meant(&self.login)? else { return Ok(None) };
+    pub async fn keys(&mut self, hash: ScramHash) -> Result<Option<ScramKeys>, DirectoryError> {
+        let Some(meant) = self.directory.meant(&self.login, hash)? else { return Ok(None) };
         let keys = match meant.only {
             None => meant.scram_keys?,
             Some(name) => {
                 let store = self.directory.store();
                 let found = store.read(|connection| app_password::named(connection, meant.account.id.as_str(), &name))?;
                 let Some(stored) = found.filter(|stored| self.is_valid(stored)) else { return Ok(None) };
-                let keys = decoded(&stored.scram_keys, &self.login)?;
+                let keys = keys_of(hash, &stored.scram_keys, stored.scram_sha1_keys.as_deref(), &self.login)?;
                 self.app_password = Some(stored);
                 keys
             }
         };
         self.account = Some(meant.account);
-        Ok(Some(keys))
+        Ok(keys)
     }
 
     /// Whose token this is: an account here, and the one that the client named, if it named one.

@@ -173,7 +173,8 @@ impl Directory {
             Check::Wrong => return Ok(None),
             Check::Right => {}
             Check::RightAndOld => {
-                let fresh = self.passwords.make(password).await?;
+                let salt = self.sha1_salt(&account.address.to_string());
+                let fresh = self.passwords.make(password, salt).await?;
                 let id = account.id.clone();
                 let renewed = self.store.write(move |connection| renew(connection, &id, &old, &fresh)).await;
                 if let Err(error) = renewed {
@@ -269,16 +270,16 @@ impl Directory {
         if address.local().as_str() == CATCH_ALL {
             return Err(DirectoryError::CatchAllAccount(address.clone()));
         }
-        let credentials = self.passwords.make(prepare_password(password)?).await?;
+        let credentials = self.passwords.make(prepare_password(password)?, self.sha1_salt(&address.to_string())).await?;
         let created = now();
         let account = Account { id: AccountId::new(created, random::u128()), address: address.clone(), created };
         self.store
             .write(move |connection| {
                 let key = free_name(connection, &account.address)?;
-                let Credentials { hash, scram_keys } = &credentials;
+                let Credentials { hash, keys } = &credentials;
                 connection.execute(
-                    "INSERT INTO account (id, created, password_hash, scram_keys) VALUES (?1, ?2, ?3, ?4)",
-                    (account.id.as_str(), millis(created), hash, scram_keys),
+                    "INSERT INTO account (id, created, password_hash, scram_keys, scram_sha1_keys) VALUES (?1, ?2, ?3, ?4, ?5)",
+                    (account.id.as_str(), millis(created), hash, &keys.sha256, &keys.sha1),
                 )?;
                 let seq = connection.last_insert_rowid();
                 insert_name(connection, &key, &account.address, Some(seq))?;
@@ -310,14 +311,14 @@ impl Directory {
     /// # Errors
     /// [`DirectoryError::NoSuchAccount`], [`DirectoryError::Password`], storage errors.
     pub async fn set_password(&self, address: &Address, password: &str) -> Result<(), DirectoryError> {
-        let credentials = self.passwords.make(prepare_password(password)?).await?;
+        let credentials = self.passwords.make(prepare_password(password)?, self.sha1_salt(&address.to_string())).await?;
         let address = address.clone();
         self.store
             .write(move |connection| {
                 let account = existing(connection, &address)?;
                 connection.execute(
-                    "UPDATE account SET password_hash = ?2, scram_keys = ?3 WHERE id = ?1",
-                    (account.id.as_str(), &credentials.hash, &credentials.scram_keys),
+                    "UPDATE account SET password_hash = ?2, scram_keys = ?3, scram_sha1_keys = ?4 WHERE id = ?1",
+                    (account.id.as_str(), &credentials.hash, &credentials.keys.sha256, &credentials.keys.sha1),
                 )?;
                 Ok(())
             })
@@ -514,8 +515,8 @@ fn all_aliases(connection: &Connection) -> Result<Vec<Alias>, DirectoryError> {
 /// Replaces a hash of old parameters, unless the password was changed meanwhile.
 fn renew(connection: &Connection, id: &AccountId, old: &str, fresh: &Credentials) -> Result<(), DirectoryError> {
     connection.execute(
-        "UPDATE account SET password_hash = ?3, scram_keys = ?4 WHERE id = ?1 AND password_hash = ?2",
-        (id.as_str(), old, &fresh.hash, &fresh.scram_keys),
+        "UPDATE account SET password_hash = ?3, scram_keys = ?4, scram_sha1_keys = ?5 WHERE id = ?1 AND password_hash = ?2",
+        (id.as_str(), old, &fresh.hash, &fresh.keys.sha256, &fresh.keys.sha1),
     )?;
     Ok(())
 }

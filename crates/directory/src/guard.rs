@@ -121,7 +121,7 @@ impl Guard {
     }
 
     /// Takes the operator's limits; until then the defaults hold.
-    pub fn configure(&self, settings: LoginSettings) {
+    pub(crate) fn configure(&self, settings: LoginSettings) {
         *self.0.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
     }
 
@@ -207,7 +207,7 @@ impl Guard {
         Ok(Ticket { guard: self.clone(), subjects, known, at_gateway, settings, pending })
     }
 
-    fn settings(&self) -> Arc<LoginSettings> {
+    pub(crate) fn settings(&self) -> Arc<LoginSettings> {
         Arc::clone(&self.0.settings.read().unwrap_or_else(PoisonError::into_inner))
     }
 

@@ -22,6 +22,7 @@ mod names;
 mod password;
 mod protocol;
 mod schema;
+mod scram;
 mod signing;
 mod store;
 mod tokens;

@@ -18,10 +18,11 @@ use sha2::Sha256;
 
 use posthouse_runtime::sync::Semaphore;
 use posthouse_runtime::{clock, random, task};
-use posthouse_sasl::{DEFAULT_ITERATIONS, Password, SALT_BYTES, ScramKeys};
+use posthouse_sasl::{Password, SALT_BYTES};
 
 use crate::account::AccountId;
 use crate::error::DirectoryError;
+use crate::scram::{KeyLines, key_lines};
 
 /// OWASP's second choice for argon2id: 19 MiB, two passes, one lane.
 const MEMORY_KIB: u32 = 19 * 1024;
@@ -37,7 +38,7 @@ const REMEMBERED_FOR: Duration = Duration::from_secs(600);
 /// What is stored of a password.
 pub(crate) struct Credentials {
     pub(crate) hash: String,
-    pub(crate) scram_keys: String,
+    pub(crate) keys: KeyLines,
 }
 
 /// The answer to a check.
@@ -68,8 +69,12 @@ impl Passwords {
     }
 
     /// What to store of a new password.
-    pub(crate) async fn make(&self, password: Password) -> Result<Credentials, DirectoryError> {
-        task::blocking(move || credentials(&password)).await
+    pub(crate) async fn make(
+        &self,
+        password: Password,
+        sha1_salt: Option<[u8; SALT_BYTES]>,
+    ) -> Result<Credentials, DirectoryError> {
+        task::blocking(move || credentials(&password, sha1_salt.as_ref())).await
     }
 
     /// Whether `password` is the one whose hash is stored for `who`; `stored` is `None` for a login that does not exist. Takes the same time
@@ -137,18 +142,11 @@ fn hasher() -> Result<Argon2<'static>, DirectoryError> {
     Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
 }
 
-fn credentials(password: &Password) -> Result<Credentials, DirectoryError> {
+fn credentials(password: &Password, sha1_salt: Option<&[u8; SALT_BYTES]>) -> Result<Credentials, DirectoryError> {
     let mut salt = [0; SALT_BYTES];
     random::fill(&mut salt);
     let hash = hasher()?.hash_password_with_salt(password.reveal().as_bytes(), &salt).map_err(failed)?.to_string();
-    Ok(Credentials { hash, scram_keys: scram_keys(password)? })
-}
-
-/// With a salt of their own: it is told to everybody who asks.
-pub(crate) fn scram_keys(password: &Password) -> Result<String, DirectoryError> {
-    let mut salt = [0; SALT_BYTES];
-    random::fill(&mut salt);
-    Ok(ScramKeys::derive(password, &salt, DEFAULT_ITERATIONS).map_err(failed)?.encode())
+    Ok(Credentials { hash, keys: key_lines(password, sha1_salt)? })
 }
 
 fn verify(stored: Option<&str>, password: Option<&Password>) -> Result<Check, DirectoryError> {

@@ -13,7 +13,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::error::DirectoryError;
 
 /// The layout this code writes.
-const VERSION: i64 = 4;
+const VERSION: i64 = 5;
 
 /// How long a writer waits for another process.
 const WRITE_WAIT: Duration = Duration::from_secs(5);
@@ -21,7 +21,7 @@ const WRITE_WAIT: Duration = Duration::from_secs(5);
 /// on a thread that serves connections.
 const READ_WAIT: Duration = Duration::from_millis(500);
 
-/// Version 4.
+/// Version 5.
 ///
 /// - `domain`: the domains that are ours, A-labels in lower case.
 /// - `account`: who can log in. `seq` is the order of creation, `id` the opaque name the rest of the world uses.
@@ -33,6 +33,8 @@ const READ_WAIT: Duration = Duration::from_millis(500);
 /// - `signing_key` (since version 3; before, in `secret`): the keys that sign letters. `state` is `waiting`, `signing` or `retired`, `since` when it
 ///   became that.
 /// - `sender_rule` (since version 4): whose letters an account wants, and whose not. `pattern` is an address or a domain, folded.
+/// - `scram_sha1_keys` of accounts and app passwords (since version 5): as `scram_keys`, which are those of SHA-256. None where the password was last set before,
+///   until it is seen in clear, and where SCRAM-SHA-1 is not offered.
 /// - `secret`: random octets that must outlive a restart (the seed of the salts that unknown logins get).
 const LAYOUT: &str = "
 CREATE TABLE domain (
@@ -118,8 +120,14 @@ CREATE TABLE sender_rule (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// What version 5 adds to version 4.
+const SINCE_5: &str = "
+ALTER TABLE account ADD COLUMN scram_sha1_keys TEXT;
+ALTER TABLE app_password ADD COLUMN scram_sha1_keys TEXT;
+";
+
 /// What each version adds to the one before it, from version 2 on.
-const STEPS: [&str; 3] = [SINCE_2, SINCE_3, SINCE_4];
+const STEPS: [&str; 4] = [SINCE_2, SINCE_3, SINCE_4, SINCE_5];
 
 /// Opens the file for writing, making it and its layout where there is none.
 pub(crate) fn open_writer(path: &Path) -> Result<Connection, DirectoryError> {

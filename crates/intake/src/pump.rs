@@ -10,7 +10,7 @@ use posthouse_runtime::local::LocalStream;
 use posthouse_runtime::net::Stream;
 use posthouse_runtime::shutdown::Shutdown;
 use posthouse_runtime::{clock, select};
-use posthouse_sasl::ChannelBinding;
+use posthouse_sasl::{Bindings, EndPoint};
 use posthouse_smtp::server::{Output, Refusal, Session, Stage, Tls};
 use tracing::debug;
 
@@ -151,6 +151,7 @@ async fn handshake(stream: Stream, context: &Context, kind: ListenerKind, peer: 
 
 fn channel(stream: &Stream) -> Option<Tls> {
     let tls = stream.tls()?;
-    let binding = tls.exporter.map_or(ChannelBinding::None, ChannelBinding::Exporter);
-    Some(Tls { binding, certified: tls.client.is_some() })
+    let end_point = tls.end_point.as_ref().and_then(|digest| EndPoint::from_digest(digest));
+    let bindings = Bindings { exporter: tls.exporter, end_point };
+    Some(Tls { bindings, certified: tls.client.is_some() })
 }

@@ -6,7 +6,7 @@ use posthouse_config::{ByteSize, Network, Period};
 use posthouse_mail::UnixMillis;
 use posthouse_runtime::clock;
 use posthouse_runtime::gate::Limits;
-use posthouse_sasl::Mechanism;
+use posthouse_sasl::{Mechanism, ScramHash};
 use posthouse_smtp::server::{Profile, Protocol};
 use posthouse_smtp::syntax::FutureRelease;
 use schemars::JsonSchema;
@@ -148,9 +148,12 @@ impl Settings {
     /// What a session that begins now offers at a listener to a peer.
     pub(crate) fn profile(&self, context: &Context, hostname: &str, kind: ListenerKind, peer: IpAddr) -> Profile {
         let (has_tls, now) = (context.tls.is_some(), UnixMillis(clock::unix_millis()));
-        let tokens = context.directory.takes_tokens();
-        let mechanisms =
-            Mechanism::ALL.into_iter().filter(|mechanism| kind.wants_login() && (tokens || !mechanism.takes_token()));
+        let (tokens, sha1) = (context.directory.takes_tokens(), context.directory.takes_scram_sha1());
+        let mechanisms = Mechanism::ALL.into_iter().filter(|mechanism| {
+            kind.wants_login()
+                && (tokens || !mechanism.takes_token())
+                && (sha1 || mechanism.scram_hash() != Some(ScramHash::Sha1))
+        });
         let hold_max = self.hold_max.duration().as_secs();
         Profile {
             protocol: if kind == ListenerKind::Lmtp { Protocol::Lmtp } else { Protocol::Smtp },

@@ -31,7 +31,7 @@ fn whoever_guesses_too_often_is_not_heard_for_a_while_and_mail_goes_on() {
     run(async {
         let world = open(Settings::default()).await;
         let (submission, mx) = (world.listen(ListenerKind::Submission), world.listen(ListenerKind::Mx));
-        world.context.directory.guard().configure(LoginSettings { wrong_per_account: 3, ..LoginSettings::default() });
+        world.context.directory.configure(LoginSettings { wrong_per_account: 3, ..LoginSettings::default() }).unwrap();
         let mut client = Client::greeted(submission).await;
         for guess in ["1", "2", "3"] {
             client.expect(&plain("bob@example.org", guess), "535 5.7.8 ").await;
@@ -57,7 +57,7 @@ fn one_address_that_tries_many_names_is_slowed_down_and_a_known_user_there_is_no
         let world = open(Settings::default()).await;
         let submission = world.listen(ListenerKind::Submission);
         let limits = LoginSettings { wrong_per_address: 3, gateways: Vec::new(), ..LoginSettings::default() };
-        world.context.directory.guard().configure(limits);
+        world.context.directory.configure(limits).unwrap();
         let mut client = Client::greeted(submission).await;
         client.expect(&plain("alice@example.org", "secret"), "235 ").await;
         let mut client = Client::greeted(submission).await;

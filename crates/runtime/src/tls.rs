@@ -7,11 +7,13 @@ mod ca;
 mod certificate;
 mod client;
 mod clients;
+mod end_point;
 mod error;
 mod info;
 mod keys;
 mod request;
 mod server;
+mod tickets;
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
+use crate::hash::ScramHash;
+
 /// A SASL mechanism.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Mechanism {
@@ -16,6 +18,10 @@ pub enum Mechanism {
     ScramSha256,
     /// `SCRAM-SHA-256-PLUS`: the same, bound to this very TLS connection (RFC 9266).
     ScramSha256Plus,
+    /// `SCRAM-SHA-1` (RFC 5802): for clients that know no better; HMAC does not fall with its hash.
+    ScramSha1,
+    /// `SCRAM-SHA-1-PLUS`: the same, bound to the TLS connection.
+    ScramSha1Plus,
     /// `OAUTHBEARER` (RFC 7628): a token that an issuer vouches for.
     OAuthBearer,
     /// `XOAUTH2`: the same before it was a standard; for clients that know no other.
@@ -29,11 +35,8 @@ pub enum Mechanism {
 #[error("not a known SASL mechanism such as PLAIN or SCRAM-SHA-256")]
 pub struct UnknownMechanism;
 
-/// What the connection gives a -PLUS mechanism to bind to.
-///
-/// On the server: [`Exporter`](Self::Exporter) exactly when the -PLUS mechanism is offered to this client, since a client that says it saw none
-/// is then the victim of a downgrade (RFC 5802 §6).
-/// On the client: `Exporter` whenever the TLS connection has one; [`choose`](crate::choose) then prefers -PLUS.
+/// What a client's connection gives a -PLUS mechanism to bind to: `Exporter` whenever the TLS connection has one; [`choose`](crate::choose) then prefers -PLUS. On the
+/// server: [`Bindings`](crate::Bindings).
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub enum ChannelBinding {
     /// Nothing: no TLS, or a TLS library that exports nothing.
@@ -45,11 +48,21 @@ pub enum ChannelBinding {
 
 impl Mechanism {
     /// Every mechanism, best first.
-    pub const ALL: [Self; 7] =
-        [Self::External, Self::ScramSha256Plus, Self::ScramSha256, Self::OAuthBearer, Self::XOAuth2, Self::Plain, Self::Login];
+    pub const ALL: [Self; 9] = [
+        Self::External,
+        Self::ScramSha256Plus,
+        Self::ScramSha256,
+        Self::ScramSha1Plus,
+        Self::ScramSha1,
+        Self::OAuthBearer,
+        Self::XOAuth2,
+        Self::Plain,
+        Self::Login,
+    ];
 
     /// Those that need a password and nothing else, best first.
-    pub const WITH_PASSWORD: [Self; 4] = [Self::ScramSha256Plus, Self::ScramSha256, Self::Plain, Self::Login];
+    pub const WITH_PASSWORD: [Self; 6] =
+        [Self::ScramSha256Plus, Self::ScramSha256, Self::ScramSha1Plus, Self::ScramSha1, Self::Plain, Self::Login];
 
     /// The name registered with IANA.
     #[must_use]
@@ -59,6 +72,8 @@ impl Mechanism {
             Self::Login => "LOGIN",
             Self::ScramSha256 => "SCRAM-SHA-256",
             Self::ScramSha256Plus => "SCRAM-SHA-256-PLUS",
+            Self::ScramSha1 => "SCRAM-SHA-1",
+            Self::ScramSha1Plus => "SCRAM-SHA-1-PLUS",
             Self::OAuthBearer => "OAUTHBEARER",
             Self::XOAuth2 => "XOAUTH2",
             Self::External => "EXTERNAL",
@@ -68,28 +83,35 @@ impl Mechanism {
     /// Whether the password or token itself travels, so that the mechanism may run only inside TLS.
     #[must_use]
     pub const fn reveals_password(self) -> bool {
-        match self {
-            Self::Plain | Self::Login | Self::OAuthBearer | Self::XOAuth2 => true,
-            Self::ScramSha256 | Self::ScramSha256Plus | Self::External => false,
-        }
+        matches!(self, Self::Plain | Self::Login | Self::OAuthBearer | Self::XOAuth2)
     }
 
     /// Whether a token is shown, so that somebody must be there who knows its issuer.
     #[must_use]
     pub const fn takes_token(self) -> bool {
+        matches!(self, Self::OAuthBearer | Self::XOAuth2)
+    }
+
+    /// What one of the SCRAM family hashes with.
+    #[must_use]
+    pub const fn scram_hash(self) -> Option<ScramHash> {
         match self {
-            Self::OAuthBearer | Self::XOAuth2 => true,
-            Self::Plain | Self::Login | Self::ScramSha256 | Self::ScramSha256Plus | Self::External => false,
+            Self::ScramSha1 | Self::ScramSha1Plus => Some(ScramHash::Sha1),
+            Self::ScramSha256 | Self::ScramSha256Plus => Some(ScramHash::Sha256),
+            Self::Plain | Self::Login | Self::OAuthBearer | Self::XOAuth2 | Self::External => None,
         }
+    }
+
+    /// Whether it is bound to the connection, so that the connection must have something to bind to.
+    #[must_use]
+    pub const fn is_bound(self) -> bool {
+        matches!(self, Self::ScramSha256Plus | Self::ScramSha1Plus)
     }
 
     /// Whether the client has something to say before the server does (an initial response).
     #[must_use]
     pub const fn client_first(self) -> bool {
-        match self {
-            Self::Login => false,
-            Self::Plain | Self::ScramSha256 | Self::ScramSha256Plus | Self::OAuthBearer | Self::XOAuth2 | Self::External => true,
-        }
+        !matches!(self, Self::Login)
     }
 }
 

@@ -78,6 +78,8 @@ impl From<Mechanism> for Method {
             Mechanism::Login => Self::Login,
             Mechanism::ScramSha256 => scram(ScramHash::Sha256, false),
             Mechanism::ScramSha256Plus => scram(ScramHash::Sha256, true),
+            Mechanism::ScramSha1 => scram(ScramHash::Sha1, false),
+            Mechanism::ScramSha1Plus => scram(ScramHash::Sha1, true),
             Mechanism::OAuthBearer => Self::OAuthBearer,
             Mechanism::XOAuth2 => Self::XOAuth2,
             Mechanism::External => Self::External,

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use posthouse_mail::Address;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -59,6 +60,16 @@ impl fmt::Debug for Password {
 /// [`PrepareError`] when it is empty, too long or has prohibited characters.
 pub fn prepare_login(login: &str) -> Result<String, PrepareError> {
     prepare(login, LOGIN_BYTES_MAX).map(|prepared| prepared.as_str().to_owned())
+}
+
+/// One form for every way to write the same login: capital letters, and a domain in Unicode or in A-labels, make no other account.
+pub(crate) fn fold_login(login: &str) -> String {
+    let lower = login.to_lowercase();
+    let lower = prepare_login(&lower).unwrap_or(lower);
+    match lower.parse::<Address>() {
+        Ok(address) => address.to_string(),
+        Err(_) => lower,
+    }
 }
 
 /// The form of a password that is hashed and compared: whoever stores a password stores this one. Idempotent.

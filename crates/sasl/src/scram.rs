@@ -5,13 +5,15 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
-use crate::keys::{ScramKeys, hmac};
+use crate::keys::ScramKeys;
 use crate::nonce::NONCE_BYTES_MAX;
 
-/// The name of the only channel binding used here (RFC 9266 §2).
+/// The name of the channel binding that clients of ours use (RFC 9266 §2).
 pub(crate) const BINDING_NAME: &str = "tls-exporter";
+/// The name of the other one that servers of ours take (RFC 5929 §4).
+pub(crate) const END_POINT_NAME: &str = "tls-server-end-point";
 
 /// `gs2-cbind-flag` (RFC 5802 §7).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,7 +44,7 @@ pub(crate) struct ClientFinal<'a> {
     pub(crate) nonce: &'a str,
     /// `client-final-message-without-proof`, as sent.
     pub(crate) without_proof: &'a str,
-    pub(crate) proof: [u8; 32],
+    pub(crate) proof: Vec<u8>,
 }
 
 /// `server-first-message`.
@@ -78,7 +80,7 @@ pub(crate) fn client_final(message: &str) -> Option<ClientFinal<'_>> {
     let binding = STANDARD.decode(attributes.next()?.strip_prefix("c=")?).ok()?;
     let nonce = nonce(attributes.next()?)?;
     extensions(attributes)?;
-    Some(ClientFinal { binding, nonce, without_proof, proof: STANDARD.decode(proof).ok()?.try_into().ok()? })
+    Some(ClientFinal { binding, nonce, without_proof, proof: STANDARD.decode(proof).ok()? })
 }
 
 pub(crate) fn server_first(message: &str) -> Option<ServerFirst<'_>> {
@@ -97,22 +99,16 @@ pub(crate) fn auth_message(client_first_bare: &str, server_first: &str, client_f
     format!("{client_first_bare},{server_first},{client_final_without_proof}").into_bytes()
 }
 
-/// `ClientProof := ClientKey XOR HMAC(StoredKey, AuthMessage)`; the same operation takes the key out of the proof again.
-pub(crate) fn mask(key_or_proof: [u8; 32], stored_key: &[u8; 32], auth_message: &[u8]) -> [u8; 32] {
-    let mut masked = key_or_proof;
-    for (octet, signed) in masked.iter_mut().zip(hmac(stored_key, auth_message)) {
-        *octet ^= signed;
-    }
-    masked
+/// `ClientProof := ClientKey XOR HMAC(StoredKey, AuthMessage)`, the other way round: the key out of the proof.
+pub(crate) fn client_key(keys: &ScramKeys, proof: &[u8], auth_message: &[u8]) -> Zeroizing<Vec<u8>> {
+    let mut key = keys.hash.hmac(&keys.stored_key, auth_message);
+    key.iter_mut().zip(proof).for_each(|(octet, proof)| *octet ^= proof);
+    key
 }
 
 /// `server-final-message` with the server's signature.
 pub(crate) fn server_final(keys: &ScramKeys, auth_message: &[u8]) -> String {
-    format!("v={}", STANDARD.encode(hmac(&keys.server_key, auth_message)))
-}
-
-pub(crate) fn hash(octets: &[u8]) -> [u8; 32] {
-    Sha256::digest(octets).into()
+    format!("v={}", STANDARD.encode(&*keys.hash.hmac(&keys.server_key, auth_message)))
 }
 
 /// `saslname`: `,` and `=` are written `=2C` and `=3D`.

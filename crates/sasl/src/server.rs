@@ -12,8 +12,10 @@ use zeroize::Zeroizing;
 
 use crate::MESSAGE_BYTES_MAX;
 use crate::bearer::{self, TOKEN_MESSAGE_BYTES_MAX, TokenRefusal};
+use crate::binding::Bindings;
+use crate::hash::ScramHash;
 use crate::keys::{FAKE_SALT_SEED_BYTES, ScramKeys};
-use crate::mechanism::{ChannelBinding, Mechanism};
+use crate::mechanism::Mechanism;
 use crate::nonce::Nonce;
 use crate::prepare::{Password, prepare_login, prepare_password};
 use crate::scram::{self, Flag};
@@ -21,7 +23,7 @@ use crate::scram::{self, Flag};
 /// One login, from the first message to the end.
 pub struct ServerExchange {
     state: State,
-    binding: ChannelBinding,
+    bindings: Bindings,
     nonce: Nonce,
 }
 
@@ -41,6 +43,8 @@ pub enum ServerStep {
     NeedKeys {
         /// Who wants in.
         login: String,
+        /// For which mechanism: the keys must be made with it.
+        hash: ScramHash,
     },
     /// Have the token checked and answer with [`ServerExchange::token_result`].
     NeedToken {
@@ -85,7 +89,7 @@ pub enum Refusal {
     /// The client is bound to another connection than ours: somebody stands between us.
     #[error("the channel binding is that of another connection")]
     Binding,
-    /// The client binds in another way than `tls-exporter`, or the mechanism and its use of binding do not match.
+    /// The client binds in a way that this connection has nothing for, or the mechanism and its use of binding do not match.
     #[error("the channel binding is not one that was offered")]
     BindingKind,
     /// The user's fault: the certificate is nobody's here, or not that of the login.
@@ -106,6 +110,7 @@ enum State {
         login: String,
     },
     ScramFirst {
+        hash: ScramHash,
         plus: bool,
     },
     AwaitKeys(Box<Opened>),
@@ -130,10 +135,11 @@ enum State {
 /// What the client opened a SCRAM exchange with.
 struct Opened {
     login: String,
-    gs2_header: String,
     first_bare: String,
     client_nonce: String,
-    plus: bool,
+    hash: ScramHash,
+    /// What `c=` must hold: the gs2 header as it was sent and, for -PLUS, the octets of our own connection (RFC 5802 §7).
+    channel: Zeroizing<Vec<u8>>,
 }
 
 /// A SCRAM exchange whose challenge is out.
@@ -154,19 +160,21 @@ impl Refusal {
 }
 
 impl ServerExchange {
-    /// Begins an exchange. `binding` is [`ChannelBinding::Exporter`] exactly when the -PLUS mechanism was offered to this client.
+    /// Begins an exchange. `bindings` are there exactly when the -PLUS mechanisms were offered to this client.
     #[must_use]
-    pub fn start(mechanism: Mechanism, binding: ChannelBinding, nonce: Nonce) -> Self {
+    pub fn start(mechanism: Mechanism, bindings: impl Into<Bindings>, nonce: Nonce) -> Self {
         let state = match mechanism {
             Mechanism::Plain => State::Plain,
             Mechanism::Login => State::LoginName,
-            Mechanism::ScramSha256 => State::ScramFirst { plus: false },
-            Mechanism::ScramSha256Plus => State::ScramFirst { plus: true },
+            Mechanism::ScramSha1 => State::ScramFirst { hash: ScramHash::Sha1, plus: false },
+            Mechanism::ScramSha1Plus => State::ScramFirst { hash: ScramHash::Sha1, plus: true },
+            Mechanism::ScramSha256 => State::ScramFirst { hash: ScramHash::Sha256, plus: false },
+            Mechanism::ScramSha256Plus => State::ScramFirst { hash: ScramHash::Sha256, plus: true },
             Mechanism::OAuthBearer => State::Token { standard: true },
             Mechanism::XOAuth2 => State::Token { standard: false },
             Mechanism::External => State::External,
         };
-        Self { state, binding, nonce }
+        Self { state, bindings: bindings.into(), nonce }
     }
 
     /// Takes the client's initial response or its answer to a challenge; `None` when it began without an initial response.
@@ -193,13 +201,16 @@ impl ServerExchange {
     }
 
     /// The answer to [`ServerStep::NeedKeys`]. A login without keys gets made-up ones, always the same for the same login and `seed`, and fails
-    /// at the end like a wrong password. `seed` is a secret of the server's that outlives a restart.
+    /// at the end like a wrong password. `seed` is a secret of the server's that outlives a restart. Keys of another hash were not asked for.
     pub fn keys(&mut self, keys: Option<ScramKeys>, seed: &[u8; FAKE_SALT_SEED_BYTES]) -> ServerStep {
         let State::AwaitKeys(opened) = std::mem::replace(&mut self.state, State::Ended) else {
             return ServerStep::Failed(Refusal::Order);
         };
+        if keys.as_ref().is_some_and(|keys| keys.hash != opened.hash) {
+            return ServerStep::Failed(Refusal::Order);
+        }
         // Made in both cases, so that both take the same time.
-        let fake = ScramKeys::fake(&opened.login, seed);
+        let fake = ScramKeys::fake(opened.hash, &opened.login, seed);
         let known = keys.is_some();
         let keys = keys.unwrap_or(fake);
         let nonce = format!("{}{}", opened.client_nonce, self.nonce.as_str());
@@ -248,14 +259,14 @@ impl ServerExchange {
                 let password = password_text(message)?;
                 Ok(self.ask_password(login, password))
             }
-            State::ScramFirst { plus } => {
-                let opened = open(message, plus, self.binding)?;
+            State::ScramFirst { hash, plus } => {
+                let opened = open(message, hash, plus, &self.bindings)?;
                 let login = opened.login.clone();
                 self.state = State::AwaitKeys(Box::new(opened));
-                Ok(ServerStep::NeedKeys { login })
+                Ok(ServerStep::NeedKeys { login, hash })
             }
             State::ScramFinal(challenged) => {
-                let server_final = challenged.finish(message, self.binding)?;
+                let server_final = challenged.finish(message)?;
                 let login = challenged.opened.login;
                 Ok(self.next(State::ScramAck { login }, server_final.into_bytes()))
             }
@@ -291,23 +302,18 @@ impl ServerExchange {
 
 impl Challenged {
     /// Checks the proof and gives `server-final-message`.
-    fn finish(&self, message: &[u8], binding: ChannelBinding) -> Result<String, Refusal> {
+    fn finish(&self, message: &[u8]) -> Result<String, Refusal> {
         let text = str::from_utf8(message).map_err(|_| Refusal::Malformed)?;
         let last = scram::client_final(text).ok_or(Refusal::Malformed)?;
-        if last.nonce != self.nonce {
+        if last.nonce != self.nonce || last.proof.len() != self.keys.hash.octets() {
             return Err(Refusal::Malformed);
         }
-        // `c=` is the gs2 header as it was sent and, for -PLUS, the octets of our own connection (RFC 5802 §7).
-        let mut expected = Zeroizing::new(self.opened.gs2_header.clone().into_bytes());
-        if let (true, ChannelBinding::Exporter(octets)) = (self.opened.plus, binding) {
-            expected.extend_from_slice(&octets);
-        }
-        if !bool::from(last.binding.as_slice().ct_eq(&expected)) {
+        if !bool::from(last.binding.as_slice().ct_eq(&self.opened.channel)) {
             return Err(Refusal::Binding);
         }
         let signed = scram::auth_message(&self.opened.first_bare, &self.server_first, last.without_proof);
-        let client_key = Zeroizing::new(scram::mask(last.proof, &self.keys.stored_key, &signed));
-        let right = scram::hash(&*client_key).ct_eq(&self.keys.stored_key);
+        let client_key = scram::client_key(&self.keys, &last.proof, &signed);
+        let right = self.keys.hash.digest(&client_key).as_slice().ct_eq(&self.keys.stored_key);
         if bool::from(right) && self.known { Ok(scram::server_final(&self.keys, &signed)) } else { Err(Refusal::Credentials) }
     }
 }
@@ -326,16 +332,16 @@ fn plain(message: &[u8]) -> Result<(String, Password), Refusal> {
 }
 
 /// Reads `client-first-message` and checks what can be checked before the keys are known.
-fn open(message: &[u8], plus: bool, binding: ChannelBinding) -> Result<Opened, Refusal> {
+fn open(message: &[u8], hash: ScramHash, plus: bool, bindings: &Bindings) -> Result<Opened, Refusal> {
     let text = str::from_utf8(message).map_err(|_| Refusal::Malformed)?;
     let first = scram::client_first(text).ok_or(Refusal::Malformed)?;
-    match (first.flag, plus) {
-        (Flag::Used(scram::BINDING_NAME), true) if binding.is_available() => {}
-        (Flag::Used(_), _) | (Flag::No, true) => return Err(Refusal::BindingKind),
-        (Flag::ServerCannot, _) if binding.is_available() => return Err(Refusal::Downgrade),
+    let bound = match (first.flag, plus) {
+        (Flag::Used(name), true) => bindings.named(name).ok_or(Refusal::BindingKind)?,
+        (Flag::Used(_), false) | (Flag::No, true) => return Err(Refusal::BindingKind),
+        (Flag::ServerCannot, _) if bindings.is_available() => return Err(Refusal::Downgrade),
         (Flag::ServerCannot, true) => return Err(Refusal::BindingKind),
-        (Flag::No | Flag::ServerCannot, false) => {}
-    }
+        (Flag::No | Flag::ServerCannot, false) => &[],
+    };
     let login = prepare_login(&first.login).map_err(|_| Refusal::Malformed)?;
     if let Some(authzid) = &first.authzid
         && prepare_login(authzid).map_err(|_| Refusal::Malformed)? != login
@@ -344,10 +350,10 @@ fn open(message: &[u8], plus: bool, binding: ChannelBinding) -> Result<Opened, R
     }
     Ok(Opened {
         login,
-        gs2_header: first.gs2_header.to_owned(),
         first_bare: first.bare.to_owned(),
         client_nonce: first.nonce.to_owned(),
-        plus,
+        hash,
+        channel: Zeroizing::new([first.gs2_header.as_bytes(), bound].concat()),
     })
 }
 

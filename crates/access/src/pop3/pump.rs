@@ -16,7 +16,7 @@ use posthouse_runtime::shutdown::Shutdown;
 use posthouse_runtime::stream::ByteSource;
 use posthouse_runtime::tls::ClientCertificate;
 use posthouse_runtime::{clock, random, select};
-use posthouse_sasl::{ChannelBinding, TokenRefusal};
+use posthouse_sasl::{Bindings, EndPoint, TokenRefusal};
 
 use super::session::{Closed, Config, Output, Question, Session, Verdict};
 use super::{Parts, Pop3};
@@ -40,7 +40,7 @@ pub async fn serve_pop3(mut stream: Stream, pop3: &Pop3, secure_from_start: bool
         let Some(secured) = handshake(stream, parts).await else { return };
         stream = secured;
     }
-    let mut session = Session::new(config(parts), clock::now(), secure_from_start.then(|| binding(&stream)));
+    let mut session = Session::new(config(parts), clock::now(), secure_from_start.then(|| bindings(&stream)));
     session.certify(certificate(&stream).is_some());
     let connection =
         Connection { parts, peer: stream.peer_addr().ip(), session, attempt: None, account: None, lock: None, body: None };
@@ -85,7 +85,7 @@ impl Connection<'_> {
                     input.clear();
                     let Some(secured) = handshake(stream, self.parts).await else { return };
                     stream = secured;
-                    self.session.secured(clock::now(), binding(&stream));
+                    self.session.secured(clock::now(), bindings(&stream));
                     self.session.certify(certificate(&stream).is_some());
                 }
                 Output::Ask(question) => self.answer(question, &stream).await,
@@ -116,9 +116,9 @@ impl Connection<'_> {
                 };
                 self.session.password(verdict);
             }
-            Question::Keys { login } => {
+            Question::Keys { login, hash } => {
                 let keys = match self.attempt(&login) {
-                    Ok(attempt) => attempt.keys().await.map_err(|error| {
+                    Ok(attempt) => attempt.keys(hash).await.map_err(|error| {
                         tracing::error!(%error, "a login could not be checked");
                         Verdict::Failed
                     }),
@@ -305,8 +305,12 @@ fn certificate(stream: &Stream) -> Option<&ClientCertificate> {
     stream.tls()?.client.as_deref()
 }
 
-fn binding(stream: &Stream) -> ChannelBinding {
-    stream.tls().and_then(|tls| tls.exporter).map_or(ChannelBinding::None, ChannelBinding::Exporter)
+fn bindings(stream: &Stream) -> Bindings {
+    let end_point = |digest: &Vec<u8>| EndPoint::from_digest(digest);
+    stream.tls().map_or_else(Bindings::default, |tls| Bindings {
+        exporter: tls.exporter,
+        end_point: tls.end_point.as_ref().and_then(end_point),
+    })
 }
 
 fn config(parts: &Parts) -> Config {
@@ -319,6 +323,7 @@ fn config(parts: &Parts) -> Config {
         wrong_passwords_max: settings.wrong_passwords_max,
         bad_commands_max: settings.bad_commands_max,
         tokens: parts.directory.takes_tokens(),
+        scram_sha1: parts.directory.takes_scram_sha1(),
         nonce: || {
             let mut octets = [0; 18];
             random::fill(&mut octets);

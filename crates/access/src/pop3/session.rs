@@ -12,7 +12,7 @@ mod transaction;
 use std::time::{Duration, Instant};
 
 use posthouse_mailbox::Uid;
-use posthouse_sasl::{ChannelBinding, Password, ServerExchange};
+use posthouse_sasl::{Bindings, Password, ScramHash, ServerExchange};
 
 use super::command::{Command, parse};
 use super::dots::Dots;
@@ -44,6 +44,8 @@ pub(crate) struct Config {
     pub(crate) bad_commands_max: u32,
     /// Whether there is somebody who knows what a token is worth.
     pub(crate) tokens: bool,
+    /// Whether SCRAM-SHA-1 is offered.
+    pub(crate) scram_sha1: bool,
     /// Fresh random octets for a nonce.
     pub(crate) nonce: fn() -> [u8; 18],
 }
@@ -75,7 +77,7 @@ pub(crate) enum Question {
     /// To [`Session::password`].
     Password { login: String, password: Password },
     /// To [`Session::keys`].
-    Keys { login: String },
+    Keys { login: String, hash: ScramHash },
     /// To [`Session::certificate`].
     Certificate { login: Option<String> },
     /// To [`Session::token`].
@@ -105,7 +107,7 @@ pub(crate) struct Session {
     /// Something to be written down.
     note: Option<Output>,
     /// Under TLS, and what it can be bound to.
-    secure: Option<ChannelBinding>,
+    secure: Option<Bindings>,
     /// Whether the client has shown a certificate that is believed.
     certified: bool,
     bad_commands: u32,
@@ -183,7 +185,7 @@ enum Turn {
 
 impl Session {
     /// A session that begins at `now`; `secure` when the connection is under TLS from its start. Says the greeting.
-    pub(crate) fn new(config: Config, now: Instant, secure: Option<ChannelBinding>) -> Self {
+    pub(crate) fn new(config: Config, now: Instant, secure: Option<Bindings>) -> Self {
         let mut session = Self {
             lines: Lines::default(),
             out: Vec::new(),
@@ -243,10 +245,10 @@ impl Session {
     }
 
     /// The handshake of STLS is done. What came before it was not protected and is thrown away (RFC 2595 §4).
-    pub(crate) fn secured(&mut self, now: Instant, binding: ChannelBinding) {
+    pub(crate) fn secured(&mut self, now: Instant, bindings: Bindings) {
         self.lines.clear();
         self.line_began = None;
-        self.secure = Some(binding);
+        self.secure = Some(bindings);
         self.active = now;
         self.state = State::Authorization(Authorization::default());
     }

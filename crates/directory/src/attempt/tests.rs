@@ -49,9 +49,13 @@ impl World {
     }
 
     async fn scram(&self, login: &str, password: &str) -> LoggedIn {
+        self.scram_by(Mechanism::ScramSha256, login, password).await
+    }
+
+    async fn scram_by(&self, mechanism: Mechanism, login: &str, password: &str) -> LoggedIn {
         let nonce = |octet| Nonce::from_random([octet; 18]);
-        let mut client = ClientExchange::start(Mechanism::ScramSha256, login, password, ChannelBinding::None, nonce(1)).unwrap();
-        let mut server = ServerExchange::start(Mechanism::ScramSha256, ChannelBinding::None, nonce(2));
+        let mut client = ClientExchange::start(mechanism, login, password, ChannelBinding::None, nonce(1)).unwrap();
+        let mut server = ServerExchange::start(mechanism, ChannelBinding::None, nonce(2));
         let mut attempt = None;
         let mut step = server.step(None);
         let ok = loop {
@@ -60,9 +64,9 @@ impl World {
                     ClientStep::Send(answer) => server.step(Some(&answer)),
                     ClientStep::Failed(_) => break false,
                 },
-                ServerStep::NeedKeys { login } => {
+                ServerStep::NeedKeys { login, hash } => {
                     let begun = attempt.insert(self.directory.attempt(&login, Protocol::Smtp, ip(HOME)).unwrap());
-                    let keys = begun.keys().await.unwrap();
+                    let keys = begun.keys(hash).await.unwrap();
                     server.keys(keys, self.directory.fake_salt_seed())
                 }
                 ServerStep::Done { .. } => break true,
@@ -188,12 +192,12 @@ fn no_file_holds_an_app_password() {
 fn a_guesser_is_slowed_down_over_every_protocol_and_over_a_restart() {
     block_on(async {
         let mut world = World::new().await;
-        world.directory.guard().configure(LoginSettings { wrong_per_address: 4, ..LoginSettings::default() });
+        world.directory.configure(LoginSettings { wrong_per_address: 4, ..LoginSettings::default() }).unwrap();
         for (round, protocol) in [Protocol::Smtp, Protocol::Pop3, Protocol::Smtp, Protocol::Pop3].into_iter().enumerate() {
             world.plain("alice@a.test", &format!("guess {round}"), protocol, AWAY).await;
         }
         world = world.restarted();
-        world.directory.guard().configure(LoginSettings { wrong_per_address: 4, ..LoginSettings::default() });
+        world.directory.configure(LoginSettings { wrong_per_address: 4, ..LoginSettings::default() }).unwrap();
         for login in ["alice@a.test", "nobody@a.test", "not even an address"] {
             let slowed = world.directory.attempt(login, Protocol::Smtp, ip(AWAY)).unwrap_err();
             assert_eq!(slowed.subject.kind, SubjectKind::Address, "{login}");
@@ -296,7 +300,7 @@ fn a_certificate_is_that_of_its_addresses_or_of_its_fingerprint_and_of_nobody_el
         let pinned = "ab".repeat(32);
         let certificate =
             vec![crate::CertificateLogin { fingerprint: "AB:".repeat(31) + "AB", account: "bob@a.test".to_owned() }];
-        world.directory.guard().configure(LoginSettings { certificate, ..LoginSettings::default() });
+        world.directory.configure(LoginSettings { certificate, ..LoginSettings::default() }).unwrap();
         let other = "cd".repeat(32);
         type Case<'a> = (Option<&'a str>, &'a [&'a str], &'a str, Option<&'a str>);
         let rows: [Case<'_>; 14] = [
@@ -331,3 +335,5 @@ fn a_certificate_is_that_of_its_addresses_or_of_its_fingerprint_and_of_nobody_el
     })
     .unwrap();
 }
+
+mod sha1;

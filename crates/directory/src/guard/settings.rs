@@ -22,6 +22,9 @@ pub struct Settings {
     pub known_for: Period,
     /// Certificates of clients that have no mail address in them, or another's: whose they are. They are asked for and verified with `tls.client-ca`.
     pub certificate: Vec<CertificateLogin>,
+    /// Whether clients that know no better may log in by SCRAM-SHA-1, and keys for it are kept. With `false` those that are there are thrown away.
+    #[serde(rename = "scram-sha-1")]
+    pub scram_sha1: bool,
     /// Hosts that log in for many people, such as web mail: what goes wrong there counts for the accounts, not for the host.
     pub gateways: Vec<Network>,
 }
@@ -54,6 +57,8 @@ impl Default for Settings {
             wrong_per_account: 50,
             known_for: Period::days(90),
             certificate: Vec::new(),
+            // Without it such clients show the password instead, by PLAIN or LOGIN.
+            scram_sha1: true,
             gateways: loopback.iter().filter_map(|text| text.parse().ok()).collect(),
         }
     }

@@ -31,7 +31,7 @@ fn the_hash_nobody_has_lets_nobody_in() {
 
 #[test]
 fn a_password_that_cannot_be_one_is_wrong_and_not_an_error() {
-    let stored = credentials(&prepare_password("secret").unwrap()).unwrap();
+    let stored = credentials(&prepare_password("secret").unwrap(), None).unwrap();
     assert_eq!(verify(Some(&stored.hash), None).unwrap(), Check::Wrong);
 }
 
@@ -47,13 +47,13 @@ fn a_hash_of_weaker_parameters_is_told() {
 fn a_remembered_password_opens_no_other_account_and_no_other_hash() {
     let passwords = Passwords::new();
     let password = prepare_password("secret").unwrap();
-    let hash = credentials(&password).unwrap().hash;
+    let hash = credentials(&password, None).unwrap().hash;
     let alice = account(ALICE);
     let check = block_on(passwords.check(Some((&alice, hash.clone())), Some(password.clone()), false)).unwrap().unwrap();
     assert_eq!(check, Check::Right);
     assert!(passwords.remembers(&passwords.digest(&alice, &hash, &password)));
 
-    let other_hash = credentials(&password).unwrap().hash;
+    let other_hash = credentials(&password, None).unwrap().hash;
     assert!(!passwords.remembers(&passwords.digest(&account(BOB), &hash, &password)));
     assert!(!passwords.remembers(&passwords.digest(&alice, &other_hash, &password)));
     assert!(!passwords.remembers(&passwords.digest(&alice, &hash, &prepare_password("secret ").unwrap())));
@@ -63,7 +63,7 @@ fn a_remembered_password_opens_no_other_account_and_no_other_hash() {
 #[test]
 fn a_wrong_password_is_never_remembered() {
     let passwords = Passwords::new();
-    let hash = credentials(&prepare_password("secret").unwrap()).unwrap().hash;
+    let hash = credentials(&prepare_password("secret").unwrap(), None).unwrap().hash;
     let (alice, wrong) = (account(ALICE), prepare_password("guess").unwrap());
     for _ in 0..2 {
         let check = block_on(passwords.check(Some((&alice, hash.clone())), Some(wrong.clone()), false)).unwrap().unwrap();
@@ -86,9 +86,9 @@ fn what_is_remembered_is_bounded() {
 #[test]
 fn nothing_stored_shows_the_password_or_repeats_a_salt() {
     let password = prepare_password("correct horse battery").unwrap();
-    let (one, two) = (credentials(&password).unwrap(), credentials(&password).unwrap());
+    let (one, two) = (credentials(&password, None).unwrap(), credentials(&password, None).unwrap());
     assert_ne!(one.hash, two.hash);
-    assert_ne!(one.scram_keys, two.scram_keys);
+    assert_ne!(one.keys.sha256, two.keys.sha256);
     assert!(one.hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{}", one.hash);
-    assert!(!one.hash.contains("horse") && !one.scram_keys.contains("horse"));
+    assert!(!one.hash.contains("horse") && !one.keys.sha256.contains("horse"));
 }

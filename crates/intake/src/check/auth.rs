@@ -26,12 +26,12 @@ pub(crate) async fn auth(visit: &mut Visit<'_>, question: AuthQuestion) -> Answe
             visit.attempt = Some(Box::new(attempt));
             right.map_or_else(|error| not_now(&error), |right| Answer::Auth(AuthAnswer::Password(right)))
         }
-        AuthQuestion::Keys { login } => {
+        AuthQuestion::Keys { login, hash } => {
             let mut attempt = match directory.attempt(&login, Protocol::Smtp, visit.peer) {
                 Ok(attempt) => attempt,
                 Err(slowed) => return too_often(visit, &login, &slowed),
             };
-            let keys = attempt.keys().await;
+            let keys = attempt.keys(hash).await;
             visit.attempt = Some(Box::new(attempt));
             let seed = *directory.fake_salt_seed();
             keys.map_or_else(|error| not_now(&error), |keys| Answer::Auth(AuthAnswer::Keys { keys, seed }))

@@ -24,6 +24,8 @@ pub struct TlsInfo {
     /// The channel binding `tls-exporter` (RFC 9266 §2), on TLS 1.3 alone: under 1.2 it would need the extended master secret
     /// (§4.2), and the library does not say whether that was agreed.
     pub exporter: Option<[u8; 32]>,
+    /// On a server, the channel binding `tls-server-end-point` (RFC 5929 §4.1), which is as good under TLS 1.2.
+    pub end_point: Option<Vec<u8>>,
     /// On a server that asks for certificates: what the client has shown, if it is believed.
     pub client: Option<Box<ClientCertificate>>,
 }
@@ -43,6 +45,7 @@ impl TlsInfo {
             exporter: is_13
                 .then(|| session.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(b"")).ok())
                 .flatten(),
+            end_point: None,
             client: None,
         }
     }

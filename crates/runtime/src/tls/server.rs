@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{InconsistentKeys, ServerConfig};
 use schemars::JsonSchema;
@@ -20,6 +20,8 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::ca::Authority;
+use super::end_point::end_point;
+use super::tickets::{Generation, Tickets};
 use super::{Ca, CertificateInfo, ClientRoots, HANDSHAKE_MAX, TlsError, TlsInfo, provider};
 use crate::clock;
 
@@ -48,6 +50,8 @@ struct Shown {
     certificates: ArcSwap<Certificates>,
     /// Those that prove a name to an authority, by name: shown to nobody else.
     challenges: ArcSwap<HashMap<String, Arc<CertifiedKey>>>,
+    /// What sessions are resumed by ends with the certificates.
+    generation: Arc<Generation>,
 }
 
 /// The protocol of an authority that looks for a proof (RFC 8737 §6.2).
@@ -56,8 +60,16 @@ const ACME_TLS: &[u8] = b"acme-tls/1";
 #[derive(Debug)]
 struct Certificates {
     /// By name in lower case; `*.example.org` stands for one label.
-    by_name: HashMap<String, Arc<CertifiedKey>>,
-    default: Arc<CertifiedKey>,
+    by_name: HashMap<String, Arc<Pair>>,
+    default: Arc<Pair>,
+}
+
+/// A certificate with its key.
+#[derive(Debug)]
+struct Pair {
+    certified: Arc<CertifiedKey>,
+    /// What a client can bind a log-in to.
+    end_point: Option<Vec<u8>>,
 }
 
 impl ServerTls {
@@ -98,8 +110,9 @@ impl ServerTls {
     }
 
     fn new(certificates: Certificates) -> Result<Self, TlsError> {
-        let challenges = ArcSwap::default();
-        Self::with_shown(Arc::new(Shown { certificates: ArcSwap::from_pointee(certificates), challenges }), &[], None)
+        let certificates = ArcSwap::from_pointee(certificates);
+        let shown = Shown { certificates, challenges: ArcSwap::default(), generation: Arc::default() };
+        Self::with_shown(Arc::new(shown), &[], None)
     }
 
     fn with_shown(shown: Arc<Shown>, alpn: &[&str], clients: Option<ClientRoots>) -> Result<Self, TlsError> {
@@ -111,9 +124,9 @@ impl ServerTls {
             Some(clients) => builder.with_client_cert_verifier(clients.asking()),
         };
         let mut config = builder.with_cert_resolver(Arc::clone(&shown) as Arc<dyn ResolvesServerCert>);
-        // The ticket keys and the session memory belong to this configuration alone. Early data stays off (the default): it can
-        // be replayed.
-        config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new().map_err(TlsError::setup)?;
+        // The ticket keys belong to this configuration alone, and no session is remembered here. Early data stays off (the default): it can be replayed.
+        config.ticketer = Arc::new(Tickets::new(&shown.generation)?);
+        config.session_storage = Arc::new(NoServerSessionStorage {});
         // A client that comes again needs one; the default is two.
         config.send_tls13_tickets = 1;
         config.ignore_client_order = true;
@@ -145,7 +158,7 @@ impl ServerTls {
     /// # Errors
     /// As [`ServerTls::from_files`]; the old ones are then shown on.
     pub fn reload(&self, files: &[CertificateFiles]) -> Result<(), TlsError> {
-        self.shown.certificates.store(Arc::new(read_all(files)?));
+        self.shown.show(read_all(files)?);
         Ok(())
     }
 
@@ -156,7 +169,7 @@ impl ServerTls {
     pub fn reload_from_ca(&self, ca: &Ca, names: &[String]) -> Result<(), TlsError> {
         let (cert, key) = ca.issue(names)?;
         let pair = parse_pair(cert.as_bytes(), "the certificate", key.as_bytes(), "the key")?;
-        self.shown.certificates.store(Arc::new(Certificates::new(vec![pair])?));
+        self.shown.show(Certificates::new(vec![pair])?);
         Ok(())
     }
 
@@ -165,12 +178,12 @@ impl ServerTls {
     pub fn certificates(&self) -> Vec<CertificateInfo> {
         let shown = self.shown.certificates.load();
         let mut all = vec![Arc::clone(&shown.default)];
-        for certified in shown.by_name.values() {
-            if !all.iter().any(|known| known.cert.first() == certified.cert.first()) {
-                all.push(Arc::clone(certified));
+        for pair in shown.by_name.values() {
+            if !all.iter().any(|known| known.certified.cert.first() == pair.certified.cert.first()) {
+                all.push(Arc::clone(pair));
             }
         }
-        all.iter().filter_map(|certified| CertificateInfo::of(certified.cert.first()?)).collect()
+        all.iter().filter_map(|pair| CertificateInfo::of(pair.certified.cert.first()?)).collect()
     }
 
     /// Proves to an authority that `name` is ours (RFC 8737): services that speak `acme-tls/1` show it what it looks for, and nobody else sees it.
@@ -197,6 +210,7 @@ impl ServerTls {
     }
 
     pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, plain: S) -> Result<(TlsStream<S>, TlsInfo), TlsError> {
+        let certificates = self.shown.certificates.load_full();
         let handshake = TlsAcceptor::from(Arc::clone(&self.config)).accept(plain);
         let stream = clock::timeout(HANDSHAKE_MAX, handshake)
             .await
@@ -205,6 +219,10 @@ impl ServerTls {
         let session = stream.get_ref().1;
         let mut info = TlsInfo::of(session, session.server_name().map(str::to_owned), false);
         let shown = session.peer_certificates().unwrap_or_default();
+        // One that was changed meanwhile may have been shown as it is now, or as it was.
+        if Arc::ptr_eq(&certificates, &self.shown.certificates.load()) {
+            info.end_point.clone_from(&certificates.pick(session.server_name()).end_point);
+        }
         info.client = self.clients.as_ref().and_then(|clients| clients.judge(shown)).map(Box::new);
         Ok((stream, info))
     }
@@ -216,39 +234,51 @@ impl fmt::Debug for ServerTls {
     }
 }
 
+impl Shown {
+    fn show(&self, certificates: Certificates) {
+        self.certificates.store(Arc::new(certificates));
+        self.generation.advance();
+    }
+}
+
 impl ResolvesServerCert for Shown {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         if hello.alpn().is_some_and(|mut protocols| protocols.any(|protocol| protocol == ACME_TLS)) {
             // RFC 8737 §4: without a proof for the name there is no handshake.
             return self.challenges.load().get(&hello.server_name()?.to_ascii_lowercase()).cloned();
         }
-        Some(self.certificates.load().pick(hello.server_name()))
+        Some(Arc::clone(&self.certificates.load().pick(hello.server_name()).certified))
     }
 }
 
 impl Certificates {
     fn new(pairs: Vec<(Vec<String>, Arc<CertifiedKey>)>) -> Result<Self, TlsError> {
-        let default = pairs.first().map(|(_, certified)| Arc::clone(certified)).ok_or(TlsError::NoCertificate)?;
+        let pair = |(names, certified): (Vec<String>, Arc<CertifiedKey>)| {
+            let end_point = certified.cert.first().and_then(end_point);
+            (names, Arc::new(Pair { certified, end_point }))
+        };
+        let pairs: Vec<_> = pairs.into_iter().map(pair).collect();
+        let default = pairs.first().map(|(_, pair)| Arc::clone(pair)).ok_or(TlsError::NoCertificate)?;
         let mut by_name = HashMap::new();
-        for (names, certified) in pairs {
+        for (names, pair) in pairs {
             for name in names {
                 // The first certificate of a name wins, as the first of all is the default.
-                by_name.entry(name).or_insert_with(|| Arc::clone(&certified));
+                by_name.entry(name).or_insert_with(|| Arc::clone(&pair));
             }
         }
         Ok(Self { by_name, default })
     }
 
-    fn pick(&self, name: Option<&str>) -> Arc<CertifiedKey> {
-        let Some(name) = name.map(str::to_ascii_lowercase) else { return Arc::clone(&self.default) };
+    fn pick(&self, name: Option<&str>) -> &Pair {
+        let Some(name) = name.map(str::to_ascii_lowercase) else { return &self.default };
         let wildcard = || name.split_once('.').and_then(|(_, above)| self.by_name.get(&format!("*.{above}")));
-        Arc::clone(self.by_name.get(&name).or_else(wildcard).unwrap_or(&self.default))
+        self.by_name.get(&name).or_else(wildcard).unwrap_or(&self.default)
     }
 }
 
 /// A certificate that a client shows.
 pub(super) fn read_one(files: &CertificateFiles) -> Result<Arc<CertifiedKey>, TlsError> {
-    read_all(std::slice::from_ref(files)).map(|certificates| certificates.default)
+    read_all(std::slice::from_ref(files)).map(|certificates| Arc::clone(&certificates.default.certified))
 }
 
 fn read_all(files: &[CertificateFiles]) -> Result<Certificates, TlsError> {

@@ -6,9 +6,12 @@ use std::path::Path;
 use bytes::BytesMut;
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use rustls::HandshakeKind;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsConnector;
 
 use super::*;
 use crate::net::{Listener, Stream};
@@ -314,6 +317,10 @@ fn a_client_that_knows_only_tls_1_1_is_refused() {
 
 /// How the second of two handshakes with the same client came about.
 fn second_handshake(first: &ServerTls, second: &ServerTls, client: &ClientTls) -> HandshakeKind {
+    second_handshake_after(first, second, client, || ())
+}
+
+fn second_handshake_after(first: &ServerTls, second: &ServerTls, client: &ClientTls, between: impl Fn() + Copy) -> HandshakeKind {
     block_on(async {
         let listener = TcpListener::bind(loopback()).await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -326,6 +333,7 @@ fn second_handshake(first: &ServerTls, second: &ServerTls, client: &ClientTls) -
             served.write_all(b"2").await.unwrap();
             served.flush().await.unwrap();
             connected.read_u8().await.unwrap();
+            between();
             kind = connected.get_ref().1.handshake_kind().unwrap();
         }
         kind
@@ -340,6 +348,76 @@ fn a_session_is_resumed_on_its_own_service_and_on_no_other() {
     let pop3 = submission.for_service(&[]).unwrap();
     assert_eq!(second_handshake(&submission, &submission, &world.client()), HandshakeKind::Resumed);
     assert_eq!(second_handshake(&submission, &pop3, &world.client()), HandshakeKind::Full);
+}
+
+#[test]
+fn no_session_outlives_the_certificate_that_it_began_with() {
+    // Who resumes one is shown no certificate, and would bind its log-in to the old one.
+    let world = World::new();
+    let (server, client) = (world.server(&["a.test"]), world.client());
+    let service = server.for_service(&[]).unwrap();
+    assert_eq!(second_handshake(&service, &service, &client), HandshakeKind::Resumed);
+    let reload = || server.reload_from_ca(&world.ca, &owned(&["a.test"])).unwrap();
+    assert_eq!(second_handshake_after(&service, &service, &world.client(), reload), HandshakeKind::Full);
+    assert_eq!(second_handshake(&service, &service, &world.client()), HandshakeKind::Resumed);
+}
+
+/// A handshake with a client that knows TLS 1.2 alone, as the server saw it.
+fn old_handshake(world: &World, server: &ServerTls, name: &str) -> TlsInfo {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(world.ca.certificate_path()).unwrap()).unwrap();
+    let config = rustls::ClientConfig::builder_with_provider(provider()).with_protocol_versions(&[&rustls::version::TLS12]);
+    let config = config.unwrap().with_root_certificates(roots).with_no_client_auth();
+    let (connector, name) = (TlsConnector::from(Arc::new(config)), name.to_owned().try_into().unwrap());
+    block_on(async {
+        let listener = TcpListener::bind(loopback()).await.unwrap();
+        let (tcp, accepted) = join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
+        let (connected, served) = join!(connector.connect(name, tcp.unwrap()), server.accept(accepted.unwrap().0));
+        connected.unwrap();
+        served.unwrap().1
+    })
+    .unwrap()
+}
+
+#[test]
+fn a_server_knows_the_end_point_that_it_has_shown_under_both_versions() {
+    use sha2::Digest as _;
+    let world = World::new();
+    let (one, other) = (world.files("one", &["a.test"]), world.files("other", &["b.test", "*.c.test"]));
+    let digest = |files: &CertificateFiles| {
+        let cert = CertificateDer::from_pem_file(&files.cert).unwrap();
+        Some(sha2::Sha256::digest(cert).to_vec())
+    };
+    let server = ServerTls::from_files(&[one.clone(), other.clone()]).unwrap();
+    for (name, files) in [("a.test", &one), ("b.test", &other), ("x.c.test", &other), ("B.TEST", &other)] {
+        let (client, served) = handshake(&server, &world.client(), name);
+        let info = served.unwrap().tls().unwrap().clone();
+        assert_eq!((info.end_point, info.exporter.is_some()), (digest(files), true), "{name}");
+        assert_eq!(client.unwrap().tls().unwrap().end_point, None);
+        let info = old_handshake(&world, &server, name);
+        assert_eq!((info.end_point, info.exporter, info.protocol), (digest(files), None, "TLSv1.2"), "{name}");
+    }
+    server.reload(std::slice::from_ref(&other)).unwrap();
+    let info = handshake(&server, &world.client(), "b.test").1.unwrap().tls().unwrap().clone();
+    assert_eq!(info.end_point, digest(&other));
+}
+
+#[test]
+fn the_digest_of_an_end_point_is_that_of_its_signature() {
+    let self_signed = |algorithm: &'static rcgen::SignatureAlgorithm| {
+        let key = KeyPair::generate_for(algorithm).unwrap();
+        CertificateParams::new(owned(&["a.test"])).unwrap().self_signed(&key).unwrap().der().clone()
+    };
+    for (algorithm, octets) in [
+        (&rcgen::PKCS_ECDSA_P256_SHA256, Some(32)),
+        (&rcgen::PKCS_ECDSA_P384_SHA384, Some(48)),
+        (&rcgen::PKCS_ECDSA_P521_SHA512, Some(64)),
+        (&rcgen::PKCS_RSA_SHA384, Some(48)),
+        (&rcgen::PKCS_ED25519, None),
+    ] {
+        let digest = super::end_point::end_point(&self_signed(algorithm));
+        assert_eq!(digest.map(|digest| digest.len()), octets, "{algorithm:?}");
+    }
 }
 
 #[test]

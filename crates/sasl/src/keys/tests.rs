@@ -3,7 +3,7 @@ use crate::prepare::prepare_password;
 
 fn pencil() -> ScramKeys {
     let salt = STANDARD.decode("W22ZaJ0SNY7soEsUEjb6gQ==").unwrap();
-    ScramKeys::derive(&prepare_password("pencil").unwrap(), &salt, 4096).unwrap()
+    ScramKeys::derive(ScramHash::Sha256, &prepare_password("pencil").unwrap(), &salt, 4096).unwrap()
 }
 
 #[test]
@@ -21,7 +21,16 @@ fn the_text_form_is_read_back() {
 #[test]
 fn a_damaged_line_is_refused() {
     let line = pencil().encode();
-    for bad in ["", "x", &line[..line.len() - 4], &line.replace("256$", "1$"), &line.replace(':', ";"), &format!("{line}=")] {
+    for bad in [
+        "",
+        "x",
+        &line[..line.len() - 4],
+        &line.replace("256$", "1$"),
+        &line.replace("256$", "512$"),
+        &line.replace("256$", "2$"),
+        &line.replace(':', ";"),
+        &format!("{line}="),
+    ] {
         assert_eq!(ScramKeys::decode(bad).map(|_| ()), Err(KeysError::Form), "{bad}");
     }
     assert_eq!(ScramKeys::decode(&line.replace("4096:", "4095:")).map(|_| ()), Err(KeysError::Iterations));
@@ -31,20 +40,32 @@ fn a_damaged_line_is_refused() {
 
 #[test]
 fn hmac_is_that_of_rfc_4231() {
-    // Test case 1 has a key of 20 octets; zero padding up to 32 is the same key (RFC 2104 §2).
-    let mut key = [0; 32];
-    key[..20].fill(0x0b);
     let expected = "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7";
-    let text: String = hmac(&key, b"Hi There").iter().map(|b| format!("{b:02x}")).collect();
+    let text: String = ScramHash::Sha256.hmac(&[0x0b; 20], b"Hi There").iter().map(|b| format!("{b:02x}")).collect();
     assert_eq!(text, expected);
 }
 
 #[test]
 fn unknown_logins_look_like_known_ones() {
-    let (one, again, other) = (ScramKeys::fake("a", &[1; 32]), ScramKeys::fake("a", &[1; 32]), ScramKeys::fake("b", &[1; 32]));
-    assert!(one == again && one.salt != other.salt);
-    assert!(ScramKeys::fake("a", &[2; 32]).salt != one.salt);
-    assert_eq!((one.salt.len(), one.iterations), (SALT_BYTES, DEFAULT_ITERATIONS));
+    for hash in [ScramHash::Sha1, ScramHash::Sha256] {
+        let fake = |login, seed| ScramKeys::fake(hash, login, &[seed; 32]);
+        assert!(fake("a", 1) == fake("a", 1) && fake("a", 1).salt != fake("b", 1).salt);
+        assert!(fake("a", 2).salt != fake("a", 1).salt);
+        let real = ScramKeys::derive(hash, &prepare_password("pencil").unwrap(), &[1; SALT_BYTES], hash.iterations()).unwrap();
+        assert_eq!((fake("a", 1).salt.len(), fake("a", 1).iterations), (real.salt.len(), real.iterations));
+        assert_eq!(fake("a", 1).stored_key.len(), real.stored_key.len());
+        assert_eq!(fake("a", 1).salt, login_salt(hash, "a", &[1; 32]));
+    }
+    assert_ne!(login_salt(ScramHash::Sha1, "a", &[1; 32]), login_salt(ScramHash::Sha256, "a", &[1; 32]));
+}
+
+#[test]
+fn an_unknown_login_in_capitals_is_the_same_unknown_login() {
+    let salt = |login| login_salt(ScramHash::Sha256, login, &[1; 32]);
+    for login in ["Alice@b\u{fc}cher.example", "alice@B\u{dc}CHER.example", "ALICE@xn--bcher-kva.example"] {
+        assert_eq!(salt(login), salt("alice@xn--bcher-kva.example"), "{login}");
+    }
+    assert_eq!(salt("ALICE"), salt("alice"));
 }
 
 #[test]

@@ -44,7 +44,7 @@ fn what_the_grammar_does_not_allow_is_refused() {
     for bad in ["", ",p=", "c=biws,r=abc", "c=biws,p=AAAA", "r=abc,c=biws", "c=?,r=abc", "c=biws,r=abc,m=x"] {
         assert!(client_final(&format!("{bad},p={proof}")).is_none() || bad == "c=biws,r=abc", "{bad:?}");
     }
-    for bad in ["AAAA", "", "?"] {
+    for bad in ["AAA", "A", "?"] {
         assert!(client_final(&format!("c=biws,r=abc,p={bad}")).is_none(), "{bad:?}");
     }
     for bad in

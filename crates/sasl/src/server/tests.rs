@@ -1,5 +1,7 @@
 use super::*;
+use crate::binding::EndPoint;
 use crate::client::{ClientError, ClientExchange, ClientStep};
+use crate::mechanism::ChannelBinding;
 
 const SEED: [u8; 32] = [9; 32];
 const BOUND: ChannelBinding = ChannelBinding::Exporter([5; 32]);
@@ -9,10 +11,14 @@ fn nonce(text: &str) -> Nonce {
 }
 
 fn keys(password: &str) -> ScramKeys {
-    ScramKeys::derive(&prepare_password(password).unwrap(), b"0123456789abcdef", 4096).unwrap()
+    keys_of(ScramHash::Sha256, password)
 }
 
-fn server(mechanism: Mechanism, binding: ChannelBinding) -> ServerExchange {
+fn keys_of(hash: ScramHash, password: &str) -> ScramKeys {
+    ScramKeys::derive(hash, &prepare_password(password).unwrap(), b"0123456789abcdef", 4096).unwrap()
+}
+
+fn server(mechanism: Mechanism, binding: impl Into<Bindings>) -> ServerExchange {
     ServerExchange::start(mechanism, binding, nonce("server"))
 }
 
@@ -27,8 +33,8 @@ fn talk(mechanism: Mechanism, login: &str, password: &str, client: ChannelBindin
             let right = login == "user" && password.reveal() == "pencil";
             step = ours.password_result(right);
         }
-        if let ServerStep::NeedKeys { login } = &step {
-            let found = (login == "user").then(|| keys("pencil"));
+        if let ServerStep::NeedKeys { login, hash } = &step {
+            let found = (login == "user").then(|| keys_of(*hash, "pencil"));
             step = ours.keys(found, &SEED);
         }
         let ServerStep::Challenge(challenge) = step else { return (step, theirs.success().is_ok()) };
@@ -47,7 +53,7 @@ fn refusal(step: ServerStep) -> Refusal {
 #[test]
 fn every_mechanism_lets_the_right_password_in_and_no_other() {
     for mechanism in Mechanism::WITH_PASSWORD {
-        let binding = if mechanism == Mechanism::ScramSha256Plus { BOUND } else { ChannelBinding::None };
+        let binding = if mechanism.is_bound() { BOUND } else { ChannelBinding::None };
         let (end, believed) = talk(mechanism, "user", "pencil", binding, binding);
         assert!(matches!(&end, ServerStep::Done { login } if login == "user"), "{mechanism}: {end:?}");
         assert!(believed, "{mechanism}");
@@ -61,7 +67,7 @@ fn every_mechanism_lets_the_right_password_in_and_no_other() {
 #[test]
 fn the_exchange_of_rfc_7677() {
     let salt = STANDARD.decode("W22ZaJ0SNY7soEsUEjb6gQ==").unwrap();
-    let stored = ScramKeys::derive(&prepare_password("pencil").unwrap(), &salt, 4096).unwrap();
+    let stored = ScramKeys::derive(ScramHash::Sha256, &prepare_password("pencil").unwrap(), &salt, 4096).unwrap();
     let mut ours = ServerExchange::start(Mechanism::ScramSha256, ChannelBinding::None, nonce("%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"));
     let client =
         ClientExchange::start(Mechanism::ScramSha256, "user", "pencil", ChannelBinding::None, nonce("rOprNGfwEbeRWgbNEkqO"));
@@ -85,6 +91,92 @@ fn the_exchange_of_rfc_7677() {
     let ClientStep::Send(empty) = theirs.step(&signature) else { panic!() };
     assert!(empty.is_empty() && theirs.success().is_ok());
     assert!(matches!(ours.step(Some(&empty)), ServerStep::Done { login } if login == "user"));
+}
+
+#[test]
+fn the_exchange_of_rfc_5802() {
+    let salt = STANDARD.decode("QSXCR+Q6sek8bf92").unwrap();
+    let stored = ScramKeys::derive(ScramHash::Sha1, &prepare_password("pencil").unwrap(), &salt, 4096).unwrap();
+    let mut ours = ServerExchange::start(Mechanism::ScramSha1, Bindings::default(), nonce("3rfcNHYJY1ZVvWVs7j"));
+    let asked = ours.step(Some(b"n,,n=user,r=fyko+d2lbbFgONRv9qkxdawL"));
+    assert!(matches!(asked, ServerStep::NeedKeys { hash: ScramHash::Sha1, .. }), "{asked:?}");
+    let ServerStep::Challenge(challenge) = ours.keys(Some(stored), &SEED) else { panic!() };
+    assert_eq!(challenge, b"r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,s=QSXCR+Q6sek8bf92,i=4096");
+    let last = b"c=biws,r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,p=v0X8v3Bz2T0CJGbJQyF0X+HI4Ts=";
+    let ServerStep::Challenge(signature) = ours.step(Some(last)) else { panic!() };
+    assert_eq!(signature, b"v=rmF9pqV8S7suAoZWja4dJRkFsKQ=");
+    assert!(matches!(ours.step(Some(b"")), ServerStep::Done { login } if login == "user"));
+}
+
+#[test]
+fn keys_of_the_other_hash_let_nobody_in() {
+    for (mechanism, hash) in [(Mechanism::ScramSha1, ScramHash::Sha256), (Mechanism::ScramSha256, ScramHash::Sha1)] {
+        let mut ours = server(mechanism, ChannelBinding::None);
+        assert!(matches!(ours.step(Some(b"n,,n=user,r=x")), ServerStep::NeedKeys { .. }));
+        assert_eq!(refusal(ours.keys(Some(keys_of(hash, "pencil")), &SEED)), Refusal::Order);
+    }
+}
+
+#[test]
+fn a_proof_of_the_other_hash_is_malformed() {
+    for (mechanism, hash, octets) in
+        [(Mechanism::ScramSha1, ScramHash::Sha1, 32), (Mechanism::ScramSha256, ScramHash::Sha256, 20)]
+    {
+        let mut ours = server(mechanism, ChannelBinding::None);
+        let _ = ours.step(Some(b"n,,n=user,r=x"));
+        let _ = ours.keys(Some(keys_of(hash, "pencil")), &SEED);
+        let last = format!("c=biws,r=xserver,p={}", STANDARD.encode(vec![0; octets]));
+        assert_eq!(refusal(ours.step(Some(last.as_bytes()))), Refusal::Malformed);
+    }
+}
+
+/// `client-final-message` of `user`/`pencil` that is bound to `octets`.
+fn bound_proof(stored: &ScramKeys, header: &str, octets: &[u8], server_first: &str) -> String {
+    let without_proof = format!("c={},r=xserver", STANDARD.encode([header.as_bytes(), octets].concat()));
+    let signed = scram::auth_message("n=user,r=x", server_first, &without_proof);
+    let salted = stored.hash.salted_password(&prepare_password("pencil").unwrap(), &stored.salt, stored.iterations).unwrap();
+    let proof = scram::client_key(stored, &stored.hash.hmac(&salted, b"Client Key"), &signed);
+    format!("{without_proof},p={}", STANDARD.encode(&*proof))
+}
+
+#[test]
+fn a_client_may_bind_to_the_certificate_it_was_shown_and_to_no_other() {
+    let shown = EndPoint::from_digest(&[3; 48]).unwrap();
+    for (mechanism, hash) in [(Mechanism::ScramSha256Plus, ScramHash::Sha256), (Mechanism::ScramSha1Plus, ScramHash::Sha1)] {
+        // Of TLS 1.3 and of TLS 1.2.
+        for exporter in [Some([5; 32]), None] {
+            for (digest, right) in [(vec![3; 48], true), (vec![4; 48], false), (vec![3; 32], false), (vec![], false)] {
+                let mut ours = server(mechanism, Bindings { exporter, end_point: Some(shown) });
+                let header = "p=tls-server-end-point,,";
+                let _ = ours.step(Some(format!("{header}n=user,r=x").as_bytes()));
+                let ServerStep::Challenge(first) = ours.keys(Some(keys_of(hash, "pencil")), &SEED) else { panic!() };
+                let last = bound_proof(&keys_of(hash, "pencil"), header, &digest, str::from_utf8(&first).unwrap());
+                let step = ours.step(Some(last.as_bytes()));
+                match right {
+                    true => assert!(matches!(step, ServerStep::Challenge(_)), "{mechanism} {step:?}"),
+                    false => assert_eq!(refusal(step), Refusal::Binding, "{mechanism} {digest:?}"),
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_binding_that_the_connection_does_not_have_is_refused() {
+    let end_point = EndPoint::from_digest(&[3; 32]);
+    let (of_12, of_13) = (Bindings { exporter: None, end_point }, Bindings { exporter: Some([5; 32]), end_point: None });
+    for (bindings, first) in [
+        (of_12, "p=tls-exporter,,n=user,r=x"),
+        (of_12, "p=tls-unique,,n=user,r=x"),
+        (of_13, "p=tls-server-end-point,,n=user,r=x"),
+        (of_13, "p=TLS-EXPORTER,,n=user,r=x"),
+        (Bindings::default(), "p=tls-server-end-point,,n=user,r=x"),
+    ] {
+        let step = server(Mechanism::ScramSha256Plus, bindings).step(Some(first.as_bytes()));
+        assert_eq!(refusal(step), Refusal::BindingKind, "{bindings:?} {first}");
+    }
+    assert_eq!(refusal(server(Mechanism::ScramSha1, of_12).step(Some(b"y,,n=user,r=x"))), Refusal::Downgrade);
+    assert!(EndPoint::from_digest(&[]).is_none() && EndPoint::from_digest(&[0; 65]).is_none());
 }
 
 #[test]

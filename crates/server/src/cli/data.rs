@@ -1,6 +1,6 @@
 //! Which data directory a command works on, and the operations on it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use posthouse_admin::{Admin, AdminError, Kind};
 
@@ -24,12 +24,19 @@ pub(crate) struct DataArgs {
 impl DataArgs {
     /// The operations on a directory that exists.
     pub(crate) fn open(&self) -> Result<Admin, Failure> {
-        Admin::open(&self.directory()?).map_err(failure)
+        self.with(Admin::open)
     }
 
     /// The operations on a directory that is made if need be.
     pub(crate) fn open_or_create(&self) -> Result<Admin, Failure> {
-        Admin::open_or_create(&self.directory()?).map_err(failure)
+        self.with(Admin::open_or_create)
+    }
+
+    fn with(&self, open: impl FnOnce(&Path) -> Result<Admin, AdminError>) -> Result<Admin, Failure> {
+        match self.config()? {
+            Some(config) => open(&config.data).and_then(|admin| admin.configured(config.logins)).map_err(failure),
+            None => open(&self.directory()?).map_err(failure),
+        }
     }
 
     /// The configuration, where there is one and no directory was named in its place.

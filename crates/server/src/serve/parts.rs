@@ -46,7 +46,7 @@ impl Parts {
         };
         let io = |error: anyhow::Error| Failure::new(Exit::Io, error);
         let directory = Directory::open(&config.data.join("directory.sqlite")).map_err(|error| io(error.into()))?;
-        directory.guard().configure(config.logins.clone());
+        directory.configure(config.logins.clone()).map_err(|error| io(error.into()))?;
         trust_issuers(&directory, config, &resolver).map_err(tls_failure)?;
         let mailboxes = Mailboxes::open(&config.data.join("accounts")).map_err(|error| io(error.into()))?;
         let journal =

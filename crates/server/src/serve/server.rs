@@ -187,7 +187,7 @@ impl Server {
             parts::trust_issuers(&self.parts.directory, &config, &self.parts.resolver).map_err(parts::tls_failure)?;
         }
         self.contexts.send_replace(Arc::new(next));
-        self.parts.directory.guard().configure(config.logins.clone());
+        self.parts.directory.configure(config.logins.clone()).map_err(|error| Failure::new(Exit::Io, error))?;
         self.parts.queue.configure(&config.queue);
         self.parts.journal.configure(&config.journal);
         self.alarms.send_replace(config.alarms.clone());

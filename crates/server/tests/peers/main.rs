@@ -26,6 +26,7 @@ mod read_back;
 mod relay;
 mod reports;
 mod scan;
+mod scram;
 mod servers;
 mod sink;
 mod strangers;

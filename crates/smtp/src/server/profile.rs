@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use posthouse_sasl::{ChannelBinding, Mechanism};
+use posthouse_sasl::{Bindings, Mechanism};
 
 use crate::syntax::FutureRelease;
 
@@ -67,8 +67,8 @@ pub struct Profile {
 /// The TLS connection a session runs in.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Tls {
-    /// What SCRAM-SHA-256-PLUS binds to.
-    pub binding: ChannelBinding,
+    /// What the -PLUS mechanisms bind to.
+    pub bindings: Bindings,
     /// Whether the client has shown a certificate that is believed, so that EXTERNAL is possible.
     pub certified: bool,
 }

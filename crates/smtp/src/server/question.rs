@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use posthouse_mail::{BodyKind, Notify, OriginalRecipient, Priority, Reply, Ret, ReversePath};
-use posthouse_sasl::{FAKE_SALT_SEED_BYTES, Mechanism, Nonce, Password, ScramKeys, TokenRefusal};
+use posthouse_sasl::{FAKE_SALT_SEED_BYTES, Mechanism, Nonce, Password, ScramHash, ScramKeys, TokenRefusal};
 
 use super::verdict::Verdict;
 use crate::syntax::{By, ForwardPath, Hold};
@@ -96,6 +96,8 @@ pub enum AuthQuestion {
     Keys {
         /// Who wants in.
         login: String,
+        /// What the keys must be made with.
+        hash: ScramHash,
     },
     /// Whose token is this? Answered with [`AuthAnswer::Token`].
     Token {

@@ -45,7 +45,7 @@ pub(crate) struct World {
 pub(crate) const TIME: UnixMillis = UnixMillis(1_795_489_923_000);
 
 pub(crate) fn tls() -> Tls {
-    Tls { binding: ChannelBinding::Exporter([7; 32]), certified: false }
+    Tls { bindings: ChannelBinding::Exporter([7; 32]).into(), certified: false }
 }
 
 pub(crate) fn profile() -> Profile {
@@ -255,8 +255,8 @@ fn answer_login(question: AuthQuestion) -> AuthAnswer {
     match question {
         AuthQuestion::Begin(_) => AuthAnswer::Begin(Nonce::from_random([3; 18])),
         AuthQuestion::Password { login, password } => AuthAnswer::Password((login.as_str(), password.reveal()) == RIGHT),
-        AuthQuestion::Keys { login } => {
-            let derive = || ScramKeys::derive(&prepare_password(RIGHT.1).unwrap(), b"salt of alice...", 4096).unwrap();
+        AuthQuestion::Keys { login, hash } => {
+            let derive = || ScramKeys::derive(hash, &prepare_password(RIGHT.1).unwrap(), b"salt of alice...", 4096).unwrap();
             AuthAnswer::Keys { keys: (login == RIGHT.0).then(derive), seed: [9; 32] }
         }
         AuthQuestion::Token { login, token } if token.reveal() == "token" => {

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use posthouse_mailbox::Message;
 use posthouse_sasl::{
-    ChannelBinding, FAKE_SALT_SEED_BYTES, Mechanism, Nonce, Refusal, ScramKeys, ServerExchange, ServerStep, TokenRefusal,
+    Bindings, FAKE_SALT_SEED_BYTES, Mechanism, Nonce, Refusal, ScramHash, ScramKeys, ServerExchange, ServerStep, TokenRefusal,
 };
 
 use super::{Authorization, Closed, Command, Login, Maildrop, Output, Question, Session, State};
@@ -51,33 +51,33 @@ impl Session {
                 Some(user) => self.pass(&user, password),
                 None => self.err("USER comes first"),
             },
-            (Command::Auth { mechanism, initial }, Some(binding)) => self.auth(mechanism, *initial, binding),
+            (Command::Auth { mechanism, initial }, Some(bindings)) => self.auth(mechanism, *initial, bindings),
             (_, Some(_)) => self.bad("unknown command"),
         }
     }
 
     /// The mechanisms for this connection, best first.
     pub(super) fn offered(&self) -> impl Iterator<Item = Mechanism> + use<> {
-        let binds = self.secure.is_some_and(|binding| binding.is_available());
-        let (tokens, certified) = (self.config.tokens, self.certified);
-        let fits = move |mechanism: &Mechanism| match mechanism {
-            Mechanism::ScramSha256Plus => binds,
-            Mechanism::OAuthBearer | Mechanism::XOAuth2 => tokens,
-            Mechanism::External => certified,
-            Mechanism::ScramSha256 | Mechanism::Plain | Mechanism::Login => true,
+        let binds = self.secure.is_some_and(|bindings| bindings.is_available());
+        let (tokens, sha1, certified) = (self.config.tokens, self.config.scram_sha1, self.certified);
+        let fits = move |mechanism: &Mechanism| {
+            (binds || !mechanism.is_bound())
+                && (tokens || !mechanism.takes_token())
+                && (sha1 || mechanism.scram_hash() != Some(ScramHash::Sha1))
+                && (certified || *mechanism != Mechanism::External)
         };
         Mechanism::ALL.into_iter().filter(fits)
     }
 
     fn pass(&mut self, user: &str, password: &str) {
-        self.begin(Mechanism::Plain, "USER", ChannelBinding::None);
+        self.begin(Mechanism::Plain, "USER", Bindings::default());
         self.step(Some(format!("\0{user}\0{password}").as_bytes()));
     }
 
-    fn auth(&mut self, mechanism: &str, initial: Option<&str>, binding: ChannelBinding) {
+    fn auth(&mut self, mechanism: &str, initial: Option<&str>, bindings: Bindings) {
         let offered = mechanism.parse().ok().filter(|&mechanism| self.offered().any(|one| one == mechanism));
         let Some(mechanism) = offered else { return self.bad("that mechanism is not offered") };
-        self.begin(mechanism, mechanism.name(), binding);
+        self.begin(mechanism, mechanism.name(), bindings);
         match initial {
             None => self.step(None),
             Some("=") => self.step(Some(b"")), // RFC 5034 §4: an initial response that is empty
@@ -85,8 +85,8 @@ impl Session {
         }
     }
 
-    fn begin(&mut self, mechanism: Mechanism, shown: &'static str, binding: ChannelBinding) {
-        let exchange = ServerExchange::start(mechanism, binding, Nonce::from_random((self.config.nonce)()));
+    fn begin(&mut self, mechanism: Mechanism, shown: &'static str, bindings: Bindings) {
+        let exchange = ServerExchange::start(mechanism, bindings, Nonce::from_random((self.config.nonce)()));
         self.state =
             State::Login(Box::new(Login { exchange, mechanism: shown, who: String::new(), challenged: false, failed: false }));
     }
@@ -122,9 +122,9 @@ impl Session {
                 login.who.clone_from(&who);
                 self.question = Some(Question::Password { login: who, password });
             }
-            ServerStep::NeedKeys { login: who } => {
+            ServerStep::NeedKeys { login: who, hash } => {
                 login.who.clone_from(&who);
-                self.question = Some(Question::Keys { login: who });
+                self.question = Some(Question::Keys { login: who, hash });
             }
             ServerStep::NeedToken { login: who, token } => {
                 login.who = who.clone().unwrap_or_default();

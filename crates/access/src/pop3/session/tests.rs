@@ -59,7 +59,7 @@ impl World {
                 Output::NeedChunk => self.next_chunk(session),
                 Output::StartTls => {
                     self.log.push("tls".to_owned());
-                    session.secured(now, EXPORTER);
+                    session.secured(now, EXPORTER.into());
                 }
                 Output::LoginFailed { login, mechanism } => self.log.push(format!("failed {login} {mechanism}")),
                 Output::Fetched(uid) => self.log.push(format!("fetched {uid}")),
@@ -80,8 +80,8 @@ impl World {
                 session.password(if right { Verdict::Right } else { Verdict::Wrong });
             }
             Question::Keys { .. } if self.failing => session.keys(Err(Verdict::Failed), &[9; 32]),
-            Question::Keys { login } => {
-                let keys = ScramKeys::derive(&prepare_password("secret").unwrap(), &[1; 16], 4096).unwrap();
+            Question::Keys { login, hash } => {
+                let keys = ScramKeys::derive(hash, &prepare_password("secret").unwrap(), &[1; 16], 4096).unwrap();
                 session.keys(Ok((login == "alice@a.test").then_some(keys)), &[9; 32]);
             }
             Question::Certificate { login } => {
@@ -125,6 +125,7 @@ fn config() -> Config {
         login_time: Duration::from_secs(180),
         wrong_passwords_max: 3,
         tokens: false,
+        scram_sha1: true,
         bad_commands_max: 10,
         nonce: || [3; 18],
     }
@@ -132,7 +133,7 @@ fn config() -> Config {
 
 /// A session under TLS whose greeting has been read.
 fn secure(world: &mut World, now: Instant) -> Session {
-    let mut session = Session::new(config(), now, Some(EXPORTER));
+    let mut session = Session::new(config(), now, Some(EXPORTER.into()));
     assert_eq!(world.drive(&mut session, now), (b"+OK mail.a.test POP3 ready\r\n".to_vec(), false));
     session
 }

@@ -210,7 +210,7 @@ fn a_shutdown_ends_sessions_and_removes_nothing() {
 fn whoever_guesses_too_often_is_sent_away_to_come_again_later() {
     block_on(async {
         let world = World::start(Settings { wrong_passwords_max: 100, ..Settings::default() }).await;
-        world.parts.directory.guard().configure(LoginSettings { wrong_per_account: 2, ..LoginSettings::default() });
+        world.parts.directory.configure(LoginSettings { wrong_per_account: 2, ..LoginSettings::default() }).unwrap();
         let mut client = world.client().await;
         for guess in ["1", "2"] {
             client.ask("USER alice@a.test").await;

@@ -2,7 +2,8 @@
 
 use posthouse_runtime::block_on;
 use posthouse_sasl::{
-    ChannelBinding, ClientExchange, ClientStep, Mechanism, Nonce, ScramKeys, ServerExchange, ServerStep, prepare_password,
+    ChannelBinding, ClientExchange, ClientStep, Mechanism, Nonce, ScramHash, ScramKeys, ServerExchange, ServerStep,
+    prepare_password,
 };
 
 use crate::{Directory, Protocol};
@@ -13,9 +14,9 @@ fn can(directory: &Directory, login: &str, password: &str) -> bool {
     block_on(directory.verify_password(login, password)).unwrap().unwrap().is_some()
 }
 
-fn keys(directory: &Directory, login: &str) -> Option<ScramKeys> {
+fn keys(directory: &Directory, login: &str, hash: ScramHash) -> Option<ScramKeys> {
     let mut attempt = directory.attempt(login, Protocol::Smtp, "192.0.2.1".parse().unwrap()).unwrap();
-    block_on(attempt.keys()).unwrap().unwrap()
+    block_on(attempt.keys(hash)).unwrap().unwrap()
 }
 
 /// Runs SCRAM between our two halves on what the directory says.
@@ -32,8 +33,8 @@ fn can_scram(directory: &Directory, login: &str, password: &str) -> bool {
                 ClientStep::Send(answer) => server.step(Some(&answer)),
                 ClientStep::Failed(_) => return false,
             },
-            ServerStep::NeedKeys { login } => {
-                let keys = keys(directory, &login);
+            ServerStep::NeedKeys { login, hash } => {
+                let keys = keys(directory, &login, hash);
                 server.keys(keys, directory.fake_salt_seed())
             }
             ServerStep::Done { login: who } => return who == login,
@@ -89,7 +90,7 @@ fn a_login_that_is_an_attack_is_only_unknown() {
         "alice@a.test\r\nQUIT",
     ] {
         assert!(!can(&world.directory, login, "secret"), "{login:?}");
-        assert!(keys(&world.directory, login).is_none(), "{login:?}");
+        assert!(keys(&world.directory, login, ScramHash::Sha256).is_none(), "{login:?}");
         assert!(world.run(world.directory.account(login)).unwrap().is_none(), "{login:?}");
     }
     assert!(can(&world.directory, "alice@a.test", "secret"));

@@ -54,9 +54,9 @@ pub(in crate::server) fn begun(
         Err(verdict) => return Turn::Go(refused(ready, core, &verdict)),
     };
     // The exchange is told of a binding exactly when -PLUS is in the offer (RFC 5802 §6).
-    let plus_offered = offered(core).any(|offer| offer == Mechanism::ScramSha256Plus);
-    let binding = core.tls.filter(|_| plus_offered).map(|tls| tls.binding).unwrap_or_default();
-    let mut exchange = ServerExchange::start(mechanism, binding, nonce);
+    let plus_offered = offered(core).any(Mechanism::is_bound);
+    let bindings = core.tls.filter(|_| plus_offered).map(|tls| tls.bindings).unwrap_or_default();
+    let mut exchange = ServerExchange::start(mechanism, bindings, nonce);
     let step = exchange.step(initial);
     go_on(Login { ready, mechanism, exchange, login: None, failed: false }, core, step)
 }
@@ -108,9 +108,9 @@ fn go_on(mut login: Login, core: &mut Core, step: ServerStep) -> Turn {
             login.login = Some(name.clone());
             Turn::Ask(State::Asked(Asked::Auth(login)), Question::Auth(AuthQuestion::Password { login: name, password }))
         }
-        ServerStep::NeedKeys { login: name } => {
+        ServerStep::NeedKeys { login: name, hash } => {
             login.login = Some(name.clone());
-            Turn::Ask(State::Asked(Asked::Auth(login)), Question::Auth(AuthQuestion::Keys { login: name }))
+            Turn::Ask(State::Asked(Asked::Auth(login)), Question::Auth(AuthQuestion::Keys { login: name, hash }))
         }
         ServerStep::NeedToken { login: name, token } => {
             login.login.clone_from(&name);

@@ -90,14 +90,7 @@ pub(super) fn offered(core: &Core) -> impl Iterator<Item = Mechanism> {
     let (allowed, tls) = (may_log_in(core), core.tls.unwrap_or_default());
     let mechanisms = core.profile.mechanisms.iter().copied();
     mechanisms.filter(move |mechanism| {
-        allowed
-            && match mechanism {
-                Mechanism::ScramSha256Plus => tls.binding.is_available(),
-                Mechanism::External => tls.certified,
-                Mechanism::ScramSha256 | Mechanism::Plain | Mechanism::Login | Mechanism::OAuthBearer | Mechanism::XOAuth2 => {
-                    true
-                }
-            }
+        allowed && (tls.bindings.is_available() || !mechanism.is_bound()) && (tls.certified || *mechanism != Mechanism::External)
     })
 }
 

@@ -217,7 +217,7 @@ const DIALOGS: &[(&str, &str)] = &[
          S: EXPIRE NEVER
          S: UTF8 USER
          S: USER
-         S: SASL SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN
+         S: SASL SCRAM-SHA-256-PLUS SCRAM-SHA-256 SCRAM-SHA-1-PLUS SCRAM-SHA-1 PLAIN LOGIN
          S: IMPLEMENTATION Posthouse
          S: .
          C: UTF8

@@ -41,7 +41,7 @@ fn an_idle_session_ends_without_removing_anything() {
 fn an_idle_time_below_the_standard_is_not_taken() {
     let now = clock::now();
     let mut world = World::new(&[]);
-    let mut session = Session::new(Config { idle: SECOND, ..config() }, now, Some(EXPORTER));
+    let mut session = Session::new(Config { idle: SECOND, ..config() }, now, Some(EXPORTER.into()));
     world.drive(&mut session, now);
     say(&mut world, &mut session, now, "USER alice@a.test\r\nPASS secret\r\n");
     assert_eq!(deadline(&mut session, now), now + 600 * SECOND);

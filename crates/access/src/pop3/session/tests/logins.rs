@@ -34,7 +34,12 @@ const WRONG: &str = "-ERR [AUTH] wrong login or password\r\n";
 #[test]
 fn scram_lets_in_whom_it_should_and_no_other() {
     let mut world = World::new(&[]);
-    for (mechanism, binding) in [(Mechanism::ScramSha256, ChannelBinding::None), (Mechanism::ScramSha256Plus, EXPORTER)] {
+    for (mechanism, binding) in [
+        (Mechanism::ScramSha256, ChannelBinding::None),
+        (Mechanism::ScramSha256Plus, EXPORTER),
+        (Mechanism::ScramSha1, ChannelBinding::None),
+        (Mechanism::ScramSha1Plus, EXPORTER),
+    ] {
         assert_eq!(scram(&mut world, mechanism, binding, "alice@a.test", "secret"), OPEN);
         assert_eq!(scram(&mut world, mechanism, binding, "alice@a.test", "guess"), WRONG);
         assert_eq!(scram(&mut world, mechanism, binding, "nobody@a.test", "secret"), WRONG);
@@ -56,10 +61,10 @@ fn a_man_in_the_middle_is_found_by_the_binding() {
 fn a_connection_that_cannot_be_bound_offers_no_plus() {
     let now = clock::now();
     let mut world = World::new(&[]);
-    let mut session = Session::new(config(), now, Some(ChannelBinding::None));
+    let mut session = Session::new(config(), now, Some(ChannelBinding::None.into()));
     world.drive(&mut session, now);
     let (sent, _) = say(&mut world, &mut session, now, "CAPA\r\nAUTH SCRAM-SHA-256-PLUS\r\n");
-    assert!(sent.contains("SASL SCRAM-SHA-256 PLAIN LOGIN\r\n"), "{sent}");
+    assert!(sent.contains("SASL SCRAM-SHA-256 SCRAM-SHA-1 PLAIN LOGIN\r\n"), "{sent}");
     assert!(sent.ends_with("-ERR that mechanism is not offered\r\n"), "{sent}");
 }
 
@@ -112,7 +117,7 @@ fn a_token_lets_its_owner_in_and_a_refused_one_is_written_down_before_the_client
     let (now, mut world) = (clock::now(), World::new(&[]));
     for mechanism in [Mechanism::OAuthBearer, Mechanism::XOAuth2] {
         for (token, right) in [("good", true), ("forged", false)] {
-            let mut session = Session::new(Config { tokens: true, ..config() }, now, Some(EXPORTER));
+            let mut session = Session::new(Config { tokens: true, ..config() }, now, Some(EXPORTER.into()));
             world.drive(&mut session, now);
             world.log.clear();
             let nonce = Nonce::from_random([5; 18]);
