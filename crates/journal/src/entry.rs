@@ -187,6 +187,15 @@ pub enum Event {
         /// Why.
         why: String,
     },
+    /// A stored letter was removed because of its age.
+    Expired {
+        /// The recipient.
+        to: String,
+        /// Where it lay.
+        folder: String,
+        /// How long letters are kept there.
+        kept: String,
+    },
     /// Somebody logged in, or tried to.
     Login {
         /// `smtp`, `pop3`.
@@ -308,6 +317,7 @@ impl Event {
             | Self::Filed { .. }
             | Self::Unread { .. }
             | Self::Discarded { .. }
+            | Self::Expired { .. }
             | Self::Fetched { .. }
             | Self::Operator { .. } => None,
         }
@@ -325,7 +335,9 @@ impl Event {
             Self::Refused { from, to, also, .. } => from.iter().chain(to).chain(also).map(String::as_str).collect(),
             Self::Stored { to, account, .. } => vec![to, account],
             Self::Attempt { to, also, .. } => also.iter().chain([to]).map(String::as_str).collect(),
-            Self::Waiting { to, .. } | Self::Bounced { to, .. } | Self::Discarded { to, .. } => vec![to],
+            Self::Waiting { to, .. } | Self::Bounced { to, .. } | Self::Discarded { to, .. } | Self::Expired { to, .. } => {
+                vec![to]
+            }
             Self::Reported { about, to, .. } | Self::Filed { about, to, .. } => vec![about, to],
             Self::Unread { to, .. } => vec![to],
             Self::Login { account, .. } | Self::Fetched { account, .. } => vec![account],
@@ -349,6 +361,7 @@ impl Event {
             | Self::Filed { .. }
             | Self::Unread { .. }
             | Self::Discarded { .. }
+            | Self::Expired { .. }
             | Self::Login { .. }
             | Self::Fetched { .. }
             | Self::Operator { .. } => None,

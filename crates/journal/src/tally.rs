@@ -21,7 +21,7 @@ pub struct Meter {
 }
 
 /// Everything that is counted.
-pub const METERS: [Meter; 13] = [
+pub const METERS: [Meter; 14] = [
     Meter {
         name: "letters_accepted",
         help: "Letters taken in, by the listener they came to.",
@@ -47,6 +47,12 @@ pub const METERS: [Meter; 13] = [
     Meter { name: "stored", help: "Letters put into mailboxes here.", label: "", values: &[""] },
     Meter { name: "bounces", help: "Recipients that were given up, whose sender was told.", label: "", values: &[""] },
     Meter { name: "discarded", help: "Recipients that were given up without telling anybody.", label: "", values: &[""] },
+    Meter {
+        name: "expired",
+        help: "Letters that were removed from Junk folders because of their age.",
+        label: "",
+        values: &[""],
+    },
     Meter { name: "logins", help: "Log-ins that succeeded.", label: "protocol", values: &["smtp", "pop3", "other"] },
     Meter { name: "failed_logins", help: "Log-ins that did not.", label: "protocol", values: &["smtp", "pop3", "other"] },
     Meter { name: "operator_actions", help: "Changes that operators made to the queue.", label: "", values: &[""] },
@@ -104,6 +110,7 @@ impl Tally {
             Event::Stored { .. } => self.add("stored", "", 1),
             Event::Bounced { .. } => self.add("bounces", "", 1),
             Event::Discarded { .. } => self.add("discarded", "", 1),
+            Event::Expired { .. } => self.add("expired", "", 1),
             Event::Login { protocol, ok, .. } => self.add(if *ok { "logins" } else { "failed_logins" }, protocol, 1),
             Event::Operator { .. } => self.add("operator_actions", "", 1),
             Event::Expanded { .. }

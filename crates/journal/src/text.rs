@@ -52,6 +52,7 @@ impl Event {
             }
             Self::Unread { to, why } => write!(line, "no report for {to}, so the postmaster gets it: {why}"),
             Self::Discarded { to, why } => write!(line, "dropped for {to}: {why}"),
+            Self::Expired { to, folder, kept } => write!(line, "removed for {to}: it lay in {folder} for {kept}"),
             Self::Login { .. } => self.write_login(line),
             Self::Fetched { account, uid, peer } => write!(line, "message {uid} of account {account} was read, {}", Peer(*peer)),
             Self::Operator { .. } => self.write_operator(line),

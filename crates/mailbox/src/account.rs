@@ -60,6 +60,24 @@ pub struct Message {
     pub letter: LetterId,
 }
 
+/// How far a Junk folder is filled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JunkState {
+    /// What makes its numbers unique for all time.
+    pub uidvalidity: u32,
+    /// The number of the message that comes next.
+    pub uidnext: u32,
+}
+
+/// A letter that was removed because of its age.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expired {
+    /// The letter it came as.
+    pub letter: LetterId,
+    /// Whom it was for.
+    pub recipient: String,
+}
+
 /// The mailbox of one account, opened when first used.
 pub(crate) struct Account {
     pub(crate) folder: PathBuf,
@@ -217,6 +235,48 @@ impl Account {
             let bodies = body::folder(folder);
             files.iter().flatten().for_each(|file| body::remove(&bodies.join(file)));
             Ok(files.len())
+        })?;
+        Ok(removed.unwrap_or_default())
+    }
+
+    /// How far the Junk folder is filled; `None`: there is none.
+    pub(crate) fn junk_state(&self) -> Result<Option<JunkState>, MailboxError> {
+        let state = self.with(false, |connection, _| {
+            let Some(junk) = schema::junk(connection, false)? else { return Ok(None) };
+            let mut statement = connection.prepare_cached("SELECT uidvalidity, uidnext FROM folder WHERE id = ?1")?;
+            let state = statement.query_row([junk], |row| {
+                let uidnext = u32::try_from(row.get::<_, i64>(1)?).unwrap_or(u32::MAX);
+                Ok(JunkState { uidvalidity: row.get(0)?, uidnext })
+            })?;
+            Ok(Some(state))
+        })?;
+        Ok(state.flatten())
+    }
+
+    /// Removes messages of the Junk folder with lower numbers than this, the first `max` of them.
+    pub(crate) fn expire_junk(&self, below: Uid, max: usize) -> Result<Vec<Expired>, MailboxError> {
+        let removed = self.with(false, |connection, folder| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let Some(junk) = schema::junk(&transaction, false)? else { return Ok(Vec::new()) };
+            let removed = {
+                let mut statement = transaction.prepare_cached(
+                    "DELETE FROM message WHERE id IN (SELECT id FROM message WHERE folder = ?1 AND uid < ?2 ORDER BY uid LIMIT ?3)
+                     RETURNING letter, recipient, file",
+                )?;
+                let rows = statement.query_map((junk, below.0, i64::try_from(max).unwrap_or(i64::MAX)), |row| {
+                    let expired = Expired { letter: LetterId::from_bytes(row.get(0)?), recipient: row.get(1)? };
+                    Ok((expired, row.get::<_, Option<String>>(2)?))
+                })?;
+                rows.collect::<Result<Vec<_>, _>>()?
+            };
+            if removed.is_empty() {
+                return Ok(Vec::new());
+            }
+            transaction.execute("UPDATE folder SET modseq = modseq + 1 WHERE id = ?1", [junk])?;
+            transaction.commit()?;
+            let bodies = body::folder(folder);
+            removed.iter().filter_map(|(_, file)| file.as_ref()).for_each(|file| body::remove(&bodies.join(file)));
+            Ok(removed.into_iter().map(|(expired, _)| expired).collect())
         })?;
         Ok(removed.unwrap_or_default())
     }

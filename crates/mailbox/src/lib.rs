@@ -7,18 +7,22 @@
 //!
 //! A stored letter is the prefix of the delivery followed by the octets that came, unchanged. It is streamed in and out: memory holds one
 //! chunk of a large letter. Nothing here knows addresses, passwords or protocols; an account is an opaque, path-safe name.
-//! A [`MailboxError`] that is temporary means: keep the letter and try again.
+//! How long letters have lain in Junk folders is in one file for all accounts ([`Ages`]). A [`MailboxError`] that is temporary means: keep the letter and try again.
 
 mod account;
+mod ages;
 mod body;
 mod check;
 mod error;
 mod mailboxes;
 mod schema;
+mod settings;
 mod writer;
 
-pub use account::{Delivery, Folder, Message, Uid};
+pub use account::{Delivery, Expired, Folder, JunkState, Message, Uid};
+pub use ages::{Ages, Passed, STEP_MAX};
 pub use body::{Body, INLINE_BYTES_MAX};
 pub use check::{Checked, check};
 pub use error::MailboxError;
 pub use mailboxes::{Lock, Mailboxes};
+pub use settings::Settings as MailboxSettings;

@@ -11,7 +11,7 @@ use posthouse_runtime::stream::ByteSource;
 use posthouse_runtime::sync::Semaphore;
 use posthouse_runtime::task;
 
-use crate::account::{Account, Arrival, Delivery, Folder, Message, Uid};
+use crate::account::{Account, Arrival, Delivery, Expired, Folder, JunkState, Message, Uid};
 use crate::body::{self, Body, INLINE_BYTES_MAX};
 use crate::error::MailboxError;
 use crate::schema;
@@ -134,6 +134,22 @@ impl Mailboxes {
     pub async fn remove(&self, account: &str, uids: &[Uid]) -> Result<usize, MailboxError> {
         let uids = uids.to_vec();
         self.run(account, move |account| account.remove(&uids)).await
+    }
+
+    /// How far the Junk folder is filled; `None` for an account that never had junk.
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub async fn junk_state(&self, account: &str) -> Result<Option<JunkState>, MailboxError> {
+        self.run(account, Account::junk_state).await
+    }
+
+    /// Removes messages of the Junk folder with lower numbers than `below` for good, the first `max` of them, and says which.
+    ///
+    /// # Errors
+    /// Storage errors; nothing is removed then.
+    pub async fn expire_junk(&self, account: &str, below: Uid, max: usize) -> Result<Vec<Expired>, MailboxError> {
+        self.run(account, move |account| account.expire_junk(below, max)).await
     }
 
     /// Marks messages of the inbox as read.

@@ -52,6 +52,9 @@ pub(crate) struct Config {
     /// POP3: the limits.
     #[serde(default)]
     pub(crate) pop3: posthouse_access::Settings,
+    /// Stored mail.
+    #[serde(default)]
+    pub(crate) mailbox: posthouse_mailbox::MailboxSettings,
     /// Undelivered mail.
     #[serde(default)]
     pub(crate) queue: posthouse_queue::Settings,

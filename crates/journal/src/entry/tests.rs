@@ -82,6 +82,7 @@ pub(crate) fn every_event() -> Vec<Event> {
         },
         Event::Unread { to: text("reports@example.test"), why: text("there is no report in it") },
         Event::Discarded { to: text("bob@example.test"), why: text("removed by the operator") },
+        Event::Expired { to: text("bob@example.test"), folder: text("Junk"), kept: text("30d") },
         Event::Login {
             protocol: text("smtp"),
             peer,

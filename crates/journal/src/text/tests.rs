@@ -20,6 +20,7 @@ fn every_event_reads_as_a_sentence() {
 03:12:09.120  read for reports@example.test as a dmarc report of big.example on example.test, and kept
 03:12:09.120  no report for reports@example.test, so the postmaster gets it: there is no report in it
 03:12:09.120  dropped for bob@example.test: removed by the operator
+03:12:09.120  removed for bob@example.test: it lay in Junk for 30d
 03:12:09.120  alice was not let in over smtp by PLAIN, from 192.0.2.7 (phone.example): wrong
 03:12:09.120  message 7 of account bob was read, from this machine
 03:12:09.120  the operator alice (uid 1000, process 4711): redirect, to relay.example:25

@@ -11,7 +11,7 @@ use posthouse_access::Pop3;
 use posthouse_acme::{Keeper, Proofs, Records, Standing};
 use posthouse_admin::queue::Desk;
 use posthouse_admin::socket::{self, Office, Restarts};
-use posthouse_admin::{AlarmSettings, Status, keys};
+use posthouse_admin::{AlarmSettings, JunkKeeper, Status, keys};
 use posthouse_delivery::{DmarcReports, Ledger, TlsReports, Way};
 use posthouse_dns::{Resolver, Updates};
 use posthouse_http::Client;
@@ -19,6 +19,7 @@ use posthouse_intake::{HttpFilters, LocalDoor};
 use posthouse_mail::Domain;
 use posthouse_mailauth::dmarc;
 use posthouse_mailauth::mta_sts::Policy;
+use posthouse_mailbox::Ages;
 use posthouse_runtime::clock;
 use posthouse_runtime::gate::Gate;
 use posthouse_runtime::local::LocalListener;
@@ -114,6 +115,7 @@ impl Server {
         let updates = updates(&config)?;
         let standing = start_acme(&config, &shown, &parts, (first_proofs, updates.clone()), shutdown.clone())?;
         let keys = start_keys(&config, &parts, updates, shutdown.clone());
+        start_junk(&config, &parts, shutdown.clone())?;
         let (history, (alarms, alarm_settings)) = (History::default(), watch::channel(config.alarms.clone()));
         let reporter =
             Reporter::new(&config, &parts, (standing, keys), current.clone(), (history.clone(), alarm_settings.clone()), sandbox);
@@ -407,6 +409,15 @@ fn start_keys(config: &Config, parts: &Parts, updates: Updates, shutdown: Shutdo
     standing
 }
 
+/// Empties Junk folders of what is old.
+fn start_junk(config: &Config, parts: &Parts, shutdown: Shutdown) -> Result<(), Failure> {
+    let ages = Ages::open(&config.data.join("junk.sqlite")).map_err(|error| Failure::new(Exit::Io, error))?;
+    let (directory, mailboxes, journal) = (parts.directory.clone(), parts.mailboxes.clone(), parts.journal.clone());
+    let keeper = JunkKeeper { directory, mailboxes, journal, ages, settings: config.mailbox.clone() };
+    task::spawn("Junk folders", keeper.run(shutdown));
+    Ok(())
+}
+
 /// Pushes the numbers, where that is wanted.
 fn start_otlp(
     config: &Config,
@@ -465,6 +476,7 @@ fn needing_restart(old: &Config, new: &Config) -> Vec<&'static str> {
             ("workers", config.workers.to_string()),
             ("listener", format!("{:?}", config.listener)),
             ("intake.local.socket", format!("{:?}", config.intake.local.socket)),
+            ("mailbox", format!("{:?}", config.mailbox)),
             ("queue.spool-size", config.queue.spool_size.to_string()),
             ("queue.size-max", config.queue.size_max.to_string()),
             ("delivery", format!("{:?}", config.delivery)),

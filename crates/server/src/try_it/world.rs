@@ -150,6 +150,7 @@ fn config(data: &Path, offset: u16) -> Config {
         issuer: Vec::new(),
         intake: posthouse_intake::Settings { local, ..posthouse_intake::Settings::default() },
         pop3: posthouse_access::Settings::default(),
+        mailbox: posthouse_mailbox::MailboxSettings::default(),
         queue: posthouse_queue::Settings::default(),
         delivery: posthouse_delivery::Settings::default(),
         mta_sts: posthouse_transit::Settings::default(),
