@@ -208,7 +208,7 @@ pub(crate) fn split(login: &Address) -> Option<(Address, String)> {
 }
 
 /// Five groups of four out of 32 characters that cannot be taken for each other.
-fn generate() -> String {
+pub(crate) fn generate() -> String {
     const ALPHABET: [u8; 32] = *b"abcdefghjkmnpqrstuvwxyz023456789";
     let mut octets = [0; 20];
     random::fill(&mut octets);

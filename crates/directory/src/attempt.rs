@@ -17,6 +17,7 @@ use crate::directory::{Directory, login_address, now};
 use crate::error::DirectoryError;
 use crate::guard::{Slowed, Ticket};
 use crate::names;
+use crate::outside::OutsidePasswords;
 use crate::protocol::Protocol;
 use crate::scram::{Lacking, decoded};
 use crate::tokens::{TokenError, TokenHint};
@@ -173,6 +174,11 @@ impl Attempt {
                 return Ok(right);
             }
         }
+        if meant.as_ref().is_none_or(|meant| meant.only.is_none())
+            && let Some(outside) = self.directory.asked_outside(&self.login).await?
+        {
+            return self.password_outside(&*outside, meant.map(|meant| meant.account), prepared).await;
+        }
         // With the name of an app password in it the login is nobody's own, and costs what nobody's costs.
         let own = meant.filter(|meant| meant.only.is_none());
         let lacks_sha1 = own.as_ref().is_some_and(|meant| meant.lacks_sha1);
@@ -184,6 +190,28 @@ impl Attempt {
         Ok(self.account.is_some())
     }
 
+    /// Whether this is the password, as somebody else says.
+    async fn password_outside(
+        &mut self,
+        outside: &dyn OutsidePasswords,
+        account: Option<Account>,
+        password: Option<Password>,
+    ) -> Result<bool, DirectoryError> {
+        // What cannot be a password, an empty one above all, is shown to nobody.
+        let Some(password) = password else { return Ok(false) };
+        if !outside.check(&self.login, password.reveal()).await? {
+            return Ok(false);
+        }
+        self.account = match account {
+            None if outside.creates() => self.directory.adopt(&self.login).await?,
+            account => account,
+        };
+        if self.account.is_none() {
+            self.why = Some("the password is right, and there is no such account here".to_owned());
+        }
+        Ok(self.account.is_some())
+    }
+
     /// The SCRAM keys of this hash function, if there is such a login and it has them.
     ///
     /// # Errors
@@ -191,6 +219,8 @@ impl Attempt {
     pub async fn keys(&mut self, hash: ScramHash) -> Result<Option<ScramKeys>, DirectoryError> {
         let Some(meant) = self.directory.meant(&self.login, hash)? else { return Ok(None) };
         let keys = match meant.only {
+            // The password that they are of is none any more.
+            None if self.directory.asked_outside(&self.login).await?.is_some() => return Ok(None),
             None => meant.scram_keys?,
             Some(name) => {
                 let store = self.directory.store();

@@ -14,6 +14,7 @@ use crate::account::{Account, AccountId, Alias, Removed};
 use crate::error::DirectoryError;
 use crate::guard::Guard;
 use crate::names::{self, CATCH_ALL, Found, Key, Route, TARGETS_MAX, fold};
+use crate::outside::OutsidePasswords;
 use crate::password::{Check, Credentials, Passwords};
 use crate::store::{Reader, Store};
 use crate::tokens::{Slot, Tokens};
@@ -24,7 +25,8 @@ pub struct Directory {
     store: Store,
     passwords: Passwords,
     guard: Guard,
-    tokens: Slot,
+    tokens: Slot<dyn Tokens>,
+    outside: Slot<dyn OutsidePasswords>,
     fake_salt_seed: [u8; FAKE_SALT_SEED_BYTES],
 }
 
@@ -41,7 +43,7 @@ impl Directory {
         let store = Store::open(path)?;
         let fake_salt_seed = store.write_here(fake_salt_seed)?;
         let guard = Guard::open(&path.with_file_name("logins.sqlite"))?;
-        Ok(Self { store, passwords: Passwords::new(), guard, tokens: Slot::default(), fake_salt_seed })
+        Ok(Self { store, passwords: Passwords::new(), guard, tokens: Slot::default(), outside: Slot::default(), fake_salt_seed })
     }
 
     /// The folder that holds the file.
@@ -69,6 +71,10 @@ impl Directory {
     #[must_use]
     pub fn takes_tokens(&self) -> bool {
         self.tokens.get().is_some()
+    }
+
+    pub(crate) fn outside(&self) -> &Slot<dyn OutsidePasswords> {
+        &self.outside
     }
 
     pub(crate) fn tokens(&self) -> Option<Arc<dyn Tokens>> {

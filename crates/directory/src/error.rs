@@ -11,6 +11,7 @@ use posthouse_sasl::PrepareError;
 use crate::app_password::{APP_PASSWORDS_MAX, AppPasswordName};
 use crate::lists::{SENDER_RULES_MAX, SenderPattern};
 use crate::names::{ALIAS_DEPTH_MAX, EXPANSION_MAX, TARGETS_MAX};
+use crate::outside::Unavailable;
 
 /// Why the directory did not do what was asked.
 #[derive(Debug, Error)]
@@ -104,6 +105,9 @@ pub enum DirectoryError {
     /// The issuer of a token cannot be asked.
     #[error("a token cannot be checked: {0}")]
     Issuer(String),
+    /// Whoever knows the passwords cannot be asked.
+    #[error("the directory that knows the passwords cannot be asked: {0}")]
+    Outside(#[from] Unavailable),
     /// The file cannot be opened, read or written, or what it holds makes no sense.
     #[error("the directory failed: {0}")]
     Storage(String),
@@ -116,7 +120,7 @@ impl DirectoryError {
     #[must_use]
     pub fn is_temporary(&self) -> bool {
         match self {
-            Self::Busy(_) | Self::Issuer(_) | Self::Storage(_) | Self::TooMuch(_) | Self::Newer { .. } => true,
+            Self::Busy(_) | Self::Issuer(_) | Self::Outside(_) | Self::Storage(_) | Self::TooMuch(_) | Self::Newer { .. } => true,
             Self::NoSuchDomain(_)
             | Self::DomainExists(_)
             | Self::DomainInUse { .. }

@@ -43,21 +43,32 @@ pub enum TokenError {
     Unavailable(String),
 }
 
-/// Who is asked; nobody until an operator names an issuer.
-#[derive(Clone, Default)]
-pub(crate) struct Slot(Arc<RwLock<Option<Arc<dyn Tokens>>>>);
+/// Who is asked; nobody until an operator names somebody.
+pub(crate) struct Slot<T: ?Sized>(Arc<RwLock<Option<Arc<T>>>>);
 
-impl Slot {
-    pub(crate) fn set(&self, tokens: Option<Arc<dyn Tokens>>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = tokens;
+impl<T: ?Sized> Slot<T> {
+    pub(crate) fn set(&self, asked: Option<Arc<T>>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = asked;
     }
 
-    pub(crate) fn get(&self) -> Option<Arc<dyn Tokens>> {
+    pub(crate) fn get(&self) -> Option<Arc<T>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-impl fmt::Debug for Slot {
+impl<T: ?Sized> Clone for Slot<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T: ?Sized> Default for Slot<T> {
+    fn default() -> Self {
+        Self(Arc::new(RwLock::new(None)))
+    }
+}
+
+impl<T: ?Sized> fmt::Debug for Slot<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Slot").field(&self.get().is_some()).finish()
     }

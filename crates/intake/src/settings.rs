@@ -149,9 +149,11 @@ impl Settings {
     pub(crate) fn profile(&self, context: &Context, hostname: &str, kind: ListenerKind, peer: IpAddr) -> Profile {
         let (has_tls, now) = (context.tls.is_some(), UnixMillis(clock::unix_millis()));
         let (tokens, sha1) = (context.directory.takes_tokens(), context.directory.takes_scram_sha1());
+        let scram = context.directory.takes_scram();
         let mechanisms = Mechanism::ALL.into_iter().filter(|mechanism| {
             kind.wants_login()
                 && (tokens || !mechanism.takes_token())
+                && (scram || mechanism.scram_hash().is_none())
                 && (sha1 || mechanism.scram_hash() != Some(ScramHash::Sha1))
         });
         let hold_max = self.hold_max.duration().as_secs();

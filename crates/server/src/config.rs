@@ -49,6 +49,9 @@ pub(crate) struct Config {
     /// Who issues the tokens that log in.
     #[serde(default)]
     pub(crate) issuer: Vec<posthouse_oauth::Settings>,
+    /// An LDAP directory that knows the passwords.
+    #[serde(default)]
+    pub(crate) ldap: Option<posthouse_ldap::Settings>,
     /// POP3: the limits.
     #[serde(default)]
     pub(crate) pop3: posthouse_access::Settings,
@@ -241,6 +244,7 @@ impl Config {
         }
         self.check_acme(source)?;
         self.check_issuers(source)?;
+        self.check_ldap(source)?;
         if let Some(place) = self.logins.certificate.iter().position(|one| one.digest().is_none()) {
             let help = "64 hexadecimal digits, as `openssl x509 -noout -fingerprint -sha256 -in FILE` prints them";
             return Err(source.mistake(&format!("logins.certificate.{place}.fingerprint"), "this is no SHA-256 digest", help));
@@ -318,6 +322,12 @@ impl Config {
     }
 
     /// Tokens are as good as what is asked of them.
+    fn check_ldap(&self, source: &Source) -> Result<(), ConfigError> {
+        let wrong = self.ldap.as_ref().and_then(|ldap| ldap.check().err());
+        let help = "see `ldap` in the reference of the configuration";
+        wrong.map_or(Ok(()), |(key, why)| Err(source.mistake(&format!("ldap.{key}"), &why, help)))
+    }
+
     fn check_issuers(&self, source: &Source) -> Result<(), ConfigError> {
         let help = "see `issuer` in the reference of the configuration";
         let mut urls = HashSet::new();
@@ -356,15 +366,16 @@ impl Config {
 
     /// The files that it names and that are read while the server runs, secrets apart.
     fn files(&mut self) -> Vec<&mut PathBuf> {
-        let Self { delivery, http, tls, issuer, alarms, intake, opentelemetry, .. } = self;
+        let Self { delivery, http, tls, issuer, ldap, alarms, intake, opentelemetry, .. } = self;
         let acme = tls.acme.as_mut().and_then(|acme| acme.ca.as_mut());
         let webhook = alarms.webhook.as_mut().and_then(|webhook| webhook.ca.as_mut());
         let single = [&mut delivery.tls_ca, &mut delivery.smarthost_ca, &mut http.ca, &mut tls.client_ca, &mut tls.next_key];
         let filters = intake.http_filter.iter_mut().filter_map(|filter| filter.ca.as_mut());
         let collector = opentelemetry.as_mut().and_then(|collector| collector.ca.as_mut());
+        let ldap = ldap.as_mut().and_then(|ldap| ldap.ca.as_mut());
         let issuers = issuer.iter_mut().filter_map(|issuer| issuer.ca.as_mut());
         let certificates = tls.certificate.iter_mut().flat_map(|files| [&mut files.cert, &mut files.key]);
-        let named = single.into_iter().flatten().chain(acme).chain(webhook).chain(filters).chain(collector);
+        let named = single.into_iter().flatten().chain(acme).chain(webhook).chain(filters).chain(collector).chain(ldap);
         named.chain(issuers).chain(certificates).collect()
     }
 

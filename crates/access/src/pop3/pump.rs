@@ -323,6 +323,7 @@ fn config(parts: &Parts) -> Config {
         wrong_passwords_max: settings.wrong_passwords_max,
         bad_commands_max: settings.bad_commands_max,
         tokens: parts.directory.takes_tokens(),
+        scram: parts.directory.takes_scram(),
         scram_sha1: parts.directory.takes_scram_sha1(),
         nonce: || {
             let mut octets = [0; 18];

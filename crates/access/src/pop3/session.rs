@@ -44,7 +44,9 @@ pub(crate) struct Config {
     pub(crate) bad_commands_max: u32,
     /// Whether there is somebody who knows what a token is worth.
     pub(crate) tokens: bool,
-    /// Whether SCRAM-SHA-1 is offered.
+    /// Whether SCRAM is offered.
+    pub(crate) scram: bool,
+    /// Whether SCRAM-SHA-1 is offered beside SCRAM-SHA-256.
     pub(crate) scram_sha1: bool,
     /// Fresh random octets for a nonce.
     pub(crate) nonce: fn() -> [u8; 18],

@@ -336,4 +336,5 @@ fn a_certificate_is_that_of_its_addresses_or_of_its_fingerprint_and_of_nobody_el
     .unwrap();
 }
 
+mod outside;
 mod sha1;

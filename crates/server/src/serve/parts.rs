@@ -5,10 +5,11 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use posthouse_directory::{Directory, Tokens};
+use posthouse_directory::{Directory, OutsidePasswords, Tokens};
 use posthouse_dns::Resolver;
 use posthouse_intake::Abuse;
 use posthouse_journal::Journal;
+use posthouse_ldap::Ldap;
 use posthouse_mailbox::Mailboxes;
 use posthouse_oauth::Issuers;
 use posthouse_queue::{Queue, QueueError};
@@ -48,6 +49,7 @@ impl Parts {
         let directory = Directory::open(&config.data.join("directory.sqlite")).map_err(|error| io(error.into()))?;
         directory.configure(config.logins.clone()).map_err(|error| io(error.into()))?;
         trust_issuers(&directory, config, &resolver).map_err(tls_failure)?;
+        trust_ldap(&directory, config, &resolver).map_err(tls_failure)?;
         let mailboxes = Mailboxes::open(&config.data.join("accounts")).map_err(|error| io(error.into()))?;
         let journal =
             Journal::open_with(&config.data.join("journal.sqlite"), &config.journal).map_err(|error| io(error.into()))?;
@@ -73,6 +75,13 @@ pub(super) fn can_open(config: &Config) -> Result<(), Failure> {
 pub(super) fn trust_issuers(directory: &Directory, config: &Config, resolver: &Resolver) -> Result<(), TlsError> {
     let issuers = if config.issuer.is_empty() { None } else { Some(Issuers::new(&config.issuer, resolver)?) };
     directory.trust_tokens(issuers.map(|issuers| Arc::new(issuers) as Arc<dyn Tokens>));
+    Ok(())
+}
+
+/// Takes the word of the LDAP directory that is configured.
+pub(super) fn trust_ldap(directory: &Directory, config: &Config, resolver: &Resolver) -> Result<(), TlsError> {
+    let ldap = config.ldap.as_ref().map(|settings| Ldap::new(settings, resolver)).transpose()?;
+    directory.trust_passwords(ldap.map(|ldap| Arc::new(ldap) as Arc<dyn OutsidePasswords>));
     Ok(())
 }
 

@@ -189,6 +189,9 @@ impl Server {
             parts::trust_issuers(&self.parts.directory, &config, &self.parts.resolver).map_err(parts::tls_failure)?;
         }
         self.contexts.send_replace(Arc::new(next));
+        if config.ldap != self.config.ldap {
+            parts::trust_ldap(&self.parts.directory, &config, &self.parts.resolver).map_err(parts::tls_failure)?;
+        }
         self.parts.directory.configure(config.logins.clone()).map_err(|error| Failure::new(Exit::Io, error))?;
         self.parts.queue.configure(&config.queue);
         self.parts.journal.configure(&config.journal);
@@ -200,6 +203,7 @@ impl Server {
             tls: config.tls,
             intake: config.intake,
             logins: config.logins,
+            ldap: config.ldap,
             issuer: config.issuer,
             pop3: config.pop3,
             mta_sts: config.mta_sts,

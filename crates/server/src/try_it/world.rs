@@ -148,6 +148,7 @@ fn config(data: &Path, offset: u16) -> Config {
         tls: Tls::default(),
         logins: posthouse_directory::LoginSettings::default(),
         issuer: Vec::new(),
+        ldap: None,
         intake: posthouse_intake::Settings { local, ..posthouse_intake::Settings::default() },
         pop3: posthouse_access::Settings::default(),
         mailbox: posthouse_mailbox::MailboxSettings::default(),

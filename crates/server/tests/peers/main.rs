@@ -18,6 +18,7 @@ mod dnssec;
 mod filters;
 mod hop;
 mod keys;
+mod ldap;
 mod local;
 mod matrix;
 mod parsers;

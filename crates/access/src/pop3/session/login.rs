@@ -59,10 +59,12 @@ impl Session {
     /// The mechanisms for this connection, best first.
     pub(super) fn offered(&self) -> impl Iterator<Item = Mechanism> + use<> {
         let binds = self.secure.is_some_and(|bindings| bindings.is_available());
-        let (tokens, sha1, certified) = (self.config.tokens, self.config.scram_sha1, self.certified);
+        let (scram, sha1) = (self.config.scram, self.config.scram_sha1);
+        let (tokens, certified) = (self.config.tokens, self.certified);
         let fits = move |mechanism: &Mechanism| {
             (binds || !mechanism.is_bound())
                 && (tokens || !mechanism.takes_token())
+                && (scram || mechanism.scram_hash().is_none())
                 && (sha1 || mechanism.scram_hash() != Some(ScramHash::Sha1))
                 && (certified || *mechanism != Mechanism::External)
         };

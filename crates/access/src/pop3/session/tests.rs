@@ -125,6 +125,7 @@ fn config() -> Config {
         login_time: Duration::from_secs(180),
         wrong_passwords_max: 3,
         tokens: false,
+        scram: true,
         scram_sha1: true,
         bad_commands_max: 10,
         nonce: || [3; 18],
