@@ -45,8 +45,7 @@ fn pairs(bench: &Bench, row: &'static str, what: &'static str, way: Way) -> anyh
 fn measure(server: &Running, world: &filters::Names, way: Way, letters: &[Vec<u8>]) -> anyhow::Result<Figure> {
     let _filters = (server.kind() == Kind::Postfix).then(|| Filters::start(world, way)).transpose()?;
     // The first letters pay for what is made once: processes, caches.
-    let few = letters.get(..200).unwrap_or(letters);
-    letters::send(way, server.kind(), few)?;
+    letters::send(way, server.kind(), letters.get(..200).unwrap_or(letters))?;
     proof::of_work(server, way, letters)?;
     let before = server.settled_cpu_seconds();
     let watch = Watch::start(server.processes());

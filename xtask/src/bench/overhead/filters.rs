@@ -8,11 +8,14 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 /// Whose letters come.
-pub(super) const SENDER: &str = "sender.test";
+pub(super) const SENDER: &str = "sender.example";
 /// Somebody else, whose letters come from here too.
-pub(super) const ELSEWHERE: &str = "elsewhere.test";
+pub(super) const ELSEWHERE: &str = "elsewhere.example";
 /// The selector of its key.
 pub(super) const SELECTOR: &str = "s";
+
+/// Where opendkim finds the name server: its resolver asks none on a loopback address, and knows by itself that there is no `test.`
+const OUTSIDE: &str = "192.0.2.53";
 
 /// The name server of the world, which ends with it.
 pub(super) struct Names {
@@ -33,15 +36,21 @@ pub(super) fn world(folder: &Path) -> anyhow::Result<Names> {
     let key = process::output(Command::new("sh").args(["-c", &make]))?;
     let (first, second) = key.trim().split_at(key.trim().len() / 2);
     let zone = format!(
-        "$ORIGIN test.\n$TTL 3600\n@ SOA ns root 1 3600 600 86400 600\n@ NS ns\nns A 127.0.0.53\n\
+        "$ORIGIN example.\n$TTL 3600\n@ SOA ns root 1 3600 600 86400 600\n@ NS ns\nns A 127.0.0.53\n\
          sender TXT \"v=spf1 ip4:127.0.0.0/8 -all\"\n{SELECTOR}._domainkey.sender TXT \"v=DKIM1; k=rsa; p={first}\" \"{second}\"\n\
          elsewhere TXT \"v=spf1 ip4:127.0.0.0/8 -all\"\n\
          _dmarc.sender TXT \"v=DMARC1; p=reject\"\n"
     );
-    fs::write(folder.join("test.zone"), zone)?;
+    fs::write(folder.join("example.zone"), zone)?;
+    fs::write(
+        folder.join("test.zone"),
+        "$ORIGIN test.\n$TTL 3600\n@ SOA ns root 1 3600 600 86400 600\n@ NS ns\nns A 127.0.0.53\n",
+    )?;
     fs::write(folder.join("reverse.zone"), include_str!("../../../../crates/server/tests/peers/conf/reverse.zone"))?;
     let conf = include_str!("../../../../crates/server/tests/peers/conf/nsd.conf").replace("@DIR@", &at.to_string());
-    fs::write(folder.join("nsd.conf"), conf)?;
+    let conf = conf.replace("127.0.0.53\n", &format!("127.0.0.53\n    ip-address: {OUTSIDE}\n"));
+    fs::write(folder.join("nsd.conf"), conf + "zone:\n    name: \"example.\"\n    zonefile: \"example.zone\"\n")?;
+    process::run(Command::new("ip").args(["address", "add", &format!("{OUTSIDE}/32"), "dev", "lo"]))?;
     let server = Command::new("nsd").args(["-d", "-c"]).arg(folder.join("nsd.conf")).stderr(Stdio::null()).spawn()?;
     let names = Names { folder: folder.to_owned(), server };
     servers::listening_at("127.0.0.53", 53, Duration::from_secs(10))?;
@@ -65,11 +74,7 @@ impl Filters {
         let mode = if way == Way::Signed {
             format!("Mode s\nDomain load.test\nSelector s\nKeyFile {at}/key.pem\nInternalHosts 127.0.0.0/8\nRequireSafeKeys no\n")
         } else {
-            // Its resolver knows by itself that there is no `test.`, and that this machine has no name server.
-            let names = "server:\n do-not-query-localhost: no\n local-zone: \"test.\" nodefault\nforward-zone:\n name: \".\"\n \
-                         forward-addr: 127.0.0.53\n";
-            fs::write(world.folder.join("unbound.conf"), names)?;
-            format!("Mode v\nInternalHosts {at}/nobody\nResolverConfiguration {at}/unbound.conf\nAlwaysAddARHeader yes\n")
+            format!("Mode v\nInternalHosts {at}/nobody\nNameservers {OUTSIDE}\nAlwaysAddARHeader yes\n")
         };
         let dkim =
             format!("{common}{mode}AuthservID mail.load.test\nSocket inet:8891@127.0.0.1\nCanonicalization relaxed/relaxed\n");

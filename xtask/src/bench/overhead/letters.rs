@@ -61,7 +61,8 @@ pub(super) fn make(folder: &Path, way: Way, count: usize) -> anyhow::Result<Vec<
 pub(super) fn send(way: Way, kind: Kind, letters: &[Vec<u8>]) -> anyhow::Result<Sent> {
     let began = Instant::now();
     let times = thread::scope(|scope| {
-        let senders: Vec<_> = (0..CONNECTIONS).map(|first| scope.spawn(move || one(first, way, kind, letters))).collect();
+        let senders: Vec<_> =
+            (0..CONNECTIONS.min(letters.len())).map(|first| scope.spawn(move || one(first, way, kind, letters))).collect();
         let joined = senders.into_iter().map(|sender| sender.join().map_err(|_| anyhow!("a sender's thread failed"))?);
         joined.collect::<anyhow::Result<Vec<_>>>()
     })?;
