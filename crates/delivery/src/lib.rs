@@ -32,6 +32,7 @@ pub use posthouse_reports::Received;
 pub use remove::remove;
 pub use report::alarm::AlarmLetter;
 pub use report::dmarc::DmarcReports;
+pub use report::failure::{FailureReports, Failures};
 pub use report::tls::TlsReports;
 pub use run::{run, run_at};
 pub use settings::{DestinationSettings, Settings, SettingsMistake, SourceSettings, TlsDemand, TlsFloor};

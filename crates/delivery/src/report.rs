@@ -1,4 +1,5 @@
-//! Reports to domains that ask for them, once a day: what those on TLS and those on authors (DMARC) have in common; and letters to the operator.
+//! Reports to domains that ask for them, once a day: what those on TLS and those on authors (DMARC) have in common; reports on single letters; and letters to the
+//! operator.
 //!
 //! A report is queued under an id that its day, domain and address give, and what it was made of is let go only then: a crash between the two
 //! makes the same letter again, which the queue takes once. Reports have no sender, so nobody is told of those that do not arrive, and they are
@@ -6,6 +7,7 @@
 
 pub(crate) mod alarm;
 pub(crate) mod dmarc;
+pub(crate) mod failure;
 pub(crate) mod tls;
 
 use std::time::Duration;
@@ -15,6 +17,7 @@ use posthouse_directory::DirectoryError;
 use posthouse_journal::Event;
 use posthouse_mail::{Address, Domain, Envelope, LetterId, LocalPart, Recipient, ReversePath, UnixMillis};
 use posthouse_queue::{Letter, Origin};
+use posthouse_reports::Sent;
 use posthouse_runtime::shutdown::Shutdown;
 use posthouse_runtime::{clock, select};
 use sha2::{Digest as _, Sha256};
@@ -101,7 +104,7 @@ fn due(day: UnixMillis, domain: &Domain) -> UnixMillis {
 
 /// Whether letters of this origin are reports.
 pub(crate) fn is_report(origin: &str) -> bool {
-    [tls::TlsReports::KIND, dmarc::DmarcReports::KIND, alarm::KIND].contains(&origin)
+    [tls::TlsReports::KIND, dmarc::DmarcReports::KIND, failure::KIND, alarm::KIND].contains(&origin)
 }
 
 /// Who reports come from: an address whose domain has keys, where that is possible (RFC 8460 §5.3: reports are signed).
@@ -150,7 +153,18 @@ impl Sending<'_> {
         };
         stored.await.map_err(|error| error.to_string())?;
         tracing::info!(kind, domain = %about, %to, letter = %id, "a report is sent");
+        if kind != alarm::KIND {
+            written(context, kind, about, (to.to_string(), to.domain().to_string()), id.to_string()).await;
+        }
         context.note(id, Event::Reported { kind: kind.to_owned(), about: about.to_string(), to: to.to_string() });
         Ok(())
+    }
+}
+
+/// Writes down, for `posthouse reports sent`, what went where. No report fails for it.
+pub(crate) async fn written(context: &Context, kind: &str, about: &Domain, (receiver, host): (String, String), letter: String) {
+    let sent = Sent { kind: kind.to_owned(), domain: about.to_string(), receiver, host, letter, at: now().0 };
+    if let Err(error) = context.reports.sent(sent).await {
+        tracing::error!(kind, domain = %about, %error, "it cannot be written down that a report was sent");
     }
 }

@@ -168,7 +168,7 @@ impl Incoming {
             let (header, gap) = bytes.split_at_checked(fields).unwrap_or((bytes, &[]));
             (held.header, held.gap) = (header.to_vec(), gap.to_vec());
             if self.is_examined {
-                self.examination = Some(header::examine(bytes, fields)?);
+                self.examination = Some(header::examine(visit, bytes, fields)?);
             }
             return Ok(());
         }

@@ -16,7 +16,7 @@ use posthouse_intake::{ListenerKind, SenderPolicy, Senders, Settings};
 use posthouse_journal::{Event, Query};
 use posthouse_mail::header::{Header, end_of_header};
 use posthouse_mailauth::dkim::{Algorithm, DkimResult, Keys, SigningKey, Verification, key_record};
-use posthouse_mailauth::dmarc::{Evaluation, Ledger};
+use posthouse_mailauth::dmarc::{Evaluation, Failure, Ledger};
 
 mod world;
 
@@ -340,11 +340,19 @@ fn letters_of_exempt_networks_ask_nothing() {
 
 /// What was written down for reports.
 #[derive(Default)]
-struct Noted(std::sync::Mutex<Vec<Evaluation>>);
+struct Noted(std::sync::Mutex<Vec<Evaluation>>, std::sync::Mutex<Vec<Failure>>);
 
 impl Ledger for Noted {
     fn note(&self, evaluation: Evaluation) {
         self.0.lock().unwrap().push(evaluation);
+    }
+
+    fn wants_failures(&self) -> bool {
+        true
+    }
+
+    fn failed(&self, failure: Failure) {
+        self.1.lock().unwrap().push(failure);
     }
 }
 
@@ -392,5 +400,32 @@ fn what_was_found_and_done_is_written_down_for_those_who_want_to_know() {
         ("it is a report itself", SenderPolicy::Enforce, honest.as_str(), report.as_bytes(), Vec::new()),
     ] {
         assert_eq!(noted(policy, zone, letter), expected, "{name}");
+    }
+}
+
+#[test]
+fn a_letter_that_failed_is_told_with_its_header_and_never_its_body_or_that_of_a_bounce() {
+    let asks = |zone: &str| zone.replace("p=reject", "p=reject; ruf=mailto:f@a.test");
+    let bounce = [b"Content-Type: multipart/report; report-type=delivery-status\r\n".as_slice(), LETTER].concat();
+    for (name, policy, zone, letter, expected) in [
+        ("it fails and is refused", SenderPolicy::Enforce, asks(FORGED), LETTER, Some("reject")),
+        ("we are milder", SenderPolicy::Quarantine, asks(FORGED), LETTER, Some("quarantine")),
+        ("it passes", SenderPolicy::Enforce, asks(HONEST), LETTER, None),
+        ("nobody asked", SenderPolicy::Enforce, FORGED.to_owned(), LETTER, None),
+        ("nothing is looked at", SenderPolicy::Off, asks(FORGED), LETTER, None),
+        ("it is a bounce", SenderPolicy::Enforce, asks(FORGED), bounce.as_slice(), None),
+    ] {
+        run(async {
+            let mut world = world(policy, &zone).await;
+            let noted = Arc::new(Noted::default());
+            world.context.evaluations = Arc::clone(&noted) as Arc<dyn Ledger>;
+            sent(&world, letter).await;
+            let told = std::mem::take(&mut *noted.1.lock().unwrap());
+            assert_eq!(told.first().map(|failure| failure.done.to_string()).as_deref(), expected, "{name}");
+            if let Some(failure) = told.first() {
+                assert!(letter.starts_with(&failure.header) && !failure.header.is_empty(), "{name}");
+                assert!(failure.results.contains("dmarc=fail") && failure.mail_from.ends_with("@a.test"), "{failure:?}");
+            }
+        });
     }
 }

@@ -155,7 +155,7 @@ pub enum Event {
     },
     /// A report of ours on a domain was queued for it.
     Reported {
-        /// `tls-report`, `dmarc-report`.
+        /// `tls-report`, `dmarc-report`; `failure-report`, on a letter or of the letter that it is on.
         kind: String,
         /// The domain.
         about: String,

@@ -65,6 +65,9 @@ pub struct Dkim {
     pub key_bits: Option<u32>,
     /// Whether the key record says that the domain is only trying it out (`t=y`).
     pub testing: bool,
+    /// Whether it fails because the body is not the one that was signed.
+    #[serde(skip)]
+    pub body_changed: bool,
     /// What was read.
     pub records: Vec<Looked>,
 }

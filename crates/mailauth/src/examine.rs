@@ -16,6 +16,7 @@ pub struct Examination {
     arc: ArcVerification,
     author: Result<Author, AuthorError>,
     is_report: bool,
+    kept: Option<Vec<u8>>,
 }
 
 /// All verdicts on a letter.
@@ -42,7 +43,18 @@ impl Examination {
             arc: ArcVerification::new(header),
             author: Author::of(header),
             is_report: is_report(header),
+            kept: None,
         }
+    }
+
+    /// Keeps the beginning of the header for a report on this letter alone, if it should fail (RFC 9991); not that of one that is such a report, or a bounce.
+    pub fn keep(&mut self, header: Header<'_>) {
+        self.kept = (!self.is_report && !is_of_a_program(header)).then(|| dmarc::beginning(header));
+    }
+
+    /// What was kept; once.
+    pub fn kept(&mut self) -> Option<Vec<u8>> {
+        self.kept.take()
     }
 
     /// Takes the next octets of the body.
@@ -80,6 +92,12 @@ impl Examination {
         let dmarc = dmarc::check(resolver, &author, &spf, &dkim).await;
         Verdicts { spf, dkim, dmarc, arc, iprev }
     }
+}
+
+/// RFC 6522: `multipart/report`, whatever it reports.
+fn is_of_a_program(header: Header<'_>) -> bool {
+    let kinds = header.named("Content-Type").map(|field| field.value().trim_start().to_ascii_lowercase());
+    kinds.into_iter().any(|kind| kind.starts_with("multipart/report"))
 }
 
 /// `Report Domain: a.test Submitter: b.test`; some write `Report domain`.

@@ -1,12 +1,18 @@
 //! Feedback on one letter (ARF, RFC 5965, RFC 6650, RFC 9477): a reader's complaint, or an author who was not who it said (RFC 6591, RFC 9991).
 //!
-//! Read only as far as an operator needs it: what kind, which letter, from which address. Nothing of a body is kept.
+//! Read only as far as an operator needs it: what kind, which letter, from which address. Nothing of a body is kept. Those that we send are of [`FailureLetter`].
+
+mod letter;
+mod redact;
 
 use std::net::IpAddr;
 
 use posthouse_mail::header::{Header, end_of_header};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+pub use letter::FailureLetter;
+pub use redact::Redaction;
 
 /// The octets of the report's own part.
 const REPORT_BYTES_MAX: usize = 64 * 1024;

@@ -4,7 +4,7 @@
 //! sent to it (RFC 9990).
 //!
 //! [`Received`] reads and keeps what others report of our domains: on letters in our name (RFC 9990), on the TLS on the way to us (RFC 8460), on single
-//! letters (RFC 5965, RFC 9991). [`Summary`] is what an operator wants to know of them.
+//! letters (RFC 5965, RFC 9991). [`Summary`] is what an operator wants to know of them. It also knows what we [`Sent`].
 //!
 //! All of it is in `reports.sqlite`. Trouble with that file never stops a letter.
 
@@ -12,6 +12,7 @@ mod error;
 mod evaluations;
 mod incoming;
 mod received;
+mod sent;
 mod settings;
 mod store;
 mod summary;
@@ -20,6 +21,7 @@ pub use error::ReportsError;
 pub use evaluations::{Evaluations, Found};
 pub use incoming::{Incoming, LETTER_BYTES_MAX, Read, Unread, read};
 pub use received::{Entry, Filed, Received};
+pub use sent::Sent;
 pub use settings::DmarcSettings;
 pub use store::Store;
 pub use summary::{Complaint, Reporter, Source, Summary, Summing, TlsTrouble};

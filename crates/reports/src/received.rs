@@ -16,9 +16,9 @@ use crate::incoming::{self, Incoming, Read};
 use crate::store::{Store, json, read};
 
 /// How long a report is kept.
-const KEPT: Duration = Duration::from_hours(400 * 24);
+pub(crate) const KEPT: Duration = Duration::from_hours(400 * 24);
 /// Reports in all; beyond it the oldest go.
-const REPORTS_MAX: i64 = 50_000;
+pub(crate) const REPORTS_MAX: i64 = 50_000;
 /// Reports of one day. More are letters like others: whoever sends thousands does not wash away what honest ones said.
 const REPORTS_PER_DAY_MAX: i64 = 2_000;
 const DAY: Duration = Duration::from_hours(24);
@@ -26,7 +26,7 @@ const DAY: Duration = Duration::from_hours(24);
 /// Reads and keeps. Clones share the file.
 #[derive(Clone)]
 pub struct Received {
-    store: Store,
+    pub(crate) store: Store,
     /// One is read at a time: each may be large when it is unpacked.
     turn: Arc<AsyncMutex<()>>,
 }
@@ -148,7 +148,7 @@ impl Received {
     }
 }
 
-fn is_within(name: &str, domain: &Domain) -> bool {
+pub(crate) fn is_within(name: &str, domain: &Domain) -> bool {
     name == domain.as_str() || name.strip_suffix(domain.as_str()).is_some_and(|front| front.ends_with('.'))
 }
 
@@ -218,11 +218,11 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     })
 }
 
-fn before(now: UnixMillis, time: Duration) -> UnixMillis {
+pub(crate) fn before(now: UnixMillis, time: Duration) -> UnixMillis {
     UnixMillis(now.0.saturating_sub(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)))
 }
 
-fn millis(at: UnixMillis) -> i64 {
+pub(crate) fn millis(at: UnixMillis) -> i64 {
     i64::try_from(at.0).unwrap_or(i64::MAX)
 }
 

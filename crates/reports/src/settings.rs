@@ -10,6 +10,15 @@ pub struct DmarcSettings {
     /// Whether domains that ask for it (`rua` in their DMARC record) are told once a day which addresses sent letters in their name, and what
     /// SPF and DKIM said of them. No address of a person is in it.
     pub send: bool,
+    /// Whether domains that ask for it (`ruf`) are told at once of each letter that failed, with its header. It tells who writes to whom, and what about: ask those whose
+    /// mail it is, and the law, first.
+    pub failures: bool,
+    /// Whether codes stand in such a report for the local parts of all addresses but the domain's own (RFC 6590).
+    pub failures_redact: bool,
+    /// How many such reports one host is sent in an hour.
+    pub failures_per_hour: u32,
+    /// How many in a day.
+    pub failures_per_day: u32,
     /// Who the reports come from. Not set: `postmaster` of the domain of ours that `hostname` belongs to.
     pub from: Option<String>,
     /// Who reports, for people: your organization's name. Not set: `hostname`.
@@ -18,6 +27,14 @@ pub struct DmarcSettings {
 
 impl Default for DmarcSettings {
     fn default() -> Self {
-        Self { send: true, from: None, organization: None }
+        Self {
+            send: true,
+            failures: false,
+            failures_redact: true,
+            failures_per_hour: 10,
+            failures_per_day: 50,
+            from: None,
+            organization: None,
+        }
     }
 }

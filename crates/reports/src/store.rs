@@ -17,7 +17,7 @@ use posthouse_runtime::task;
 use crate::error::ReportsError;
 
 /// The layout this code writes.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 /// How long one process waits for another.
 const WAIT: Duration = Duration::from_secs(5);
 
@@ -66,6 +66,24 @@ CREATE TABLE report (
 CREATE INDEX report_by_time ON report (received);
 ";
 
+/// Version 3 adds:
+///
+/// - `sent`: what we sent: `dmarc-report`, `tls-report`, `failure-report`; on which domain, where to, and the host there; `letter` is empty for what went by HTTPS. `at` is
+///   in milliseconds since 1970.
+const LAYOUT_3: &str = "
+CREATE TABLE sent (
+    id       INTEGER PRIMARY KEY,
+    kind     TEXT NOT NULL,
+    domain   TEXT NOT NULL,
+    receiver TEXT NOT NULL,
+    host     TEXT NOT NULL,
+    letter   TEXT NOT NULL,
+    at       INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX sent_by_host ON sent (host, at);
+";
+
 /// The file. Clones share it.
 #[derive(Clone)]
 pub struct Store(Arc<Mutex<Connection>>);
@@ -88,7 +106,7 @@ impl Store {
         let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
         match found {
             0..VERSION => {
-                for layout in [LAYOUT, LAYOUT_2].iter().skip(usize::try_from(found).unwrap_or_default()) {
+                for layout in [LAYOUT, LAYOUT_2, LAYOUT_3].iter().skip(usize::try_from(found).unwrap_or_default()) {
                     transaction.execute_batch(layout)?;
                 }
                 transaction.pragma_update(None, "user_version", VERSION)?;

@@ -13,6 +13,7 @@ mod parts;
 mod pulse;
 mod reporter;
 mod server;
+mod told;
 mod web;
 
 use std::io;

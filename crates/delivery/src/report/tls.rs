@@ -68,14 +68,18 @@ impl TlsReports {
     }
 
     /// §5.4: any answer of the 200s will do.
-    async fn by_https(&self, report: &Report, url: &str) -> Result<(), String> {
+    async fn by_https(&self, report: &Report, url: &str, domain: &Domain) -> Result<(), String> {
         let request = Request::post(url)
             .header(header::CONTENT_TYPE, "application/tlsrpt+gzip")
             .body(Bytes::from(report.pack()))
             .map_err(|error| error.to_string())?;
         let answer = self.client.send(request, Limits { body_bytes_max: ANSWER_BYTES_MAX }).await;
         let status = answer.map_err(|error| error.to_string())?.status();
-        if status.is_success() { Ok(()) } else { Err(format!("{url} answers {status}")) }
+        if !status.is_success() {
+            return Err(format!("{url} answers {status}"));
+        }
+        super::written(&self.context, Self::KIND, domain, (url.to_owned(), String::new()), String::new()).await;
+        Ok(())
     }
 }
 
@@ -111,7 +115,7 @@ impl Daily for TlsReports {
         for destination in record.destinations() {
             let sent = match destination {
                 Destination::Mail(to) => self.by_mail(&report, (&from, to), domain, (day, now)).await,
-                Destination::Https(url) => self.by_https(&report, url).await,
+                Destination::Https(url) => self.by_https(&report, url, domain).await,
             };
             match sent {
                 Ok(()) => {}

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a failure here is a failed test")]
 
 mod dmarc_reports;
+mod failure_reports;
 mod forwards;
 mod local;
 mod plans;

@@ -62,7 +62,7 @@ pub(crate) async fn accept(visit: &mut Visit<'_>) -> Answer {
     let asked = visit.begun.as_mut().and_then(|begun| begun.asked.take());
     // Before the filters: what they change cannot spoil a signature, and what is refused need not be shown to them.
     let verified = match (asked, letter.examination()) {
-        (Some(asked), Some(examination)) => match senders::conclude(visit, asked, *examination).await {
+        (Some(asked), Some(examination)) => match senders::conclude(visit, asked, *examination, letter.id()).await {
             Ok(verified) => Some(verified),
             Err((verdict, event)) => return refused(visit, letter.id(), Some(*event), verdict),
         },

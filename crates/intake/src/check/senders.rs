@@ -6,9 +6,9 @@
 use std::time::Instant;
 
 use posthouse_journal::{Event, Finding};
-use posthouse_mail::Status;
+use posthouse_mail::{LetterId, Status, UnixMillis};
 use posthouse_mailauth::dkim::{DkimResult, Keys};
-use posthouse_mailauth::dmarc::{self, Dmarc, DmarcResult, Evaluation, Policy};
+use posthouse_mailauth::dmarc::{self, Came, Dmarc, DmarcResult, Evaluation, Failure, Policy};
 use posthouse_mailauth::iprev::{self, Iprev};
 use posthouse_mailauth::spf::{self, Question, Spf, SpfResult};
 use posthouse_mailauth::{Examination, Looked, Verdicts, authentication_results};
@@ -76,7 +76,8 @@ pub(crate) fn begin(visit: &Visit<'_>) -> Option<Asked> {
 pub(crate) async fn conclude(
     visit: &Visit<'_>,
     mut asked: Asked,
-    examination: Examination,
+    mut examination: Examination,
+    letter: LetterId,
 ) -> Result<Seen, (Verdict, Box<Event>)> {
     let deadline = clock::now() + visit.context.settings.senders.timeout.duration();
     let mail_from = mail_from(visit);
@@ -84,12 +85,12 @@ pub(crate) async fn conclude(
     // It keeps its own deadline; without an answer its task has failed.
     let answer = (&mut asked.answer).await;
     let (spf, iprev) = answer.unwrap_or_else(|_| (Spf::too_slow(question), Iprev::too_slow()));
-    let is_report = examination.is_report();
+    let (is_report, kept) = (examination.is_report(), examination.kept());
     let (verdicts, authors) = verdicts(visit, examination, spf, iprev, deadline).await;
     let policy = visit.context.settings.senders.policy_for(&verdicts.dmarc.domain);
     let action = policy.action(&verdicts.dmarc);
-    if !is_report {
-        report(visit, policy, &verdicts, action);
+    if !is_report && policy != SenderPolicy::Off {
+        report(visit, &verdicts, action, letter, kept);
     }
     let event = event(visit, authors, &verdicts, action);
     match action {
@@ -134,8 +135,8 @@ fn is_author_known(verdicts: &Verdicts) -> bool {
                 || dkim.iter().any(|one| one.result == DkimResult::Pass && is_author(&one.domain))))
 }
 
-/// Has it counted for the author's domain, if that wants to know. A letter that is put off comes again and is counted then.
-fn report(visit: &Visit<'_>, policy: SenderPolicy, verdicts: &Verdicts, action: SenderAction) {
+/// Has it counted for the author's domain, or reported at once, if that wants to know. A letter that is put off comes again and is counted then.
+fn report(visit: &Visit<'_>, verdicts: &Verdicts, action: SenderAction, letter: LetterId, kept: Option<Vec<u8>>) {
     let done = match action {
         SenderAction::Taken => Policy::None,
         SenderAction::Quarantined => Policy::Quarantine,
@@ -143,10 +144,21 @@ fn report(visit: &Visit<'_>, policy: SenderPolicy, verdicts: &Verdicts, action: 
         SenderAction::PutOff => return,
     };
     let Verdicts { spf, dkim, dmarc, .. } = verdicts;
-    if policy != SenderPolicy::Off
-        && let Some(evaluation) = Evaluation::of(visit.peer, spf, dkim, dmarc, done)
-    {
+    if let Some(evaluation) = Evaluation::of(visit.peer, spf, dkim, dmarc, done) {
         visit.context.evaluations.note(evaluation);
+    }
+    let Some(header) = kept else { return };
+    let came = Came {
+        letter,
+        at: UnixMillis(clock::unix_millis()),
+        source: visit.peer,
+        helo: helo(visit),
+        mail_from: &mail_from(visit),
+        hostname: &visit.context.hostname,
+        done,
+    };
+    if let Some(failure) = Failure::of(verdicts, came, header) {
+        visit.context.evaluations.failed(failure);
     }
 }
 

@@ -42,7 +42,7 @@ pub(super) async fn prepare(
     if header.received_count() > HOPS_MAX {
         return Err(check::reject(554, 4, 6, format!("the letter goes round: it has passed more than {HOPS_MAX} servers")));
     }
-    let examination = is_examined.then(|| examination(header, rest));
+    let examination = is_examined.then(|| examination(visit, header, rest));
     let mut prepared = received(visit, id).into_bytes();
     let own = prepared.len();
     let mut signing = None;
@@ -91,14 +91,17 @@ fn parse(bytes: &[u8], fields: usize) -> Result<(Header<'_>, [&[u8]; 2]), Verdic
 }
 
 /// For a letter that others may change before [`prepare`] sees it. Its header is refused for what [`prepare`] would refuse it for.
-pub(super) fn examine(bytes: &[u8], fields: usize) -> Result<Box<Examination>, Verdict> {
+pub(super) fn examine(visit: &Visit<'_>, bytes: &[u8], fields: usize) -> Result<Box<Examination>, Verdict> {
     let (header, rest) = parse(bytes, fields)?;
-    Ok(examination(header, rest))
+    Ok(examination(visit, header, rest))
 }
 
 /// What is verified is what came: before anything is added or removed.
-fn examination(header: Header<'_>, rest: [&[u8]; 2]) -> Box<Examination> {
+fn examination(visit: &Visit<'_>, header: Header<'_>, rest: [&[u8]; 2]) -> Box<Examination> {
     let mut examination = Box::new(Examination::new(header, clock::unix_millis() / 1000));
+    if visit.context.evaluations.wants_failures() {
+        examination.keep(header);
+    }
     // Behind a header that is none stands a body.
     let [_, body] = rest;
     examination.body(body);

@@ -149,6 +149,7 @@ fn judge(
         return fail("the body is shorter than what was signed".to_owned());
     }
     if signature.body_hash != body {
+        shown.body_changed = true;
         return fail("the body was changed".to_owned());
     }
     if !key.key.verifies(hash, &signature.signature) {
@@ -209,6 +210,7 @@ fn shown_of(value: &str) -> Dkim {
         signature: shown(&without_space(&text("b").unwrap_or_default())).chars().take(8).collect(),
         key_bits: None,
         testing: false,
+        body_changed: false,
         records: Vec::new(),
     }
 }

@@ -12,11 +12,25 @@ use crate::lookup::Lookups;
 /// # Errors
 /// DNS trouble.
 pub async fn destinations(resolver: &dyn Resolve, domain: &Name) -> Result<Vec<ReportAddress>, DnsError> {
+    agreed(resolver, domain, |record| record.aggregate).await
+}
+
+/// The addresses to which reports on single letters are sent, by the same rules (RFC 9991 §5).
+///
+/// # Errors
+/// DNS trouble.
+pub async fn failure_destinations(resolver: &dyn Resolve, domain: &Name) -> Result<Vec<ReportAddress>, DnsError> {
+    agreed(resolver, domain, |record| if record.wants_failures() { record.failures } else { Vec::new() }).await
+}
+
+type Addresses = fn(DmarcRecord) -> Vec<ReportAddress>;
+
+async fn agreed(resolver: &dyn Resolve, domain: &Name, addresses: Addresses) -> Result<Vec<ReportAddress>, DnsError> {
     let mut tree = Tree::new(Lookups::new(resolver));
     let Some(record) = tree.record(domain).await? else { return Ok(Vec::new()) };
     let mut agreed: Vec<ReportAddress> = Vec::new();
-    for named in record.aggregate {
-        for address in confirmed(&mut tree, domain, named).await? {
+    for named in addresses(record) {
+        for address in confirmed(&mut tree, domain, named, addresses).await? {
             if agreed.iter().all(|known| known.address != address.address) {
                 agreed.push(address);
             }
@@ -26,7 +40,12 @@ pub async fn destinations(resolver: &dyn Resolve, domain: &Name) -> Result<Vec<R
 }
 
 /// The address, if it is of the same organization or its host agrees; or what the host wants in its place.
-async fn confirmed(tree: &mut Tree<'_>, domain: &Name, named: ReportAddress) -> Result<Vec<ReportAddress>, DnsError> {
+async fn confirmed(
+    tree: &mut Tree<'_>,
+    domain: &Name,
+    named: ReportAddress,
+    addresses: Addresses,
+) -> Result<Vec<ReportAddress>, DnsError> {
     let Ok(host) = Name::try_from(named.address.domain()) else { return Ok(Vec::new()) };
     if host == *domain || tree.walk(&host).await?.organization() == tree.walk(domain).await?.organization() {
         return Ok(vec![named]);
@@ -38,7 +57,7 @@ async fn confirmed(tree: &mut Tree<'_>, domain: &Name, named: ReportAddress) -> 
     if records.is_empty() {
         return Ok(Vec::new());
     }
-    let instead: Vec<_> = records.into_iter().flat_map(|record| record.aggregate).collect();
+    let instead: Vec<_> = records.into_iter().flat_map(addresses).collect();
     // Step 9: another place at the same host, and nowhere else.
     if instead.iter().any(|other| Name::try_from(other.address.domain()).ok().as_ref() != Some(&host)) {
         return Ok(Vec::new());

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::aggregate::{Override, Reason, Row, SignatureResult, SpfOutcome};
 use super::record::{Policy, Published};
-use super::{Dmarc, DmarcResult};
+use super::{Dmarc, DmarcResult, Failure};
 use crate::dkim::{Dkim, DkimResult};
 use crate::spf::Spf;
 
@@ -27,6 +27,14 @@ pub struct Evaluation {
 pub trait Ledger: Send + Sync {
     /// Writes one down.
     fn note(&self, evaluation: Evaluation);
+
+    /// Whether anybody is told of single letters that failed.
+    fn wants_failures(&self) -> bool {
+        false
+    }
+
+    /// Has a letter that failed reported.
+    fn failed(&self, _failure: Failure) {}
 }
 
 /// Nothing is written down.

@@ -136,6 +136,11 @@ impl DmarcRecord {
         })
     }
 
+    /// RFC 9991 §3: what is asked for at a public suffix is not asked for by the domains below it.
+    pub(crate) fn wants_failures(&self) -> bool {
+        !self.failures.is_empty() && self.psd != Psd::Yes
+    }
+
     /// What reports say of it.
     pub(crate) fn published(&self, domain: String) -> Published {
         Published {
@@ -148,7 +153,7 @@ impl DmarcRecord {
             testing: self.testing,
             failure_options: self.failure_options.clone(),
             wants_aggregate: !self.aggregate.is_empty(),
-            wants_failures: !self.failures.is_empty(),
+            wants_failures: self.wants_failures(),
         }
     }
 }

@@ -401,6 +401,7 @@ fn dkim(result: DkimResult, domain: &str) -> Dkim {
         algorithm: "rsa-sha256".to_owned(),
         signature: String::new(),
         key_bits: None,
+        body_changed: false,
         testing: false,
         records: Vec::new(),
     }

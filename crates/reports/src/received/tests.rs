@@ -92,9 +92,11 @@ fn a_file_of_the_version_before_is_upgraded() {
         let path = folder.path().join("reports.sqlite");
         drop(open(&folder));
         let connection = Connection::open(&path).unwrap();
-        connection.execute_batch("DROP TABLE report; PRAGMA user_version = 1").unwrap();
+        connection.execute_batch("DROP TABLE report; DROP TABLE sent; PRAGMA user_version = 1").unwrap();
         drop(connection);
-        assert!(open(&folder).list(UnixMillis(0), None).await.unwrap().is_empty());
+        let received = open(&folder);
+        assert!(received.list(UnixMillis(0), None).await.unwrap().is_empty());
+        assert!(received.list_sent(UnixMillis(0), None).await.unwrap().is_empty());
     })
     .unwrap();
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use posthouse_mail::{Domain, UnixMillis};
-use posthouse_reports::{Entry, Incoming, Received, Summary, Summing};
+use posthouse_reports::{Entry, Incoming, Received, Sent, Summary, Summing};
 use posthouse_runtime::clock;
 use posthouse_runtime::log::one_line;
 
@@ -22,7 +22,8 @@ Examples:
   posthouse reports
   posthouse reports --domain example.org --days 7
   posthouse reports list --json
-  posthouse reports show 12")]
+  posthouse reports show 12
+  posthouse reports sent")]
 pub(crate) struct Args {
     #[command(flatten)]
     data: DataArgs,
@@ -47,6 +48,9 @@ enum Action {
         /// Its number, as `list` shows it.
         id: i64,
     },
+    /// Show the reports that this server sent to others, the latest first. `posthouse trace` with the letter says what became of one.
+    #[command(after_help = "Examples:\n  posthouse reports sent\n  posthouse reports sent --domain a.example --json")]
+    Sent,
 }
 
 pub(crate) fn run(args: Args, printer: &Printer) -> Result<(), Failure> {
@@ -66,6 +70,7 @@ pub(crate) fn run(args: Args, printer: &Printer) -> Result<(), Failure> {
     let work = async {
         match args.action {
             Some(Action::Show { id }) => Ok(Found::One(received.show(id).await?.map(Box::new), id)),
+            Some(Action::Sent) => Ok(Found::Sent(received.list_sent(UnixMillis(since), domain.as_ref()).await?)),
             Some(Action::List) => Ok(Found::List(received.list(UnixMillis(since), domain.as_ref()).await?)),
             None => {
                 let mut summing = Summing::default();
@@ -93,6 +98,15 @@ pub(crate) fn run(args: Args, printer: &Printer) -> Result<(), Failure> {
             }
             printer.json(&entries)
         }
+        Found::Sent(all) => {
+            for sent in &all {
+                printer.line(told(sent))?;
+            }
+            if all.is_empty() {
+                printer.line("no reports were sent")?;
+            }
+            printer.json(&all)
+        }
         Found::One(None, id) => Err(Failure::say(Exit::NoUser, format!("there is no report {id}"))),
         Found::One(Some(one), _) => {
             let (entry, report) = *one;
@@ -109,6 +123,7 @@ pub(crate) fn run(args: Args, printer: &Printer) -> Result<(), Failure> {
 enum Found {
     Summary(Box<Summary>),
     List(Vec<Entry>),
+    Sent(Vec<Sent>),
     One(Option<Box<(Entry, Incoming)>>, i64),
 }
 
@@ -118,6 +133,14 @@ fn line(entry: &Entry) -> String {
     let by = if entry.reporter.is_empty() { &entry.sender } else { &entry.reporter };
     let doubt = if entry.verified { "" } else { "  (its author is not verified)" };
     format!("{:>5}  {day}  {:<8}  {}  by {}{doubt}", entry.id, entry.kind, one_line(&entry.domain), one_line(by))
+}
+
+/// `2026-11-25T01:10:00Z  dmarc-report  a.example to d@a.example  (letter)`
+fn told(sent: &Sent) -> String {
+    let Sent { kind, domain, receiver, letter, at, .. } = sent;
+    let way = if letter.is_empty() { "by HTTPS" } else { letter };
+    let (domain, receiver) = (one_line(domain), one_line(receiver));
+    format!("{}  {kind:<14}  on {domain} to {receiver}  ({way})", UnixMillis(*at).to_rfc3339_seconds())
 }
 
 fn summarise(summary: &Summary, days: u32, printer: &Printer) -> Result<(), Failure> {

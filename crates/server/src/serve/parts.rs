@@ -5,6 +5,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
+use posthouse_delivery::Failures;
 use posthouse_directory::{Directory, OutsidePasswords, Tokens};
 use posthouse_dns::Resolver;
 use posthouse_intake::Abuse;
@@ -33,6 +34,7 @@ pub(crate) struct Parts {
     pub(crate) transit: Store,
     pub(crate) evaluations: Evaluations,
     pub(crate) reports: Received,
+    pub(crate) failures: Failures,
     pub(crate) tls: ServerTls,
 }
 
@@ -59,7 +61,8 @@ impl Parts {
         let reports = Received::new(&reports);
         let queue = open_queue(config).await?;
         let abuse = Abuse::open(&config.data);
-        Ok(Self { abuse, directory, mailboxes, queue, journal, resolver, transit, evaluations, reports, tls })
+        let failures = Failures::default();
+        Ok(Self { abuse, directory, mailboxes, queue, journal, resolver, transit, evaluations, reports, failures, tls })
     }
 }
 

@@ -12,12 +12,11 @@ use posthouse_acme::{Keeper, Proofs, Records, Standing};
 use posthouse_admin::queue::Desk;
 use posthouse_admin::socket::{self, Office, Restarts};
 use posthouse_admin::{AlarmSettings, JunkKeeper, Status, keys};
-use posthouse_delivery::{DmarcReports, Ledger, TlsReports, Way};
+use posthouse_delivery::{Ledger, TlsReports, Way};
 use posthouse_dns::{Resolver, Updates};
 use posthouse_http::Client;
 use posthouse_intake::{HttpFilters, LocalDoor};
 use posthouse_mail::Domain;
-use posthouse_mailauth::dmarc;
 use posthouse_mailauth::mta_sts::Policy;
 use posthouse_mailbox::Ages;
 use posthouse_runtime::clock;
@@ -39,6 +38,7 @@ use super::metrics::Metrics;
 use super::otlp::{self, Pusher};
 use super::parts::{self, Parts};
 use super::reporter::{self, Reporter};
+use super::told::{self, Told};
 use super::web::Web;
 use super::{local, maildrop};
 use crate::cli::{Exit, Failure};
@@ -291,7 +291,7 @@ fn contexts(
         queue: parts.queue.clone(),
         journal: parts.journal.clone(),
         abuse: parts.abuse.clone(),
-        evaluations: evaluations(config, parts),
+        evaluations: Told::ledger(config, parts),
         filters: HttpFilters::new(&intake.http_filter, &parts.resolver).map_err(parts::tls_failure)?,
         resolver: Arc::clone(&parts.resolver),
         tls: Some(smtp_tls.clone()),
@@ -322,11 +322,6 @@ fn contexts(
         None => Web::new(parts).map_err(parts::tls_failure)?,
     };
     Ok(Contexts { smtp, pop3, web: web.serving(policy(config)?.map(|policy| policy.to_string())) })
-}
-
-/// Where it is written down what was found of letters: nowhere, when nobody is told.
-fn evaluations(config: &Config, parts: &Parts) -> Arc<dyn dmarc::Ledger> {
-    if config.dmarc_reports.send { Arc::new(parts.evaluations.clone()) } else { Arc::new(dmarc::NoLedger) }
 }
 
 fn start_delivery(
@@ -363,13 +358,7 @@ fn start_delivery(
         let reports = TlsReports { context: context.clone(), sessions: sessions.clone(), client, from };
         task::spawn("TLS reports", reports.run(shutdown.clone()));
     }
-    if config.dmarc_reports.send {
-        let settings = &config.dmarc_reports;
-        let from = settings.from.as_ref().and_then(|from| from.parse().ok());
-        let (evaluations, organization) = (parts.evaluations.clone(), settings.organization.clone());
-        let reports = DmarcReports { context: context.clone(), evaluations, from, organization };
-        task::spawn("DMARC reports", reports.run(shutdown.clone()));
-    }
+    told::start(config, parts, &context, &shutdown);
     Ok((task::spawn("delivery", posthouse_delivery::run(context.clone(), way, shutdown)), context))
 }
 

@@ -1,7 +1,7 @@
 //! `posthouse reports`: what others say, for people and for programs; and the records that ask for it.
 
 use posthouse_mail::{LetterId, UnixMillis};
-use posthouse_reports::{Filed, Received};
+use posthouse_reports::{Filed, Received, Sent};
 
 use super::run;
 
@@ -43,6 +43,12 @@ fn who_sends_in_our_name_and_fails_is_named() {
     assert_eq!((&json["letters"], &json["sources"][0]["address"]), (&112.into(), &"203.0.113.9".into()));
     assert!(run(data, &["reports", "show", "1", "--data", "."]).out.contains("\"header_from\": \"example.org\""));
     assert_eq!(run(data, &["reports", "show", "7", "--data", "."]).exit, 67);
+    assert_eq!(run(data, &["reports", "sent", "--data", "."]).out, "no reports were sent\n");
+    let (kind, domain, receiver) = ("failure-report".to_owned(), "a.test".to_owned(), "f@a.test".to_owned());
+    let sent = Sent { kind, domain, receiver, host: "a.test".to_owned(), letter: "LETTER".to_owned(), at: now.0 };
+    posthouse_runtime::block_on(received.sent(sent)).unwrap().unwrap();
+    let told = run(data, &["reports", "sent", "--data", "."]).out;
+    assert!(told.ends_with("  failure-report  on a.test to f@a.test  (LETTER)\n"), "{told}");
     let other = run(data, &["reports", "--domain", "other.example", "--data", "."]);
     assert!(other.out.starts_with("0 reports in 30 days"), "{}", other.out);
 }

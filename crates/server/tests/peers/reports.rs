@@ -3,7 +3,8 @@
 use crate::world::{World, in_a_world, program, run_with_pypi};
 use posthouse_mail::{Address, LetterId, UnixMillis};
 use posthouse_mailauth::dmarc::aggregate::{Override, Report, Row, SignatureResult, SpfOutcome};
-use posthouse_mailauth::dmarc::{Policy, Published, ReportLetter};
+use posthouse_mailauth::dmarc::{Failure, FailureKind, Policy, Published, ReportLetter};
+use posthouse_mailauth::feedback::{FailureLetter, Redaction};
 use posthouse_mailauth::{ReportEnvelope, srs, tls_rpt};
 use posthouse_runtime::clock;
 use posthouse_testkit::guard::Guard;
@@ -191,6 +192,60 @@ fn parsedmarc_counts_what_our_report_on_tls_counts() {
         let counted: Vec<_> = details.iter().map(|one| (&one["result_type"], &one["failed_session_count"])).collect();
         assert_eq!(counted, [(&json!("certificate-host-mismatch"), &json!(2)), (&json!("starttls-not-supported"), &json!(1))]);
     });
+}
+
+/// The report that is sent at once on a letter that failed.
+#[test]
+fn parsedmarc_reads_what_our_report_on_a_failure_says() {
+    run_with_pypi(
+        concat!(module_path!(), "::parsedmarc_reads_what_our_report_on_a_failure_says"),
+        "parsedmarc",
+        |world, pypi| {
+            let (from, to) = ("reports@ours.test".parse().unwrap(), "ruf@a.test".parse().unwrap());
+            let (submitter, id) = ("mx.ours.test".parse().unwrap(), LetterId::from_bytes([9; 16]));
+            let failure = Failure {
+            letter: LetterId::from_bytes([7; 16]),
+            at: DAY,
+            source: "192.0.2.7".parse().unwrap(),
+            mail_from: "x@evil.test".to_owned(),
+            domain: "news.a.test".to_owned(),
+            published: dmarc_report().published,
+            kind: FailureKind::Dmarc,
+            is_dkim_unaligned: true,
+            is_spf_unaligned: true,
+            done: Policy::Reject,
+            results: "Authentication-Results: mx.ours.test;\r\n\tdmarc=fail header.from=news.a.test\r\n".to_owned(),
+            signature: Some(("a.test".to_owned(), Some("@a.test".to_owned()), "s1".to_owned())),
+            spf: vec![("a.test".to_owned(), "v=spf1 -all".to_owned())],
+            header: b"From: Alice <alice@news.a.test>\r\nTo: bob@ours.test\r\nSubject: Your invoice\r\nDate: Wed, 25 Nov 2026 00:00:00 +0000\r\nMessage-ID: <1@evil.test>\r\n".to_vec(),
+        };
+            let redaction = Redaction::new(b"key");
+            let (failure, redaction) = (&failure, Some(&redaction));
+            let letter =
+                FailureLetter { from: &from, to: &to, submitter: &submitter, id, at: DAY, incidents: 3, failure, redaction };
+            let read = read_by_parsedmarc(world, pypi, "failure.eml", &letter.to_message());
+            assert!(["failure", "forensic"].contains(&read["report_type"].as_str().unwrap()), "{read}");
+            let read = &read["report"];
+            for (key, value) in [
+                ("feedback_type", json!("auth-failure")),
+                ("reported_domain", json!("news.a.test")),
+                ("auth_failure", json!(["dmarc"])),
+                // What it calls our Identity-Alignment.
+                ("authentication_mechanisms", json!(["dkim", "spf"])),
+                ("authentication_results", json!("mx.ours.test; dmarc=fail header.from=news.a.test")),
+                ("delivery_result", json!("reject")),
+                ("incidents", json!("3")),
+                ("dkim_domain", json!("a.test")),
+                ("spf_dns", json!("txt : a.test : \"v=spf1 -all\"")),
+            ] {
+                assert_eq!(read[key], value, "{key}: {read}");
+            }
+            assert_eq!(read["source"]["ip_address"], "192.0.2.7");
+            assert_eq!(read["arrival_date_utc"], "2026-11-25 00:00:00");
+            assert_eq!(read["parsed_sample"]["subject"], "Your invoice");
+            assert!(!read.to_string().contains("bob@ours") && !read.to_string().contains("x@evil"), "{read}");
+        },
+    );
 }
 
 /// A forwarder for `theirs.test`, with hashes as long as ours.
