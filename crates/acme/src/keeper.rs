@@ -28,6 +28,20 @@ const ASK_EVERY: Duration = Duration::from_hours(6);
 /// Shows the certificate that was stored: to connections from now on.
 pub type Show = Arc<dyn Fn() -> Result<(), TlsError> + Send + Sync>;
 
+/// Which key the next certificate has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NextKey {
+    /// A fresh one.
+    Fresh,
+    /// This one, in PEM form.
+    Kept(String),
+    /// Nobody knows yet; it is asked again after that time.
+    Later(Duration),
+}
+
+/// Says which.
+pub type Keys = Arc<dyn Fn() -> NextKey + Send + Sync>;
+
 /// Keeps one certificate.
 pub struct Keeper {
     /// What the operator set.
@@ -42,6 +56,8 @@ pub struct Keeper {
     pub proofs: Proofs,
     /// How proofs come into the DNS.
     pub records: Records,
+    /// Says which key the next certificate has.
+    pub keys: Keys,
     /// Shows a new certificate.
     pub show: Show,
     /// How it stands, for whoever asks.
@@ -99,7 +115,18 @@ impl Keeper {
                 return rest;
             }
         }
-        let renewed = self.renew(certificate.as_ref()).await;
+        let kept = match (self.keys)() {
+            NextKey::Fresh => None,
+            NextKey::Kept(pem) => Some(pem),
+            NextKey::Later(rest) => {
+                tracing::info!(
+                    minutes = rest.as_secs() / 60,
+                    "a certificate is ordered when its TLSA record is known everywhere"
+                );
+                return rest.min(LOOK_EVERY);
+            }
+        };
+        let renewed = self.renew(certificate.as_ref(), kept.as_deref()).await;
         let mut state = self.state();
         match renewed {
             Ok(()) => {
@@ -124,9 +151,9 @@ impl Keeper {
         }
     }
 
-    async fn renew(&self, old: Option<&CertificateInfo>) -> Result<(), AcmeError> {
+    async fn renew(&self, old: Option<&CertificateInfo>, key: Option<&str>) -> Result<(), AcmeError> {
         let replaces = old.filter(|old| self.covers(old)).and_then(identifier);
-        self.office().obtain(&self.names, replaces).await?;
+        self.office().obtain(&self.names, replaces, key).await?;
         Ok((self.show)()?)
     }
 

@@ -19,7 +19,7 @@ mod store;
 mod wire;
 
 pub use error::AcmeError;
-pub use keeper::{Keeper, Show, Standing};
+pub use keeper::{Keeper, Keys, NextKey, Show, Standing};
 pub use proofs::Proofs;
 pub use records::Records;
 pub use schedule::is_late;

@@ -53,8 +53,14 @@ impl Office<'_> {
         Ok(account)
     }
 
-    /// Orders a certificate for these names, proves them, and stores what comes. `replaces` is the certificate that it follows (RFC 9773 §5).
-    pub(crate) async fn obtain(&self, names: &[String], replaces: Option<CertificateIdentifier<'_>>) -> Result<(), AcmeError> {
+    /// Orders a certificate for these names and this key, else a fresh one, proves them, and stores what comes. `replaces` is the certificate that it follows
+    /// (RFC 9773 §5).
+    pub(crate) async fn obtain(
+        &self,
+        names: &[String],
+        replaces: Option<CertificateIdentifier<'_>>,
+        key: Option<&str>,
+    ) -> Result<(), AcmeError> {
         let account = self.account().await?;
         let identifiers: Vec<Identifier> = names.iter().map(|name| Identifier::Dns(name.clone())).collect();
         let mut wanted = NewOrder::new(&identifiers);
@@ -74,8 +80,7 @@ impl Office<'_> {
             self.records.withdraw(withdrawal).await;
         }
         proven?;
-        let kept = self.settings.reuse_key.then(|| self.store.pem()).flatten();
-        let request = CertificateRequest::new(names, kept.as_deref())?;
+        let request = CertificateRequest::new(names, key)?;
         order.finalize_csr(&request.der).await?;
         let chain = certificate(&mut order).await?;
         self.store.put(&chain, &request.key)

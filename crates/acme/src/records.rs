@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use posthouse_dns::{Change, Name, Resolver, Updates};
+use posthouse_dns::{Change, Data, Name, Resolver, Updates};
 use tracing::warn;
 
 use crate::error::AcmeError;
@@ -25,9 +25,9 @@ impl Records {
         let told = |why| AcmeError::Dns { name: name.to_owned(), why };
         let place: Name = format!("{LABEL}.{name}").parse().map_err(|_| AcmeError::NameTooLong(name.to_owned()))?;
         let place = self.updates.place(&self.resolver, &place).await;
-        self.updates.change(Change::Add { name: place.clone(), text: text.clone() }).await.map_err(told)?;
+        self.updates.change(Change::Add { name: place.clone(), data: Data::Text(text.clone()) }).await.map_err(told)?;
         let settles_in = self.updates.settles_in(&place);
-        Ok((Change::Remove { name: place, text }, settles_in))
+        Ok((Change::Remove { name: place, data: Data::Text(text) }, settles_in))
     }
 
     /// Takes a proof out. One that stays there proves nothing to anybody, and is no reason to give up the certificate.

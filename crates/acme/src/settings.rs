@@ -35,7 +35,7 @@ pub struct Settings {
     #[serde(default)]
     pub challenge: Challenge,
     /// Whether a renewed certificate has the key of the old one. With DANE, whose TLSA records name the key (`3 1 1`), it must, unless the new
-    /// record is published before.
+    /// record is published before: `tls.publish-tlsa` does that, and then `false` gives each certificate a key of its own, whose record is known everywhere before.
     #[serde(default = "reuse_key")]
     pub reuse_key: bool,
 }

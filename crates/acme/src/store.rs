@@ -41,8 +41,29 @@ impl Store {
     }
 
     /// The certificate and key as they are.
-    pub(crate) fn pem(&self) -> Option<String> {
+    #[must_use]
+    pub fn pem(&self) -> Option<String> {
         fs::read_to_string(self.certificate_path()).ok()
+    }
+
+    /// Where the key of a certificate to come is, if there is one.
+    #[must_use]
+    pub fn next_key_path(&self) -> PathBuf {
+        self.0.join("next-key.pem")
+    }
+
+    /// That key.
+    #[must_use]
+    pub fn next_key(&self) -> Option<String> {
+        fs::read_to_string(self.next_key_path()).ok()
+    }
+
+    /// Puts a key for a certificate to come in the place of one that is there.
+    ///
+    /// # Errors
+    /// [`AcmeError::File`].
+    pub fn put_next_key(&self, pem: &str) -> Result<(), AcmeError> {
+        self.write(&self.next_key_path(), pem.as_bytes())
     }
 
     /// Puts a certificate and its key in the place of those that are there.

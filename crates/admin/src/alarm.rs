@@ -41,6 +41,8 @@ pub enum AlarmName {
     Renewal,
     /// The DNS lacks the record of a key that signs.
     Key,
+    /// The TLSA records do not fit the certificate.
+    Tlsa,
     /// A list in the DNS fails its test.
     List,
     /// Many log-ins fail.
@@ -66,7 +68,7 @@ pub struct Trouble {
 
 impl AlarmName {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Spool,
         Self::Full,
         Self::Disk,
@@ -75,6 +77,7 @@ impl AlarmName {
         Self::Certificate,
         Self::Renewal,
         Self::Key,
+        Self::Tlsa,
         Self::List,
         Self::Logins,
         Self::Connections,
@@ -94,6 +97,7 @@ impl AlarmName {
             Self::Certificate => "certificate",
             Self::Renewal => "renewal",
             Self::Key => "key",
+            Self::Tlsa => "tlsa",
             Self::List => "list",
             Self::Logins => "logins",
             Self::Connections => "connections",
@@ -118,6 +122,9 @@ impl AlarmName {
             Self::Certificate => "A certificate has less than a fifth of its time left.",
             Self::Renewal => "The authority (ACME) has given no new certificate for an hour.",
             Self::Key => "A key of a domain (DKIM) signs, or is to sign, and the DNS does not have its record.",
+            Self::Tlsa => {
+                "None of the TLSA records in the DNS is that of the certificate that is shown, or the server cannot change them (`tls.publish-tlsa`)."
+            }
             Self::List => "A list in the DNS fails its test (RFC 5782) and is left out.",
             Self::Logins => "At least `alarms.failed-logins` log-ins failed in ten minutes.",
             Self::Connections => "Nine of ten connections that may be open are.",
@@ -148,6 +155,9 @@ impl AlarmName {
                 "The words of the authority say what it could not prove: is port 80 or 443 of the names reachable from outside?"
             }
             Self::Key => "Publish the record: `posthouse domain dns DOMAIN` prints it.",
+            Self::Tlsa => {
+                "Servers that obey DANE keep their letters for us. Publish the record that `posthouse domain dns` prints, or show the old certificate until it is known everywhere."
+            }
             Self::List => {
                 "Ask whether the list still exists and whether it answers your resolver (public resolvers are often refused); else take it out of `intake.lists`."
             }
@@ -209,6 +219,9 @@ pub fn troubles(status: &Status, settings: &AlarmSettings) -> Vec<Trouble> {
     }
     for key in status.keys.iter().filter(|key| key.is_trouble()).take(EACH_MAX) {
         add(Some(Trouble::new(AlarmName::Key, &key.name, key.words.clone())));
+    }
+    if let Some(why) = &status.tlsa {
+        add(Some(Trouble::new(AlarmName::Tlsa, "", why.clone())));
     }
     for list in status.failing_lists.iter().take(EACH_MAX) {
         add(Some(Trouble::new(AlarmName::List, &list.zone, format!("it fails its test and is left out: {}", list.fault))));

@@ -42,6 +42,9 @@ pub struct Status {
     /// The keys of domains (DKIM) for which the DNS has something to be done.
     #[serde(default)]
     pub keys: Vec<KeyStatus>,
+    /// What is wrong with the TLSA records of the mail host; `None`: nothing that is known.
+    #[serde(default)]
+    pub tlsa: Option<String>,
     /// The lists in the DNS that fail their test now, and are left out.
     #[serde(default)]
     pub failing_lists: Vec<ListStatus>,
@@ -230,6 +233,7 @@ pub(crate) fn sample() -> Status {
         certificates: Vec::new(),
         certificate_error: None,
         keys: Vec::new(),
+        tlsa: None,
         failing_lists: Vec::new(),
         greylist: GreylistStatus::default(),
         silent: Vec::new(),

@@ -23,5 +23,5 @@ pub use answer::{Answer, DnsError, Lookup, Mx, MxAnswer, Resolve, Resolver};
 pub use real::{ResolverError, real};
 pub use record::{Kind, Name, NameError, Record, Tlsa};
 pub use settings::Settings;
-pub use update::{Change, TsigAlgorithm, UpdateError, UpdateSettings, Updates};
+pub use update::{Change, Data, TsigAlgorithm, UpdateError, UpdateSettings, Updates};
 pub use zone::{Zone, ZoneError};

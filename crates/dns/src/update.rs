@@ -1,8 +1,8 @@
 //! Changes of our own zones: UPDATE (RFC 2136) signed with TSIG (RFC 8945).
 //!
 //! Each change goes to the primary server of the zone, over TCP, in one message: all of it is done or nothing. It counts as done only when the
-//! server says so and signs that; whatever else comes, or nothing, is an error, and doing it again does no harm. It changes texts (TXT) alone,
-//! each by its value: what others have put at the name stays.
+//! server says so and signs that; whatever else comes, or nothing, is an error, and doing it again does no harm. It changes texts (TXT) and
+//! TLSA records alone, each by its value: what others have put at the name stays.
 
 mod settings;
 mod tsig;
@@ -24,7 +24,7 @@ use tsig::{Key, Signature};
 
 pub use settings::UpdateSettings;
 pub use tsig::Algorithm as TsigAlgorithm;
-pub use wire::Change;
+pub use wire::{Change, Data};
 
 /// How long a server may take for all of it.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -118,6 +118,12 @@ impl Updates {
     #[must_use]
     pub fn settles_in(&self, name: &Name) -> Duration {
         self.find(name).map_or(Duration::ZERO, |(server, _)| server.settle)
+    }
+
+    /// How long after a change everybody knows it: all servers of the zone have it, and nobody keeps what was before. RFC 7671 §8.1 has two TTLs wait.
+    #[must_use]
+    pub fn known_in(&self, name: &Name) -> Duration {
+        self.find(name).map_or(Duration::ZERO, |(server, _)| server.settle + Duration::from_secs(u64::from(server.ttl) * 2))
     }
 
     /// Makes one change.

@@ -27,7 +27,7 @@ pub use clients::{ClientCertificate, ClientRoots};
 pub use error::{Doubt, TlsError};
 pub use info::TlsInfo;
 pub use keys::PublicKey;
-pub use request::CertificateRequest;
+pub use request::{CertificateRequest, fresh_key};
 pub use server::{CertificateFiles, ServerTls};
 
 /// How long a handshake may take, from the first octet to the last.

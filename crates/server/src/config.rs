@@ -173,6 +173,9 @@ pub(crate) struct Tls {
     /// The private key of the certificate that comes next. `posthouse domain dns` prints its TLSA record beside that of the key in use, so that it is known
     /// everywhere before it is needed (DANE).
     pub(crate) next_key: Option<PathBuf>,
+    /// Whether the server publishes the TLSA records of its certificate itself (DANE), at `_25._tcp.` in front of `hostname`, in a zone of `[[dns-update]]`: that of the
+    /// certificate that is shown and of the one to come, and takes out those of its own that nobody needs any more. The zone must be signed, or nobody looks at them.
+    pub(crate) publish_tlsa: bool,
     /// A certificate from an authority, ordered and renewed by itself, beside those in `certificate`. Until it is there, the own authority's is shown.
     pub(crate) acme: Option<posthouse_acme::Settings>,
 }
@@ -227,6 +230,7 @@ impl Config {
             let help = "see `dns-update` in the reference of the configuration";
             return Err(source.mistake(&format!("dns-update.{place}.{key}"), &why, help));
         }
+        self.check_tlsa(source)?;
         if let Some(telemetry) = &self.opentelemetry {
             if let Err(error) = posthouse_http::check_url(&telemetry.url) {
                 return Err(source.mistake("opentelemetry.url", &error.to_string(), "such as \"http://127.0.0.1:4318\""));
@@ -319,6 +323,17 @@ impl Config {
             return Err(source.mistake("tls.acme", &message, &help));
         }
         Ok(())
+    }
+
+    /// Records are published where that is allowed.
+    fn check_tlsa(&self, source: &Source) -> Result<(), ConfigError> {
+        let (Ok(host), Ok(updates)) = (self.hostname.parse(), Updates::new(&self.dns_update)) else { return Ok(()) };
+        let owner = crate::tlsa::owner(&host);
+        if !self.tls.publish_tlsa || owner.parse().is_ok_and(|owner| updates.covers(&owner)) {
+            return Ok(());
+        }
+        let help = "say in [[dns-update]] which name server takes changes of that zone, and with which key";
+        Err(source.mistake("tls.publish-tlsa", &format!("{owner} lies in no zone that may be changed"), help))
     }
 
     /// Tokens are as good as what is asked of them.

@@ -4,6 +4,7 @@
 //! start with the reason; nothing is left half running.
 
 mod alarms;
+mod dane;
 mod listen;
 mod local;
 mod maildrop;
@@ -36,7 +37,7 @@ use crate::sandbox::{self, Confined, Hold, Reach};
 use self::listen::Handed;
 use self::pulse::Pulse;
 
-pub(crate) use parts::certificate_files;
+pub(crate) use parts::{acme_store, certificate_files};
 pub(crate) use server::{Server, Start, hostname, policy};
 
 /// How often certificates are read again without being asked: renewals happen behind our back, and those of our own authority end.

@@ -12,7 +12,7 @@ use posthouse_transit::check::Finding;
 
 use crate::cli::{Exit, Failure};
 use crate::config::Config;
-use crate::serve::certificate_files;
+use crate::serve::{acme_store, certificate_files};
 
 /// The records of the key in use, and of the one to come.
 pub(crate) struct Keys {
@@ -21,11 +21,21 @@ pub(crate) struct Keys {
     next: Option<Tlsa>,
 }
 
+/// Where the records of a mail host stand (RFC 7672 §2.2).
+pub(crate) fn owner(host: &Domain) -> String {
+    format!("_25._tcp.{host}")
+}
+
 impl Keys {
     /// Reads the certificate that is shown to servers that ask for `host`, or the authority of our own that issues it.
     pub(crate) fn read(config: &Config, host: &Domain) -> Result<Self, Failure> {
         let failed = |error: TlsError| Failure::new(Exit::Config, error);
-        let next = config.tls.next_key.as_deref().map(PublicKey::of_private_key).transpose().map_err(failed)?;
+        let of_acme = || {
+            let path = acme_store(config).next_key_path();
+            (config.tls.publish_tlsa && config.tls.acme.is_some() && path.exists()).then_some(path)
+        };
+        let next = config.tls.next_key.clone().or_else(of_acme);
+        let next = next.as_deref().map(PublicKey::of_private_key).transpose().map_err(failed)?;
         let files = certificate_files(config);
         let certificates = files.iter().map(|files| PublicKey::of_certificate(&files.cert));
         let keys: Vec<PublicKey> = certificates.collect::<Result<_, _>>().map_err(failed)?;
@@ -39,7 +49,26 @@ impl Keys {
                 key.map(|key| dane::record_of_authority(&key.spki))
             }
         };
-        Ok(Self { owner: format!("_25._tcp.{host}"), shown, next: next.map(|key| dane::record_of_host(&key.spki)) })
+        let next = next.map(|key| dane::record_of_host(&key.spki)).filter(|next| shown.as_ref() != Some(next));
+        Ok(Self { owner: owner(host), shown, next })
+    }
+
+    /// That of the key in use, and that of the one to come.
+    pub(crate) fn into_pair(self) -> (Option<Tlsa>, Option<Tlsa>) {
+        (self.shown, self.next)
+    }
+
+    /// What is wrong for certain: records that others may hold us to, and none of them that of the certificate that is shown.
+    pub(crate) fn misfit(&self, published: &[Tlsa]) -> Option<String> {
+        let shown = self.shown.as_ref()?;
+        (!published.is_empty() && !published.contains(shown)).then(|| {
+            format!(
+                "none of the {} TLSA records at {} is that of the certificate that is shown ({})",
+                published.len(),
+                self.owner,
+                Record::Tlsa(shown.clone())
+            )
+        })
     }
 
     /// The records to publish.
@@ -74,7 +103,7 @@ impl Keys {
             ),
             (true, false) => finding(
                 false,
-                "the record of `tls.next-key` is not published: publish it, and change the certificate when it is known everywhere"
+                "the record of the key to come is not published: publish it (with `tls.publish-tlsa` the server does), and change the certificate when it is known everywhere"
                     .to_owned(),
             ),
             (true, true) => finding(true, "published and signed".to_owned()),

@@ -74,6 +74,8 @@ impl AlarmSettings {
             AlarmName::Full | AlarmName::Disk | AlarmName::Connections => Duration::from_mins(1),
             // One that does not answer is tested again after five minutes.
             AlarmName::List => Duration::from_mins(10),
+            // While a certificate changes, one look may see the one and not the other.
+            AlarmName::Tlsa => Duration::from_mins(5),
             // It is tried again, and there are weeks left.
             AlarmName::Renewal => Duration::from_hours(1),
         }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use posthouse_directory::{Directory, DomainKey, KeyState, StoredKey};
-use posthouse_dns::{Change, Name, Resolver, Updates};
+use posthouse_dns::{Change, Data, Name, Resolver, Updates};
 use posthouse_mail::{Domain, UnixMillis};
 use posthouse_runtime::shutdown::Shutdown;
 use posthouse_runtime::{clock, random, select};
@@ -135,8 +135,8 @@ impl Keeper {
         let may_go = plan::may_go(view, self.settings.overlap.duration(), now());
         let change = match (&view.look, view.state) {
             // What others have put there is theirs.
-            (Look::Absent, KeyState::Waiting | KeyState::Signing) => Change::Add { name: name.clone(), text },
-            (Look::Published(_), KeyState::Retired) if may_go => Change::Remove { name: name.clone(), text },
+            (Look::Absent, KeyState::Waiting | KeyState::Signing) => Change::Add { name: name.clone(), data: Data::Text(text) },
+            (Look::Published(_), KeyState::Retired) if may_go => Change::Remove { name: name.clone(), data: Data::Text(text) },
             (Look::Absent | Look::Published(_) | Look::Wrong(_) | Look::Unknown(_), _) => {
                 memory.changed.remove(&name);
                 return None;

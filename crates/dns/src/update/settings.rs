@@ -13,7 +13,7 @@ use super::tsig::{Algorithm, Key};
 use crate::record::Name;
 
 /// `[[dns-update]]`: a name server that lets us change records of some zones (RFC 2136), with the key that says who we are (TSIG, RFC 8945). It is used for
-/// the keys that sign letters (DKIM), and for certificates by `dns-01`.
+/// the keys that sign letters (DKIM), for certificates by `dns-01`, and for the TLSA records of our own (`tls.publish-tlsa`).
 #[derive(Deserialize, JsonSchema, Debug, Clone, PartialEq, Eq)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct UpdateSettings {

@@ -14,7 +14,7 @@ fn key(algorithm: TsigAlgorithm) -> Key {
 }
 
 fn add() -> Change {
-    Change::Add { name: name("_acme-challenge.example.org"), text: "proof".to_owned() }
+    Change::Add { name: name("_acme-challenge.example.org"), data: Data::Text("proof".to_owned()) }
 }
 
 /// What a server answers to a request: signed by `key`, for the request with that MAC.
@@ -36,9 +36,13 @@ fn an_update_is_what_the_standard_draws() {
     let expected = b"\x12\x34\x28\x00\0\x01\0\0\0\x01\0\0\x07example\x03org\0\0\x06\0\x01\
         \x0f_acme-challenge\x07example\x03org\0\0\x10\0\x01\0\0\0\x3c\0\x06\x05proof";
     assert_eq!(octets, expected);
-    let gone = Change::Remove { name: name("a.example.org"), text: "x".repeat(256) };
+    let gone = Change::Remove { name: name("a.example.org"), data: Data::Text("x".repeat(256)) };
     let octets = wire::request(1, &name("example.org"), &[gone], 60);
     let tail = [b"\x01a\x07example\x03org\0\0\x10\0\xfe\0\0\0\0\x01\x02\xff".as_slice(), &[b'x'; 255], b"\x01x"].concat();
+    assert!(octets.ends_with(&tail), "{octets:?}");
+    let tlsa = Data::Tlsa(crate::record::Tlsa { usage: 3, selector: 1, matching: 1, data: vec![7; 32] });
+    let octets = wire::request(1, &name("example.org"), &[Change::Add { name: name("a.example.org"), data: tlsa }], 60);
+    let tail = [b"\x01a\x07example\x03org\0\0\x34\0\x01\0\0\0\x3c\0\x23\x03\x01\x01".as_slice(), &[7; 32]].concat();
     assert!(octets.ends_with(&tail), "{octets:?}");
 }
 
@@ -119,9 +123,9 @@ fn a_name_is_changed_in_the_longest_zone_that_holds_it() {
         assert_eq!(Updates::new(&[wrong]).unwrap_err().1, at);
     }
     block_on(async {
-        let gone = updates.change(Change::Add { name: name("elsewhere.net"), text: String::new() }).await;
+        let gone = updates.change(Change::Add { name: name("elsewhere.net"), data: Data::Text(String::new()) }).await;
         assert!(matches!(gone, Err(UpdateError::NoZone(_))), "{gone:?}");
-        let closed = updates.change(Change::Add { name: name("x.other.test"), text: String::new() }).await;
+        let closed = updates.change(Change::Add { name: name("x.other.test"), data: Data::Text(String::new()) }).await;
         assert!(matches!(closed, Err(UpdateError::Unreachable { .. })), "{closed:?}");
     })
     .unwrap();

@@ -3,11 +3,12 @@
 //! Names are written whole, never as pointers, so that what is signed is what is sent. What comes is read only as far as it matters: who answers
 //! which question, how it went, and the signature behind it.
 
-use crate::record::Name;
+use crate::record::{Name, Tlsa};
 
-/// SOA, which asks for a zone; TXT; the classes IN and NONE (RFC 2136 §2.4, §2.5.4).
+/// SOA, which asks for a zone; TXT and TLSA; the classes IN and NONE (RFC 2136 §2.4, §2.5.4).
 const SOA: u16 = 6;
 const TXT: u16 = 16;
+const TLSA: u16 = 52;
 const TSIG: u16 = 250;
 const IN: u16 = 1;
 const NONE: u16 = 254;
@@ -21,23 +22,32 @@ const RECORDS_MAX: usize = 64;
 /// Labels of a name that are passed over.
 const LABELS_MAX: usize = 128;
 
-/// What is to become of a text at a name.
+/// What is to become of a record at a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
     /// It is to be there; whatever else is there stays.
     Add {
         /// Where.
         name: Name,
-        /// The text.
-        text: String,
+        /// What.
+        data: Data,
     },
     /// It is to be there no more; whatever else is there stays.
     Remove {
         /// Where.
         name: Name,
-        /// The text.
-        text: String,
+        /// What.
+        data: Data,
     },
+}
+
+/// The records that are changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Data {
+    /// TXT.
+    Text(String),
+    /// TLSA.
+    Tlsa(Tlsa),
 }
 
 impl Change {
@@ -67,23 +77,30 @@ pub(super) fn request(id: u16, zone: &Name, changes: &[Change], ttl: u32) -> Vec
     put_name(&mut octets, zone);
     octets.extend([SOA, IN].map(u16::to_be_bytes).concat());
     for change in changes {
-        let (name, text, class, ttl) = match change {
-            Change::Add { name, text } => (name, text, IN, ttl),
-            Change::Remove { name, text } => (name, text, NONE, 0),
+        let (name, data, class, ttl) = match change {
+            Change::Add { name, data } => (name, data, IN, ttl),
+            Change::Remove { name, data } => (name, data, NONE, 0),
+        };
+        let (kind, data) = match data {
+            Data::Text(text) => (TXT, strings(text)),
+            Data::Tlsa(Tlsa { usage, selector, matching, data }) => {
+                (TLSA, [&[*usage, *selector, *matching], data.as_slice()].concat())
+            }
         };
         put_name(&mut octets, name);
-        octets.extend([TXT, class].map(u16::to_be_bytes).concat());
+        octets.extend([kind, class].map(u16::to_be_bytes).concat());
         octets.extend(ttl.to_be_bytes());
-        // RFC 1035 §3.3.14: one string at least.
-        let text = if text.is_empty() { &[0][..] } else { text.as_bytes() };
-        let strings: Vec<u8> = text
-            .chunks(255)
-            .flat_map(|string| [u8::try_from(string.len()).unwrap_or_default()].into_iter().chain(string.iter().copied()))
-            .collect();
-        octets.extend(u16::try_from(strings.len()).unwrap_or(u16::MAX).to_be_bytes());
-        octets.extend(strings);
+        octets.extend(u16::try_from(data.len()).unwrap_or(u16::MAX).to_be_bytes());
+        octets.extend(data);
     }
     octets
+}
+
+/// The strings of a text (RFC 1035 §3.3.14): one at least.
+fn strings(text: &str) -> Vec<u8> {
+    let text = if text.is_empty() { &[0][..] } else { text.as_bytes() };
+    let one = |string: &[u8]| [&[u8::try_from(string.len()).unwrap_or_default()], string].concat();
+    text.chunks(255).flat_map(one).collect()
 }
 
 /// Reads the answer to the update with this id; `None`: it is none.

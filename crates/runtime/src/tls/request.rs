@@ -7,6 +7,14 @@ use rustls::pki_types::pem::PemObject as _;
 
 use super::TlsError;
 
+/// A fresh key (ECDSA P-256) in PEM form, for a certificate to come.
+///
+/// # Errors
+/// The system gives no randomness.
+pub fn fresh_key() -> Result<String, TlsError> {
+    KeyPair::generate().map(|key| key.serialize_pem()).map_err(|error| TlsError::Setup(format!("no key: {error}")))
+}
+
 /// A request for a certificate.
 pub struct CertificateRequest {
     /// The request in DER form.

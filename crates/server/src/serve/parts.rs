@@ -128,7 +128,7 @@ pub(crate) fn certificate_files(config: &Config) -> Vec<CertificateFiles> {
 }
 
 /// Where the account with an authority, and its certificate, are kept.
-pub(super) fn acme_store(config: &Config) -> posthouse_acme::Store {
+pub(crate) fn acme_store(config: &Config) -> posthouse_acme::Store {
     posthouse_acme::Store::new(config.data.join("acme"))
 }
 

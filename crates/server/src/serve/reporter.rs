@@ -20,6 +20,7 @@ use posthouse_runtime::tls::ServerTls;
 use posthouse_runtime::{clock, memory};
 
 use super::alarms::{FAILED_LOGINS, History};
+use super::dane::Dane;
 use super::listen::Contexts;
 use super::maildrop;
 use super::parts::Parts;
@@ -38,6 +39,7 @@ pub(super) struct Reporter {
     /// How it stands with the certificate of an authority.
     standing: Standing,
     keys: keys::Standing,
+    dane: Dane,
     contexts: watch::Receiver<Arc<Contexts>>,
     history: History,
     alarms: watch::Receiver<AlarmSettings>,
@@ -48,7 +50,7 @@ impl Reporter {
     pub(super) fn new(
         config: &Config,
         parts: &Parts,
-        (standing, keys): (Standing, keys::Standing),
+        ((standing, dane), keys): ((Standing, Dane), keys::Standing),
         contexts: watch::Receiver<Arc<Contexts>>,
         (history, alarms): (History, watch::Receiver<AlarmSettings>),
         sandbox: Option<Hold>,
@@ -57,7 +59,22 @@ impl Reporter {
         let (queue, journal) = (parts.queue.clone(), parts.journal.clone());
         let (maildrop, tls) = (maildrop::place(config), parts.tls.clone());
         let (hostname, limits) = (config.hostname.clone(), config.queue.clone());
-        Self { hostname, started, queue, limits, journal, maildrop, tls, standing, keys, contexts, history, alarms, sandbox }
+        Self {
+            hostname,
+            started,
+            queue,
+            limits,
+            journal,
+            maildrop,
+            tls,
+            standing,
+            keys,
+            dane,
+            contexts,
+            history,
+            alarms,
+            sandbox,
+        }
     }
 
     pub(super) fn status(&self) -> Status {
@@ -95,6 +112,7 @@ impl Reporter {
             certificates: certificates(&self.tls),
             certificate_error: self.standing.last_error(),
             keys: self.keys.todo(),
+            tlsa: self.dane.trouble(),
             failing_lists: smtp.abuse.failing_lists().into_iter().map(|(zone, fault)| ListStatus { zone, fault }).collect(),
             greylist: greylist(&smtp.abuse),
             silent: self.silent(&settings),

@@ -33,6 +33,7 @@ use posthouse_transit::check::Finding;
 use posthouse_transit::{Policies, Sessions};
 
 use super::alarms::{History, Watch};
+use super::dane::Dane;
 use super::listen::{self, Accepting, Bound, Contexts, Handed};
 use super::metrics::Metrics;
 use super::otlp::{self, Pusher};
@@ -117,8 +118,8 @@ impl Server {
         let keys = start_keys(&config, &parts, updates, shutdown.clone());
         start_junk(&config, &parts, shutdown.clone())?;
         let (history, (alarms, alarm_settings)) = (History::default(), watch::channel(config.alarms.clone()));
-        let reporter =
-            Reporter::new(&config, &parts, (standing, keys), current.clone(), (history.clone(), alarm_settings.clone()), sandbox);
+        let watched = (history.clone(), alarm_settings.clone());
+        let reporter = Reporter::new(&config, &parts, (standing, keys), current.clone(), watched, sandbox);
         let status: Arc<dyn Fn() -> Status + Send + Sync> = Arc::new(move || reporter.status());
         let watcher = Watch {
             status: Arc::clone(&status),
@@ -362,16 +363,17 @@ fn start_delivery(
     Ok((task::spawn("delivery", posthouse_delivery::run(context.clone(), way, shutdown)), context))
 }
 
-/// Keeps a certificate from an authority, where that is wanted.
+/// Keeps a certificate from an authority, where that is wanted, and its TLSA records.
 fn start_acme(
     config: &Config,
     shown: &Arc<Mutex<Config>>,
     parts: &Parts,
     (proofs, updates): (Proofs, Updates),
     shutdown: Shutdown,
-) -> Result<Standing, Failure> {
-    let standing = Standing::default();
-    let Some(settings) = config.tls.acme.clone() else { return Ok(standing) };
+) -> Result<(Standing, Dane), Failure> {
+    let (standing, dane) = (Standing::default(), Dane::new(shown, &parts.resolver, updates.clone()));
+    task::spawn("TLSA", dane.clone().run(shutdown.clone()));
+    let Some(settings) = config.tls.acme.clone() else { return Ok((standing, dane)) };
     // The operator named the authority, wherever it is.
     let http = posthouse_http::Settings { ca: settings.ca.clone(), private_addresses: true, timeout: config.http.timeout };
     let client = Client::new(Arc::clone(&parts.resolver), &http).map_err(parts::tls_failure)?;
@@ -383,9 +385,11 @@ fn start_acme(
     });
     let store = parts::acme_store(config);
     let records = Records { updates, resolver: Arc::clone(&parts.resolver) };
-    let keeper = Keeper { settings, names, client, store, proofs, records, show, standing: standing.clone() };
+    let says = dane.clone();
+    let keys = Arc::new(move || says.next_key());
+    let keeper = Keeper { settings, names, client, store, proofs, records, keys, show, standing: standing.clone() };
     task::spawn("certificate", keeper.run(shutdown));
-    Ok(standing)
+    Ok((standing, dane))
 }
 
 /// The zones that may be changed.
@@ -460,7 +464,7 @@ pub(crate) fn hostname(config: &Config) -> Result<Domain, Failure> {
     config.hostname.parse().map_err(|error| Failure::new(Exit::Config, anyhow::Error::new(error).context("hostname")))
 }
 
-/// The sections that differ and are only read at the start. Secrets show alike, so a changed one is not seen here.
+/// The sections that differ and are only read at the start. Secrets show alike, and are compared by themselves.
 fn needing_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     let shown = |config: &Config| {
         [
@@ -487,6 +491,43 @@ fn needing_restart(old: &Config, new: &Config) -> Vec<&'static str> {
             ("sandbox", format!("{:?}", config.sandbox)),
         ]
     };
+    let secrets = [
+        ("delivery", old.delivery.smarthost_password != new.delivery.smarthost_password),
+        ("tls.acme", old.tls.acme != new.tls.acme),
+        ("dns-update", old.dns_update != new.dns_update),
+        ("opentelemetry", old.opentelemetry != new.opentelemetry),
+    ];
     let pairs = shown(old).into_iter().zip(shown(new));
-    pairs.filter(|((_, was), (_, is))| was != is).map(|((section, _), _)| section).collect()
+    let mut differ: Vec<_> = pairs.filter(|((_, was), (_, is))| was != is).map(|((section, _), _)| section).collect();
+    for (section, _) in secrets.into_iter().filter(|(_, differs)| *differs) {
+        if !differ.contains(&section) {
+            differ.push(section);
+        }
+    }
+    differ
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_that_changed_in_its_file_is_said_to_need_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("posthouse.toml");
+        let text = |ttl: &str, secret: &str| {
+            format!(
+                "hostname = \"mx.ours.test\"\ndata = \"data\"\n[[listener]]\nkind = \"mx\"\naddress = \"127.0.0.1:0\"\n\
+                 [[dns-update]]\nzones = [\"ours.test\"]\nserver = \"127.0.0.1:53\"\nkey-name = \"k\"\nttl = \"{ttl}\"\nsecret = \"{secret}\"\n"
+            )
+        };
+        let config = |ttl: &str, secret: &str| {
+            std::fs::write(&path, text(ttl, secret)).unwrap();
+            Config::load(&path).unwrap()
+        };
+        let old = config("1h", "b25l");
+        assert_eq!(needing_restart(&old, &config("1h", "b25l")), Vec::<&str>::new());
+        assert_eq!(needing_restart(&old, &config("1h", "dHdv")), ["dns-update"]);
+        assert_eq!(needing_restart(&old, &config("2h", "dHdv")), ["dns-update"]);
+    }
 }

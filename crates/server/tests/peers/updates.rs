@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::process::Command;
 
 use posthouse_config::{Period, Secret};
-use posthouse_dns::{Change, DnsError, Kind, Name, Record, Resolver, TsigAlgorithm, UpdateSettings, Updates};
+use posthouse_dns::{Change, Data, DnsError, Kind, Name, Record, Resolver, TsigAlgorithm, UpdateSettings, Updates};
 use posthouse_runtime::block_on;
 use posthouse_testkit::guard::Guard;
 
@@ -15,7 +15,7 @@ use crate::world::{PATIENCE, World, eventually, in_a_world, run_to_end, try_to_e
 
 const NAMED: &str = "127.0.0.7:53";
 
-/// BIND with the zones `ours.test`, which the key `posthouse` may change, `locked.test`, which it may not, and `away.test`, whose proofs are in `ours.test`.
+/// BIND with the zones `ours.test` and `posthouse.test`, which the key `posthouse` may change, `locked.test`, which it may not, and `away.test`, whose proofs are in `ours.test`.
 struct Bind {
     secret: String,
     _process: Guard,
@@ -37,6 +37,7 @@ impl Bind {
         let zones = [
             zone("ours.test", "", "grant posthouse zonesub TXT; grant longer zonesub TXT;"),
             zone("locked.test", "", "grant nobody zonesub TXT;"),
+            zone("posthouse.test", "", "grant posthouse zonesub TXT; grant posthouse zonesub TLSA;"),
             zone("away.test", "_acme-challenge CNAME away.ours.test.", "grant nobody zonesub TXT;"),
         ];
         let conf = format!(
@@ -79,11 +80,11 @@ fn changed(settings: UpdateSettings, change: Change) -> Result<(), String> {
 }
 
 fn add(name: &str, text: &str) -> Change {
-    Change::Add { name: name.parse().unwrap(), text: text.to_owned() }
+    Change::Add { name: name.parse().unwrap(), data: Data::Text(text.to_owned()) }
 }
 
 fn remove(name: &str, text: &str) -> Change {
-    Change::Remove { name: name.parse().unwrap(), text: text.to_owned() }
+    Change::Remove { name: name.parse().unwrap(), data: Data::Text(text.to_owned()) }
 }
 
 /// The texts at a name, asked of the server itself and never kept.
@@ -102,7 +103,58 @@ fn texts(name: &str) -> Vec<String> {
     texts
 }
 
+/// The TLSA records of `mx.posthouse.test`, asked of the server itself.
+fn tlsa() -> Vec<String> {
+    let settings = posthouse_dns::Settings { servers: vec![NAMED.parse().unwrap()], ..posthouse_dns::Settings::default() };
+    let resolver: Resolver = posthouse_dns::real(&settings).unwrap();
+    let name: Name = "_25._tcp.mx.posthouse.test".parse().unwrap();
+    match block_on(async { resolver.records(&name, Kind::Tlsa).await }).unwrap() {
+        Ok(answer) => answer.value.iter().map(ToString::to_string).collect(),
+        Err(DnsError::NoSuchDomain | DnsError::NoData) => Vec::new(),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// The record of the certificate that is shown at this moment; `None`: nobody shows one.
+fn shown() -> Option<String> {
+    let script = "openssl s_client -connect 127.0.0.2:995 -servername mx.posthouse.test </dev/null 2>/dev/null | openssl x509 -noout -pubkey 2>/dev/null \
+                  | openssl pkey -pubin -outform DER 2>/dev/null | openssl dgst -sha256 -r";
+    let said = run_to_end(Command::new("sh").arg("-c").arg(script));
+    let digest = said.split_whitespace().next().unwrap().to_owned();
+    // That of nothing.
+    (!digest.starts_with("e3b0c442")).then(|| format!("3 1 1 {digest}"))
+}
+
 in_a_world! {
+    fn each_certificate_has_a_key_whose_record_was_there_before_and_no_moment_lacks_one(world) {
+        let bind = Bind::start(world);
+        let (_pebble, ca) = authority(world, 30, "", NAMED);
+        let more = format!("reuse-key = false\n[tls]\npublish-tlsa = true\n{}", bind.lines("\"posthouse.test\""));
+        let (process, folder) = server_with(world, &ca, ("dns-01", "\"mx.posthouse.test\""), NAMED, &["pop3s"], &more);
+        let mut process = Some(process);
+        let mut keys: Vec<String> = Vec::new();
+        // What others are held to is asked first: a certificate that comes after it must fit.
+        let mut look = || {
+            let (published, shown) = (tlsa(), shown()?);
+            assert!(published.is_empty() && keys.len() < 2 || published.contains(&shown), "{shown} is not in {published:?}; {keys:?}");
+            if !published.is_empty() && !keys.contains(&shown) {
+                keys.push(shown);
+            }
+            Some(keys.len())
+        };
+        eventually("no certificate was shown with a record", || look().filter(|count| *count >= 1));
+        eventually("the key did not change", || look().filter(|count| *count >= 2));
+        // Killed at any moment: what is ours is known after it.
+        drop(process.take());
+        let mut process = Guard::spawn(posthouse().args(["serve", "--config"]).arg(folder.join("posthouse.toml")));
+        process.expect("ready pop3s 127.0.0.2:", PATIENCE);
+        eventually("the key did not change again", || look().filter(|count| *count >= 3));
+        let log = process.output();
+        assert!(!log.contains("do not fit together"), "{log}");
+        let is_clean = || (tlsa().iter().filter(|record| keys.contains(record)).count() == 1).then_some(());
+        eventually("the old records are not gone", is_clean);
+    }
+
     fn a_text_is_put_beside_others_and_taken_away_alone(world) {
         let bind = Bind::start(world);
         let ours = || settings(NAMED, "ours.test", "posthouse", &bind.secret);
