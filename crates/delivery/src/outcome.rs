@@ -48,6 +48,8 @@ pub(crate) struct Hop {
     pub(crate) address: Option<SocketAddr>,
     /// The address of ours that it was spoken to from, where an operator chose it.
     pub(crate) source: Option<String>,
+    /// The sender that it was told, where it is not the letter's own, or why it is.
+    pub(crate) sender: Option<String>,
     /// The protocol and cipher; `None` in clear.
     pub(crate) tls: Option<String>,
     /// What was asked of the connection, by whom, and what came of it.

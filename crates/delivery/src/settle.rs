@@ -208,8 +208,8 @@ impl Line {
     }
 
     fn event(self) -> Event {
-        let Self { to, also, hop: Hop { host, address, source, tls, policy, .. }, reply, outcome, next } = self;
-        Event::Attempt { to, also, host, address, source, tls, policy, reply: reply.to_string(), outcome, next }
+        let Self { to, also, hop: Hop { host, address, source, sender, tls, policy, .. }, reply, outcome, next } = self;
+        Event::Attempt { to, also, host, address, source, sender, tls, policy, reply: reply.to_string(), outcome, next }
     }
 }
 

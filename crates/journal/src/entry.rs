@@ -93,6 +93,9 @@ pub enum Event {
         /// The address of ours that it was spoken to from, with its name, where an operator chose it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         source: Option<String>,
+        /// The sender that it was told, where that is not the letter's own (SRS); or why it is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sender: Option<String>,
         /// The TLS version and cipher.
         tls: Option<String>,
         /// What was asked of the connection, by whom, and what came of it.

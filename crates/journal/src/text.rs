@@ -115,7 +115,9 @@ impl Event {
     }
 
     fn write_attempt(&self, line: &mut String) -> fmt::Result {
-        let Self::Attempt { to, also, host, address, source, tls, policy, reply, outcome, next } = self else { return Ok(()) };
+        let Self::Attempt { to, also, host, address, source, sender, tls, policy, reply, outcome, next } = self else {
+            return Ok(());
+        };
         let verb = match outcome {
             Outcome::Delivered => "delivered",
             Outcome::Deferred => "deferred",
@@ -142,6 +144,9 @@ impl Event {
         }
         if let Some(policy) = policy {
             write!(line, " ({policy})")?;
+        }
+        if let Some(sender) = sender {
+            write!(line, ", as from {sender}")?;
         }
         write!(line, ": {reply}")?;
         next.map_or(Ok(()), |next| write!(line, "; next try at {}", time_of_day(next)))

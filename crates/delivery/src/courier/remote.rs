@@ -69,6 +69,8 @@ struct Journey<'a> {
     lease: &'a Lease,
     /// The sender that hosts are told.
     sender: ReversePath,
+    /// What the timeline says of it.
+    told: Option<String>,
     /// The recipients that have no result yet.
     open: Vec<usize>,
     /// What each of those was told by the last host that would not take it for now.
@@ -89,8 +91,9 @@ pub(crate) async fn deliver(
     let wish = mx::wish(&lease.letter().envelope);
     let promises = Promises { destination: destination.name().clone(), are_hosts_vouched: true, sts: None, wish };
     let (is_reported, open) = (false, indexes);
-    let sender = forward::sender(context, lease, now()).await;
-    let mut journey = Journey { context, way, manner, source, promises, is_reported, lease, sender, open, put_off, attempts };
+    let (sender, told) = forward::sender(context, lease, now()).await;
+    let mut journey =
+        Journey { context, way, manner, source, promises, is_reported, lease, sender, told, open, put_off, attempts };
     let hosts = match &destination {
         Destination::Smarthost(host) => vec![host.clone()],
         Destination::Host(hop) => vec![hop.host.clone()],
@@ -168,8 +171,9 @@ impl Journey<'_> {
         for &index in &self.open {
             let own = self.put_off.get(&index).filter(|(_, hop)| hop.host == miss.hop.host);
             let (to, reply) = (address(self.lease, index), own.map_or(&miss.reply, |(reply, _)| reply).to_string());
-            let Hop { host, address, source, tls, policy, .. } = miss.hop.clone();
-            let event = Event::Attempt { to, also: Vec::new(), host, address, source, tls, policy, reply, outcome, next: None };
+            let Hop { host, address, source, sender, tls, policy, .. } = miss.hop.clone();
+            let also = Vec::new();
+            let event = Event::Attempt { to, also, host, address, source, sender, tls, policy, reply, outcome, next: None };
             self.context.note(self.lease.id(), event);
         }
     }
@@ -285,7 +289,8 @@ impl Journey<'_> {
                 return Ok(Handed::Some);
             }
             let results = connection.send(&self.envelope(connection), &mut self.lease.body()).await?;
-            let hop = Hop { source: self.source.words(connection.local().ip()), ..hop(host, ask, connection) };
+            let source = self.source.words(connection.local().ip());
+            let hop = Hop { source, sender: self.told.clone(), ..hop(host, ask, connection) };
             if let Some(reply) = self.put_off_all(&results, &hop) {
                 let hop = Hop { throttles: outcome::throttles(&reply), ..hop };
                 return Ok(Handed::Nobody(Miss { reply, hop, in_letter: true }));
@@ -385,6 +390,7 @@ fn hop(host: &Domain, ask: &Ask, connection: &Connection) -> Hop {
         host: Some(host.to_string()),
         address: Some(connection.peer()),
         source: None,
+        sender: None,
         tls: connection.tls().map(TlsInfo::to_string),
         policy: ask.decision.as_ref().map(|decision| mx::words(decision, Some(connection))),
         takes_dsn: connection.capabilities().dsn,

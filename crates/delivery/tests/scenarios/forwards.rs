@@ -5,6 +5,7 @@ use std::time::Duration;
 use posthouse_config::Period;
 use posthouse_delivery::Settings;
 use posthouse_directory::Directory;
+use posthouse_journal::Event;
 use posthouse_mail::{Address, UnixMillis};
 use posthouse_mailauth::srs;
 use posthouse_queue::Origin;
@@ -74,4 +75,26 @@ fn what_is_relayed_for_a_trusted_network_keeps_its_sender() {
     assert!(told_with("alice@else.test", from("127.0.0.9"), true).0.starts_with(own));
     assert!(!told_with("alice@else.test", from("127.0.0.8"), true).0.starts_with(own));
     assert!(told_with("alice@else.test", from("127.0.0.8"), false).0.starts_with(own), "where it is not wanted");
+}
+
+#[test]
+fn the_timeline_says_which_sender_the_next_server_was_told_and_why() {
+    let long = "0100018bxxxxxxxx-xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx-000000@else.test";
+    for (sender, listener, words) in
+        [("alice@else.test", "mx", "SRS0="), (long, "mx", "too long for SRS"), ("alice@else.test", "submission", "")]
+    {
+        run(async move {
+            let peer = Peer::listen(1, |talk| drop(crate::world::take(talk, &["a@far.test"])));
+            let world = World::new(peer.address().port(), "").await;
+            let origin = Origin { listener: listener.to_owned(), ..Origin::default() };
+            let id = world.submit_by(origin, sender, &["a@far.test"], "Subject: x\r\n\r\nhello\r\n").await;
+            world.deliver_at(ARRIVED).await;
+            peer.finish();
+            let told = world.timeline(id).await.into_iter().find_map(|event| {
+                if let Event::Attempt { sender, .. } = event { Some(sender.unwrap_or_default()) } else { None }
+            });
+            let told = told.unwrap();
+            assert!(told.contains(words) && told.is_empty() == words.is_empty(), "{sender}: {told}");
+        });
+    }
 }

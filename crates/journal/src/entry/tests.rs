@@ -37,6 +37,7 @@ pub(crate) fn every_event() -> Vec<Event> {
         host: Some(text("mx.example")),
         address: Some("198.51.100.1:25".parse().unwrap()),
         source: Some(text("news (192.0.2.9)")),
+        sender: Some(text("SRS0=x@ours.test")),
         tls: None,
         policy: Some(text("opportunistic")),
         reply: text("250 2.0.0 ok"),

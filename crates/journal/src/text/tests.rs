@@ -10,9 +10,9 @@ fn every_event_reads_as_a_sentence() {
 03:12:09.120  team@example.test leads to bob@example.test
 03:12:09.120  author alice@example.test: spf=pass example.test (`ip4:192.0.2.7` matches; by example.test TXT v=spf1 ip4:192.0.2.7 -all); taken
 03:12:09.120  refused from 192.0.2.7 at letter on mx, from <>, for bob@example.test, carol@example.test: 550 5.7.26 no
-03:12:09.120  delivered for bob@example.test at mx.example (198.51.100.1:25) from news (192.0.2.9) without TLS (opportunistic): 250 2.0.0 ok
-03:12:09.120  deferred for bob@example.test at mx.example (198.51.100.1:25) from news (192.0.2.9) without TLS (opportunistic): 250 2.0.0 ok; next try at 03:17:09.120
-03:12:09.120  failed for bob@example.test, Carol@example.test at mx.example (198.51.100.1:25) from news (192.0.2.9) without TLS (opportunistic): 250 2.0.0 ok
+03:12:09.120  delivered for bob@example.test at mx.example (198.51.100.1:25) from news (192.0.2.9) without TLS (opportunistic), as from SRS0=x@ours.test: 250 2.0.0 ok
+03:12:09.120  deferred for bob@example.test at mx.example (198.51.100.1:25) from news (192.0.2.9) without TLS (opportunistic), as from SRS0=x@ours.test: 250 2.0.0 ok; next try at 03:17:09.120
+03:12:09.120  failed for bob@example.test, Carol@example.test at mx.example (198.51.100.1:25) from news (192.0.2.9) without TLS (opportunistic), as from SRS0=x@ours.test: 250 2.0.0 ok
 03:12:09.120  not tried for bob@example.test, and waits on: 451 4.3.2 delivery is suspended by root
 03:12:09.120  stored for bob@example.test as message 7 of account 01ACCOUNT
 03:12:09.120  gave up on bob@example.test; letter ID tells the sender
