@@ -230,7 +230,6 @@ impl Config {
             let help = "see `dns-update` in the reference of the configuration";
             return Err(source.mistake(&format!("dns-update.{place}.{key}"), &why, help));
         }
-        self.check_tlsa(source)?;
         if let Some(telemetry) = &self.opentelemetry {
             if let Err(error) = posthouse_http::check_url(&telemetry.url) {
                 return Err(source.mistake("opentelemetry.url", &error.to_string(), "such as \"http://127.0.0.1:4318\""));
@@ -295,6 +294,7 @@ impl Config {
 
     /// The proof that an authority looks for needs somebody who shows it.
     fn check_acme(&self, source: &Source) -> Result<(), ConfigError> {
+        self.check_tlsa(source)?;
         let Some(acme) = &self.tls.acme else { return Ok(()) };
         let listener = match acme.challenge {
             Challenge::Http01 => Some((Kind::Http, 80)),

@@ -28,9 +28,8 @@ fn operator(action: &str, destination: Option<&str>, detail: Option<&str>) -> Ev
 
 /// Every kind of event once. A new kind belongs here.
 pub(crate) fn every_event() -> Vec<Event> {
-    let text = str::to_owned;
+    let (text, id) = (str::to_owned, LetterId::new(UnixMillis(1_795_489_929_120), 7));
     let peer = Some("192.0.2.7".parse().unwrap());
-    let id = LetterId::new(UnixMillis(1_795_489_929_120), 7);
     let attempt = |outcome, next| Event::Attempt {
         to: text("bob@example.test"),
         also: if outcome == Outcome::Failed { vec![text("Carol@example.test")] } else { Vec::new() },
