@@ -17,12 +17,12 @@ use posthouse_runtime::tls::{CertificateInfo, ClientTls, TlsError, TlsInfo};
 use posthouse_runtime::{clock, random};
 use posthouse_sasl::{ChannelBinding, Nonce};
 use posthouse_smtp::client::{
-    Capabilities, ClientSession, Output, RecipientResult, Secured, SessionError, Settings, Stage, StartTls,
+    Capabilities, Chunks, ClientSession, Output, RecipientResult, Secured, SessionError, Settings, Stage, StartTls,
 };
 
 use crate::error::ClientError;
 use crate::race::{self, Race};
-use crate::target::{Security, Target, Transcript};
+use crate::target::{Known, Security, Target, Transcript};
 
 /// How long a farewell may take: nothing depends on it.
 const QUIT_MAX: Duration = Duration::from_secs(5);
@@ -35,6 +35,7 @@ pub struct Connection {
     name: String,
     fallback: Option<String>,
     letters: usize,
+    known: Known,
 }
 
 /// A letter for [`Connection::send_each`].
@@ -175,6 +176,7 @@ impl Connection {
             start_tls,
             credentials: target.credentials.clone(),
             danger_credentials_unprotected: target.danger_credentials_unprotected || is_local,
+            chunks: target.known.chunks(),
             nonce: Nonce::from_random(nonce),
             timeouts: target.timeouts,
             transcript: target.transcript.is_some(),
@@ -186,7 +188,10 @@ impl Connection {
         }
         loop {
             match wire.run().await {
-                Output::Ready => return Ok(Self { wire, name: target.name.clone(), fallback: None, letters: 0 }),
+                Output::Ready => {
+                    let (name, known) = (target.name.clone(), target.known.clone());
+                    return Ok(Self { wire, name, fallback: None, letters: 0, known });
+                }
                 Output::StartTls => {
                     let Some(tls) = tls else { return Err(Missed::Session(SessionError::Misuse("TLS was not asked for"))) };
                     wire = wire.secure(tls, &tls_name(target)).await.map_err(Missed::Tls)?;
@@ -253,6 +258,12 @@ impl Connection {
     #[must_use]
     pub fn is_reusable(&self) -> bool {
         !self.wire.session.is_closed() && !self.wire.session.is_exhausted()
+    }
+
+    /// Whether the server has announced BDAT and does not know it: then what was not tried goes over another connection to the same [`Target`], by DATA.
+    #[must_use]
+    pub fn refused_chunks(&self) -> bool {
+        !self.is_reusable() && self.wire.session.chunks() == Chunks::Broken
     }
 
     /// Why a letter of this envelope may not go to this server because of TLS (`REQUIRETLS`, RFC 8689 §4.2.1): another may do. [`Self::send`] refuses it
@@ -322,6 +333,7 @@ impl Connection {
                 },
                 Output::Done(results) => {
                     self.wire.tell();
+                    self.known.learn(self.wire.session.chunks());
                     done(results);
                 }
                 Output::Ready => {}

@@ -71,10 +71,10 @@ pub use posthouse_runtime::tls::{CertificateFiles, ClientTls, Roots};
 pub use posthouse_runtime::{block_on, stream};
 pub use posthouse_sasl::Method as LoginMethod;
 pub use posthouse_smtp::client::{
-    Capabilities, Credentials, Limits, Line, Protocol, RecipientResult, SessionError, Stage, Timeouts,
+    Capabilities, Chunks, Credentials, Limits, Line, Protocol, RecipientResult, SessionError, Stage, Timeouts,
 };
 pub use proxy::Proxy;
 pub use report::{RecipientReport, SendReport, Via};
-pub use target::{Security, Target, Transcript};
+pub use target::{Known, Security, Target, Transcript};
 pub use transport::{Memory, Sending, Transport};
 pub use url::{ServerUrl, UrlError};

@@ -2,10 +2,10 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use posthouse_runtime::tls::ClientTls;
-use posthouse_smtp::client::{Credentials, Line, Protocol, Timeouts};
+use posthouse_smtp::client::{Chunks, Credentials, Line, Protocol, Timeouts};
 
 use crate::proxy::Proxy;
 
@@ -23,6 +23,26 @@ pub enum Security {
     StartTls(ClientTls),
     /// By TLS from the first octet (RFC 8314).
     Implicit(ClientTls),
+}
+
+/// What connections have found out about a server, for those that follow. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Known(Arc<Mutex<Chunks>>);
+
+impl Known {
+    pub(crate) fn chunks(&self) -> Chunks {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One connection that was refused counts more than others that were not: behind a name there may be several machines.
+    pub(crate) fn learn(&self, chunks: Chunks) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match chunks {
+            Chunks::Untried => {}
+            Chunks::Work if *known == Chunks::Broken => {}
+            Chunks::Work | Chunks::Broken => *known = chunks,
+        }
+    }
 }
 
 /// One server, and everything that is needed to talk to it.
@@ -54,6 +74,8 @@ pub struct Target {
     pub timeouts: Timeouts,
     /// Who wants to read along.
     pub transcript: Option<Transcript>,
+    /// What is known of it from connections before.
+    pub known: Known,
 }
 
 impl Target {
@@ -77,6 +99,7 @@ impl Target {
             sources: Vec::new(),
             timeouts: Timeouts::default(),
             transcript: None,
+            known: Known::default(),
         }
     }
 

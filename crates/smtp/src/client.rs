@@ -36,7 +36,7 @@ pub use capabilities::{Capabilities, Limits};
 pub use error::{SessionError, Stage};
 pub use letter::RecipientResult;
 pub use session::{ClientSession, Output};
-pub use settings::{Credentials, Protocol, Secured, Settings, StartTls, Timeouts};
+pub use settings::{Chunks, Credentials, Protocol, Secured, Settings, StartTls, Timeouts};
 pub use transcript::Line;
 
 #[cfg(test)]

@@ -253,7 +253,8 @@ impl Errand<'_> {
         let mut addresses = addresses.map_err(|reply| Miss::ours(reply, Some(Arc::new(via(host, decision, None)))))?;
         addresses.truncate(ADDRESSES_MAX);
         let tls_name = mx::tls_name(decision);
-        let target = Target { name: host.as_str().to_owned(), tls_name, addresses, security, ..direct.model.clone() };
+        let known = direct.at_rest.known(host.as_str());
+        let target = Target { name: host.as_str().to_owned(), tls_name, addresses, security, known, ..direct.model.clone() };
         Connection::open(&target).await.map_err(|error| Miss::of(&error, host, decision))
     }
 
@@ -286,6 +287,9 @@ impl Errand<'_> {
                     | RecipientResult::Unsendable(_)
                     | RecipientResult::Unknown(_) => self.ends.push((index, (result, via.clone()))),
                 }
+            }
+            if connection.refused_chunks() {
+                return Ok(Handed::Some);
             }
             if self.open.len() == asked {
                 let reply = mx::unreachable(2, "the host takes no recipient of this letter now");

@@ -3,16 +3,20 @@
 //! A connection is kept a short while after a letter, because the next letter for the same host is often near; it is looked at before it is used
 //! again, and closed in good order when its time is over. Losing one loses nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use posthouse_runtime::{clock, task};
 
 use crate::connection::Connection;
+use crate::target::Known;
 
 /// The connections that rest at a time, over all hosts.
 const AT_REST_MAX: usize = 100;
+
+/// The hosts of which something is remembered.
+const KNOWN_MAX: usize = 10_000;
 
 /// The connections of one thread to any number of hosts. Clones share them.
 #[derive(Clone)]
@@ -29,6 +33,7 @@ struct State {
     /// In an order that is the same in every run.
     at_rest: BTreeMap<String, Vec<Kept>>,
     sweeping: bool,
+    known: HashMap<String, Known>,
 }
 
 /// A connection, and how many letters it has carried.
@@ -77,6 +82,17 @@ impl Pool {
             let pool = self.clone();
             task::spawn("connection sweeper", async move { pool.sweep().await });
         }
+    }
+
+    /// What connections to a host have found out ([`Target::known`](crate::Target::known)).
+    #[must_use]
+    pub fn known(&self, host: &str) -> Known {
+        let mut state = self.state();
+        // It is found out again.
+        if state.known.len() >= KNOWN_MAX {
+            state.known.clear();
+        }
+        state.known.entry(host.to_owned()).or_default().clone()
     }
 
     /// Closes all that rest, in good order.

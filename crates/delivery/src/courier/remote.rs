@@ -255,6 +255,7 @@ impl Journey<'_> {
         target.timeouts = Timeouts { connect: self.context.settings.connect_timeout.0, ..Timeouts::default() };
         target.tls_name = ask.decision.as_ref().and_then(mx::tls_name);
         target.credentials.clone_from(credentials);
+        target.known = self.way.pool().known(host.as_str());
         let opened = Connection::open(&target).await;
         if let Some(decision) = &ask.decision {
             self.tell(session::of(&self.promises, decision, host, &opened));
@@ -305,6 +306,9 @@ impl Journey<'_> {
                     }
                     Verdict::Again => self.open.push(index),
                 }
+            }
+            if connection.refused_chunks() {
+                return Ok(Handed::Some);
             }
             if self.open.len() == asked {
                 let reply = unreachable(2, "the host takes no recipient of this letter now");

@@ -82,6 +82,11 @@ impl Capabilities {
         found
     }
 
+    /// RFC 3030 §3: BINARYMIME needs CHUNKING.
+    pub(super) fn without_chunks(&mut self) {
+        (self.chunking, self.binary_mime) = (false, false);
+    }
+
     fn keyword<'a>(&mut self, keyword: &str, mut parameters: impl Iterator<Item = &'a str>) {
         match keyword {
             "SIZE" => {

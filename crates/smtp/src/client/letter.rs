@@ -15,7 +15,7 @@ use super::command;
 use super::error::{SessionError, Stage};
 use super::fit::{self, DomainsTold};
 use super::outbox::Outbox;
-use super::settings::{Protocol, Timeouts};
+use super::settings::{Chunks, Protocol, Timeouts};
 use crate::body::bdat::TextCheck;
 use crate::body::dot::DotEncoder;
 use crate::syntax::LineError;
@@ -33,7 +33,8 @@ pub enum RecipientResult {
     /// The whole letter was sent and no reply came: the server has it or not (RFC 5321 §4.5.3.2.6). Trying again may make a duplicate; not
     /// trying may lose it.
     Unknown(String),
-    /// The server takes no more recipients with this letter: send it again to these. At least one other recipient was taken, so that it ends.
+    /// The server takes no more recipients with this letter: send it again to these. At least one other recipient was taken, so that it ends. Or it wants the letter in another
+    /// way, which is used from now on ([`ClientSession::chunks`](super::ClientSession::chunks)): send it again.
     NotTried(String),
 }
 
@@ -101,6 +102,7 @@ pub(super) struct Letter {
     eight_bit_undeclared: bool,
     behind: bool,
     refused_behind: bool,
+    chunks: Chunks,
 }
 
 /// What a letter is begun with.
@@ -111,6 +113,8 @@ pub(super) struct Context<'a> {
     pub(super) verified: bool,
     /// What time it is.
     pub(super) time: UnixMillis,
+    /// What is known of the server's BDAT.
+    pub(super) chunks: Chunks,
     /// Whether an unfinished transaction is to be cleared first.
     pub(super) reset: bool,
     /// Whether its envelope leaves before the letter before has its reply.
@@ -146,6 +150,7 @@ impl Letter {
             eight_bit_undeclared: envelope.body == BodyKind::EightBitMime && !offered.eight_bit_mime,
             behind: context.behind,
             refused_behind: false,
+            chunks: context.chunks,
         };
         letter.plan(envelope, size, context, domains);
         letter
@@ -243,7 +248,11 @@ impl Letter {
             Expected::Data => self.data(reply, out),
             // The letter for nobody was refused, or taken for nobody.
             Expected::LoneDot => self.needs_reset = false,
-            Expected::Chunk if reply.is_positive() => self.first_taken = true,
+            Expected::Chunk | Expected::End if self.is_ignorant_of_chunks(&reply) => self.leave_to_data(&reply),
+            Expected::Chunk if reply.is_positive() => {
+                self.first_taken = true;
+                self.chunks = Chunks::Work;
+            }
             Expected::Chunk => {
                 self.end_all(&RecipientResult::Refused(reply));
                 self.give_up();
@@ -251,6 +260,9 @@ impl Letter {
             Expected::End => {
                 // RFC 3030 §2: after a chunk that was refused only RSET tells where the server stands.
                 self.needs_reset = self.is_chunked() && !reply.is_positive();
+                if self.is_chunked() && reply.is_positive() {
+                    self.chunks = Chunks::Work;
+                }
                 self.end_accepted(&ended(reply));
             }
             Expected::EndFor(index) => {
@@ -377,6 +389,17 @@ impl Letter {
         self.must_drop
     }
 
+    /// What its end says of the server's BDAT.
+    pub(super) fn chunks(&self) -> Chunks {
+        self.chunks
+    }
+
+    /// Whether the next letter must not be begun before this one's end is known: what was sent behind a chunk that the server has not understood would be read as
+    /// something else.
+    pub(super) fn tries_chunks(&self) -> bool {
+        self.is_chunked() && self.chunks == Chunks::Untried
+    }
+
     /// Whether the server refused it for standing behind another one.
     pub(super) fn was_refused_behind(&self) -> bool {
         self.refused_behind
@@ -498,6 +521,25 @@ impl Letter {
     fn malformed(&mut self, fault: LineError) {
         let reply = Reply::new(554, Status::permanent(6, 0), &fault.to_string());
         self.end_all(&RecipientResult::Unsendable(reply));
+        self.abandon();
+    }
+
+    /// Whether the refusal of the first chunk is about BDAT and not about the letter (RFC 5321 §4.2.1: x0z). Where nobody was taken, 501 and 503 are what a server says that
+    /// knows it.
+    fn is_ignorant_of_chunks(&self, reply: &Reply) -> bool {
+        let is_of_command = match reply.code() {
+            500 | 502 => true,
+            501 | 503 | 504 => self.any_accepted(),
+            _ => false,
+        };
+        self.tries_chunks() && is_of_command
+    }
+
+    /// The server has none of the letter, and may have read what stood in the chunk as commands: nothing more is said on this connection, and the letter goes by
+    /// DATA over another one.
+    fn leave_to_data(&mut self, reply: &Reply) {
+        self.chunks = Chunks::Broken;
+        self.end_accepted(&RecipientResult::NotTried(reply.to_string()));
         self.abandon();
     }
 

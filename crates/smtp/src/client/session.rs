@@ -12,7 +12,7 @@ use super::fit::{DomainsTold, lacks_tls};
 use super::letter::{Context, Letter, RecipientResult};
 use super::login::Login;
 use super::outbox::Outbox;
-use super::settings::{Protocol, Secured, Settings, StartTls};
+use super::settings::{Chunks, Protocol, Secured, Settings, StartTls};
 use super::transcript::Line;
 use crate::syntax::ReplyParser;
 
@@ -71,6 +71,7 @@ pub struct ClientSession {
     eight_bit_undeclared: bool,
     /// The server wants no letter begun before it has replied to the last.
     one_by_one: bool,
+    chunks: Chunks,
 }
 
 impl ClientSession {
@@ -86,6 +87,7 @@ impl ClientSession {
         Self {
             deadline: now + settings.timeouts.greeting,
             out: Outbox::new(settings.transcript),
+            chunks: settings.chunks,
             settings,
             phase: Phase::Greeting,
             secured,
@@ -199,7 +201,7 @@ impl ClientSession {
                 !self.one_by_one
                     && self.under_way.len() < IN_FLIGHT_MAX
                     && self.under_way.back().is_some_and(Letter::is_sent)
-                    && !self.under_way.iter().any(Letter::must_drop)
+                    && !self.under_way.iter().any(|letter| letter.must_drop() || letter.tries_chunks())
                     && !self.is_exhausted()
             }
             Phase::Greeting
@@ -227,7 +229,8 @@ impl ClientSession {
         let reset = self.under_way.back().map_or(self.needs_reset, Letter::may_leave_transaction);
         let verified = self.secured.is_some_and(|secured| secured.verified);
         let behind = !self.under_way.is_empty();
-        let context = Context { protocol: self.settings.protocol, offered: &self.capabilities, verified, time, reset, behind };
+        let (protocol, chunks) = (self.settings.protocol, self.chunks);
+        let context = Context { protocol, offered: &self.capabilities, verified, time, chunks, reset, behind };
         let mut letter = Letter::new(envelope, size, &context, &mut self.domains);
         let begun = letter.advance(&mut self.out);
         self.letters += 1;
@@ -279,7 +282,13 @@ impl ClientSession {
         matches!(self.phase, Phase::Closed(_))
     }
 
-    /// What the server offers, as of its last EHLO.
+    /// What is known of the server's BDAT by now, for the connections that follow.
+    #[must_use]
+    pub fn chunks(&self) -> Chunks {
+        self.chunks
+    }
+
+    /// What the server offers, as of its last EHLO; what it announces in vain left out.
     #[must_use]
     pub fn capabilities(&self) -> &Capabilities {
         &self.capabilities
@@ -361,6 +370,9 @@ impl ClientSession {
         match reply.code() {
             200..300 => {
                 self.capabilities = if esmtp { Capabilities::parse(&reply) } else { Capabilities::default() };
+                if self.chunks == Chunks::Broken {
+                    self.capabilities.without_chunks();
+                }
                 self.after_hello(now);
             }
             // RFC 5321 §3.2: a server that does not know EHLO knows HELO; never where something is needed that only EHLO offers.
@@ -426,6 +438,9 @@ impl ClientSession {
             }
             let must_drop = letter.must_drop();
             self.one_by_one |= letter.was_refused_behind();
+            if letter.chunks() != Chunks::Untried {
+                self.chunks = letter.chunks();
+            }
             self.needs_reset = letter.needs_reset();
             self.eight_bit_undeclared = letter.eight_bit_undeclared();
             self.results.extend(self.under_way.pop_front().map(Letter::into_results));

@@ -28,6 +28,18 @@ pub enum StartTls {
     Required,
 }
 
+/// Whether a server can be given letters in chunks (CHUNKING, RFC 3030). Some announce it and do not know BDAT, mostly because of what stands in front of them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Chunks {
+    /// It is not known yet: no other letter is begun before the first chunk has its reply.
+    #[default]
+    Untried,
+    /// It has taken some.
+    Work,
+    /// It does not know BDAT, whatever it announces: letters go by DATA.
+    Broken,
+}
+
 /// What TLS gives the session.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Secured {
@@ -85,6 +97,8 @@ pub struct Settings {
     pub credentials: Option<Credentials>,
     /// Logs in although the connection is in clear, or encrypted to somebody unverified. Only for loopback, and for those who ask for it by name.
     pub danger_credentials_unprotected: bool,
+    /// What is known of the server's BDAT, from connections before.
+    pub chunks: Chunks,
     /// For the login; from fresh random octets.
     pub nonce: Nonce,
     /// How long each step may take.

@@ -8,6 +8,7 @@ use posthouse_sasl::{ChannelBinding, ClientError};
 
 use super::*;
 
+mod chunks;
 mod ends;
 mod hostile;
 mod letters;
@@ -25,6 +26,7 @@ struct Play {
     letters: Vec<(Envelope, Vec<&'static [u8]>)>,
     /// Whether letters are begun as soon as the session takes them.
     eager: bool,
+    chunks: Chunks,
 }
 
 /// How it ended.
@@ -55,6 +57,7 @@ fn play() -> Play {
         unprotected: false,
         letters: Vec::new(),
         eager: false,
+        chunks: Chunks::Work,
     }
 }
 
@@ -77,6 +80,7 @@ impl Play {
             start_tls: self.start_tls,
             credentials: self.credentials.clone(),
             danger_credentials_unprotected: self.unprotected,
+            chunks: self.chunks,
             nonce: "rOprNGfwEbeRWgbNEkqO".parse().unwrap(),
             timeouts: Timeouts::default(),
             transcript: true,
