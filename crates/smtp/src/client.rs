@@ -28,13 +28,14 @@ mod fit;
 mod letter;
 mod login;
 mod outbox;
+mod result;
 mod session;
 mod settings;
 mod transcript;
 
 pub use capabilities::{Capabilities, Limits};
 pub use error::{SessionError, Stage};
-pub use letter::RecipientResult;
+pub use result::RecipientResult;
 pub use session::{ClientSession, Output};
 pub use settings::{Chunks, Credentials, Protocol, Secured, Settings, StartTls, Timeouts};
 pub use transcript::Line;

@@ -73,6 +73,12 @@ impl Login {
         Ok(Some(Self { exchange, method, kept, reason: None }))
     }
 
+    /// Whether a reply is not for a transcript: the server's proof (`v=`, RFC 5802 §7) is made of the password, and with what stands before it lets whoever reads along try passwords, where
+    /// nothing binds it to the connection.
+    pub(super) fn hides(&self, reply: &Reply) -> bool {
+        matches!(self.method, Method::Scram { .. }) && reply.code() == 334
+    }
+
     /// Takes a reply; whether the login is done.
     pub(super) fn reply(&mut self, reply: Reply, out: &mut Outbox) -> Result<bool, SessionError> {
         match reply.code() {

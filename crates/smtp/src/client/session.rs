@@ -9,9 +9,10 @@ use posthouse_mail::{Envelope, Reply, UnixMillis};
 use super::capabilities::Capabilities;
 use super::error::{SessionError, Stage};
 use super::fit::{DomainsTold, lacks_tls};
-use super::letter::{Context, Letter, RecipientResult};
+use super::letter::{Context, Letter};
 use super::login::Login;
 use super::outbox::Outbox;
+use super::result::RecipientResult;
 use super::settings::{Chunks, Protocol, Secured, Settings, StartTls};
 use super::transcript::Line;
 use crate::syntax::ReplyParser;
@@ -314,7 +315,11 @@ impl ClientSession {
     }
 
     fn reply(&mut self, now: Instant, reply: Reply) {
-        self.out.heard(&reply);
+        if matches!(&self.phase, Phase::Login(login) if login.hides(&reply)) {
+            self.out.heard(&Reply::bare(reply.code(), "***"));
+        } else {
+            self.out.heard(&reply);
+        }
         // A reply to what has not been sent: it was made before the question.
         let lockstep = !matches!(self.phase, Phase::Letters | Phase::Ready);
         if lockstep && !self.out.is_empty() {

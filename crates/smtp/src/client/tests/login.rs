@@ -226,6 +226,23 @@ fn a_transcript_has_no_secrets() {
 }
 
 #[test]
+fn a_transcript_has_no_part_of_an_exchange_that_passwords_could_be_tried_against() {
+    let play = Play { secured: Some(TLS), ..with_login() };
+    let now = clock();
+    let mut session = play.session();
+    session.receive(now, b"220 x\r\n");
+    let _ = session.poll(now);
+    session.receive(now, b"250-x\r\n250 AUTH SCRAM-SHA-256\r\n");
+    let _ = session.poll(now);
+    session.receive(
+        now,
+        b"334 cj1yT3ByTkdmd0ViZVJXZ2JORWtxTyVodllEcFdVYTJSYVRDQWZ1eEZJbGopaE5sRiRrMCxzPVcyMlphSjBTTlk3c29Fc1VFamI2Z1E9PSxpPTQwOTY=\r\n",
+    );
+    let text = session.take_transcript().iter().map(Line::to_string).collect::<Vec<_>>().join("\n");
+    assert!(text.ends_with("C: AUTH SCRAM-SHA-256 ***\nS: 334 ***\nC: ***"), "{text}");
+}
+
+#[test]
 fn a_token_that_is_refused_is_told_as_the_server_tells_it() {
     let play = Play { credentials: Some(Credentials::bearer("user", "tok").unwrap()), secured: Some(TLS), ..play() };
     let end = play.run(
