@@ -5,6 +5,7 @@
 
 mod claims;
 mod edges;
+mod examples;
 mod floors;
 mod ratchet;
 mod text;
@@ -64,6 +65,7 @@ pub(crate) fn run(shrink: bool) -> anyhow::Result<()> {
     wrong.extend(ratchet::check(&rules, &sources, shrink)?);
     wrong.extend(text::check(&rules, &sources, &place()));
     wrong.extend(claims::check(&sources)?);
+    wrong.extend(examples::check(&sources));
     wrong.extend(floors::check(&std::fs::read_to_string("xtask/floors.toml")?, &std::fs::read_to_string("Cargo.lock")?)?);
     if !wrong.is_empty() {
         bail!("{} to tidy:\n  {}", wrong.len(), wrong.join("\n  "));

@@ -23,13 +23,15 @@ use posthouse_smtp::server::{
     Answer, AuthAnswer, AuthQuestion, Output, Profile, Protocol, Question, Reason, Session, Tls, Verdict,
 };
 use posthouse_smtp::syntax::ForwardPath;
-use thiserror::Error;
 
-use crate::caught::Caught;
+use crate::caught::{Caught, NotCaught};
 use crate::mailer::{Mailer, MailerBuilder, MailerError};
 
 /// How long a test waits for a letter unless it says otherwise.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The letters that are named when another one does not come.
+const SHOWN_MAX: usize = 10;
 
 /// A server that keeps what it is sent.
 ///
@@ -92,15 +94,6 @@ enum Door {
     Tls,
 }
 
-/// The letter did not come.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("no letter {wanted} came within {} s; there are {}: {}", patience.as_secs_f32(), found.len(), found.join(", "))]
-pub struct NotCaught {
-    wanted: String,
-    patience: Duration,
-    found: Vec<String>,
-}
-
 struct Shared {
     settings: CatcherBuilder,
     /// Our certificate, and the authority of it.
@@ -109,6 +102,28 @@ struct Shared {
     changed: watch::Sender<usize>,
 }
 
+/// Where it is, and what has come.
+///
+/// ```
+/// use std::time::Duration;
+/// use posthouse_client::{Catcher, Mailer, Message, block_on, blocking};
+///
+/// let catcher = Catcher::start()?;
+/// assert_eq!(catcher.url(), format!("smtp://{}", catcher.address())); // for a program that is told its server
+/// assert!(catcher.authority().is_none(), "without TLS there is no certificate");
+/// let mailer = blocking::Mailer::from(Mailer::connect(&catcher.url())?);
+/// let message = Message::builder().from("us@example.org").to("bob@example.net").subject("Hello").text("Hi.").build()?;
+/// for _ in 0..3 {
+///     mailer.send(&message)?;
+/// }
+/// assert_eq!(catcher.wait_for_count_now(3)?.len(), 3); // in asynchronous tests: `catcher.wait_for_count(3).await?`
+/// let wanted = |letter: &&std::sync::Arc<posthouse_client::Caught>| letter.subject().as_deref() == Some("Hello");
+/// let wait = catcher.wait_until("called Hello", Duration::from_secs(1), |letters| letters.iter().find(wanted).cloned());
+/// assert!(block_on(wait)?.is_ok());
+/// catcher.clear();
+/// assert!(catcher.letters().is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 impl Catcher {
     /// One that takes everything.
     ///
@@ -230,9 +245,10 @@ impl Catcher {
     }
 
     fn missing(&self, wanted: &str, patience: Duration) -> NotCaught {
-        let found =
-            self.shared.letters().iter().map(|letter| format!("<{}> to {}", letter.from(), letter.to().join(" "))).collect();
-        NotCaught { wanted: wanted.to_owned(), patience, found }
+        let letters = self.shared.letters();
+        let last = letters.iter().skip(letters.len().saturating_sub(SHOWN_MAX));
+        let found = last.map(|letter| format!("<{}> to {}", letter.from(), letter.to().join(" "))).collect();
+        NotCaught { wanted: wanted.to_owned(), patience, count: letters.len(), found }
     }
 }
 
@@ -248,6 +264,23 @@ impl fmt::Debug for Catcher {
     }
 }
 
+/// Other doors, and refusals.
+///
+/// ```
+/// use posthouse_client::mail::Reply;
+/// use posthouse_client::{Catcher, Message, blocking};
+///
+/// let message = Message::builder().from("us@example.org").to("bob@example.net").text("Hi.").build()?;
+/// let sent = |catcher: &Catcher| -> Result<bool, Box<dyn std::error::Error>> {
+///     Ok(blocking::Mailer::from(catcher.mailer()?.build()?).send(&message)?.is_complete())
+/// };
+/// assert!(sent(&Catcher::builder().implicit_tls().start()?)?);
+/// assert!(sent(&Catcher::builder().lmtp().start()?)?);
+/// assert!(sent(&Catcher::builder().listen("127.0.0.2:0".parse()?).start()?)?);
+/// assert!(!sent(&Catcher::builder().size_max(100).start()?)?);
+/// assert!(!sent(&Catcher::builder().refuse_letters(Reply::new(452, "4.3.1".parse()?, "no room")).start()?)?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 impl CatcherBuilder {
     /// Offers STARTTLS, with a certificate for `localhost` and its address, of an authority that is made for it. A login is offered inside TLS only.
     ///

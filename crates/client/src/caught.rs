@@ -1,8 +1,11 @@
-//! A letter that arrived in a test.
+//! A letter that arrived in a test, or did not.
+
+use std::time::Duration;
 
 use bytes::Bytes;
 use posthouse_mail::Envelope;
 use posthouse_mail::mime::{Limits, ParseError, Parsed, ParsedAttachment, parse};
+use thiserror::Error;
 
 /// A letter with the envelope it came in, and its parts, to be looked at.
 ///
@@ -24,6 +27,10 @@ use posthouse_mail::mime::{Limits, ParseError, Parsed, ParsedAttachment, parse};
 /// assert!(letter.text().unwrap().contains("See below.") && letter.html().unwrap().contains("<b>"));
 /// assert_eq!(letter.attachment("bill.pdf").unwrap().content, b"%PDF");
 /// assert!(letter.header("Subject").unwrap().contains("bill"));
+/// assert!(letter.is_for("bob@example.net") && letter.bytes().starts_with(b"Date: "));
+/// assert_eq!(letter.parsed()?.attachments.len(), 1);
+/// assert!(letter.envelope().ret.is_none(), "no report was asked for");
+/// assert_eq!((letter.login(), letter.tls()), (None, None)); // of the connection, where it came over one
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -125,4 +132,25 @@ impl Caught {
         let (end, _) = end_of_header(&self.bytes).unwrap_or((self.bytes.len(), self.bytes.len()));
         Header::parse(self.bytes.get(..end)?).ok()?.first(name).map(|field| field.value())
     }
+}
+
+/// The letter did not come.
+///
+/// ```
+/// use std::time::Duration;
+/// use posthouse_client::{Catcher, NotCaught, block_on};
+///
+/// let catcher = Catcher::start()?;
+/// let wait = catcher.wait_until("at all", Duration::from_millis(10), |letters| letters.first().cloned());
+/// let missing: NotCaught = block_on(wait)?.unwrap_err();
+/// assert_eq!(missing.to_string(), "no letter at all came within 0.01 s; there are 0, the last of them: ");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("no letter {wanted} came within {} s; there are {count}, the last of them: {}", patience.as_secs_f32(), found.join(", "))]
+pub struct NotCaught {
+    pub(crate) wanted: String,
+    pub(crate) patience: Duration,
+    pub(crate) count: usize,
+    pub(crate) found: Vec<String>,
 }

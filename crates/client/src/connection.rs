@@ -30,6 +30,29 @@ const QUIT_MAX: Duration = Duration::from_secs(5);
 const LAST_WORDS_MAX: Duration = Duration::from_secs(1);
 
 /// A connection that is logged in and at rest.
+///
+/// ```
+/// use posthouse_client::{Catcher, ClientError, Connection, Message, Security, Target, block_on};
+///
+/// let catcher = Catcher::start()?;
+/// let target = Target::new("localhost", vec![catcher.address()], Security::Plain, "app.example.org");
+/// let message = Message::builder().from("us@example.org").to("bob@example.net").text("Hi.").build()?;
+/// block_on(async {
+///     let mut connection = Connection::open(&target).await?;
+///     println!("{} at {}, from {}", connection.name(), connection.peer(), connection.local());
+///     assert!(connection.capabilities().pipelining);
+///     assert!(connection.tls().is_none() && connection.tls_fallback().is_none() && connection.certificates().is_empty());
+///     assert!(connection.lacks_tls(message.envelope()).is_none());
+///     for result in connection.send(message.envelope(), &mut message.body()).await? {
+///         println!("{result:?}");
+///     }
+///     assert!(connection.is_reusable() && connection.letters() == 1);
+///     assert!(!connection.refused_chunks() && !connection.sent_undeclared_eight_bit());
+///     connection.quit().await;
+///     Ok::<_, ClientError>(())
+/// })??;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Connection {
     wire: Wire,
     name: String,
@@ -39,6 +62,16 @@ pub struct Connection {
 }
 
 /// A letter for [`Connection::send_each`].
+///
+/// ```
+/// use std::borrow::Cow;
+/// use posthouse_client::{Message, Outgoing};
+///
+/// let message = Message::builder().from("us@example.org").to("bob@example.net").text("Hi.").build()?;
+/// let outgoing = Outgoing { envelope: Cow::Borrowed(message.envelope()), body: Box::new(message.body()) };
+/// assert_eq!(outgoing.body.len(), message.size());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Outgoing<'a> {
     /// Who it goes to.
     pub envelope: Cow<'a, Envelope>,
@@ -107,6 +140,15 @@ impl Connection {
 
     /// Speaks with a server that is connected already: over a socket of this machine, or whatever else the caller has opened. The target's addresses and
     /// proxy are not used.
+    ///
+    /// ```no_run
+    /// use posthouse_client::{ClientError, Connection, Stream, Target};
+    ///
+    /// async fn open(target: &Target) -> Result<Connection, Box<dyn std::error::Error>> {
+    ///     let stream = Stream::connect("192.0.2.1:25".parse()?, None).await?;
+    ///     Ok(Connection::open_over(target, stream).await?)
+    /// }
+    /// ```
     ///
     /// # Errors
     /// As [`Connection::open`].
@@ -301,6 +343,18 @@ impl Connection {
     ///
     /// `next` is asked whenever another letter can be begun; it may have none now and one later. Each letter's results are given to `done`, in the order in which
     /// they were begun. It returns when none is under way and `next` has none, or [`Self::is_reusable`] is no longer true.
+    ///
+    /// ```
+    /// use std::borrow::Cow;
+    /// use posthouse_client::{ClientError, Connection, Message, Outgoing};
+    ///
+    /// async fn all(connection: &mut Connection, letters: &[Message]) -> Result<usize, ClientError> {
+    ///     let (mut letters, mut ended) = (letters.iter(), 0);
+    ///     let mut next = || letters.next().map(|letter| Outgoing { envelope: Cow::Borrowed(letter.envelope()), body: Box::new(letter.body()) });
+    ///     connection.send_each(&mut next, &mut |_results| ended += 1).await?;
+    ///     Ok(ended)
+    /// }
+    /// ```
     ///
     /// # Errors
     /// The connection is of no further use. Nobody got those letters that were begun and have no results.

@@ -13,6 +13,19 @@ use thiserror::Error;
 use crate::cause::cause;
 
 /// Whose fault something is.
+///
+/// ```
+/// use posthouse_client::Fault;
+///
+/// fn told(fault: Fault) -> &'static str {
+///     match fault {
+///         Fault::Yours => "look at your settings",
+///         Fault::Server => "tell its operator",
+///         Fault::Network => "try again",
+///     }
+/// }
+/// assert_eq!(told(Fault::Network), "try again");
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fault {
     /// The caller's: a wrong setting, password, address or file.
@@ -24,6 +37,18 @@ pub enum Fault {
 }
 
 /// Why nothing was handed over. Whatever this is, no recipient got the letter by it.
+///
+/// ```
+/// use posthouse_client::{ClientError, Fault, Mailer, Message, blocking};
+///
+/// let mailer = blocking::Mailer::from(Mailer::connect("smtp://127.0.0.1:1")?);
+/// let message = Message::builder().from("us@example.org").to("bob@example.net").text("Hi.").build()?;
+/// let error: ClientError = mailer.send(&message).unwrap_err();
+/// assert!(error.is_temporary() && error.fault() == Fault::Network);
+/// assert!(error.reply().is_none() && error.cause().is_none(), "nobody answered");
+/// eprintln!("{error}. {}", error.advice());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ClientError {
@@ -164,6 +189,9 @@ impl ClientError {
         match self {
             Self::NoAddress { .. } | Self::Resolve { .. } => "Check the server's name and its DNS records.",
             Self::Connect { .. } => "Check the server's name and port, and whether a firewall or the provider blocks the port.",
+            Self::Tls { source: TlsError::Handshake(_) | TlsError::Timeout, .. } => {
+                "A port where TLS does not come first (587, 25) is written smtp+starttls://; else the server and this program have no version or cipher in common."
+            }
             Self::Tls { .. } => {
                 "Check that the name is the one in the server's certificate; a private CA has to be given as a file of trusted roots."
             }
@@ -193,6 +221,9 @@ impl ClientError {
                 SessionError::Injected => "Do not use this network for mail; tell the server's operator.",
                 SessionError::Refused { .. } if self.is_temporary() => "Try again later.",
                 SessionError::Refused { .. } => "Read the server's words: it does not want mail from here.",
+                SessionError::Timeout(Stage::Greeting) => {
+                    "A server that says nothing may be one where TLS comes first (465), which is written smtps://; else try again later."
+                }
                 SessionError::Timeout(_) | SessionError::Lost(_) => "Try again later.",
                 SessionError::Protocol { .. } | SessionError::Unreadable { .. } => {
                     "Tell the server's operator: the server does not behave as it must."

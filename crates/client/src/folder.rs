@@ -23,6 +23,8 @@ use crate::transport::{Sending, Transport, report, whole};
 /// let message = Message::builder().from("us@example.org").to("bob@example.net").text("Hi.").build()?;
 /// assert!(folder.send(&message)?.is_complete());
 /// assert_eq!(std::fs::read_dir(place.path().join("Mail/new"))?.count(), 1);
+/// let files = Folder::eml(place.path().join("letters"))?; // letters/….eml
+/// assert!(files.send(&message)?.is_complete());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]

@@ -54,8 +54,8 @@ mod target;
 mod transport;
 mod url;
 
-pub use catcher::{Catcher, CatcherBuilder, NotCaught};
-pub use caught::Caught;
+pub use catcher::{Catcher, CatcherBuilder};
+pub use caught::{Caught, NotCaught};
 pub use cause::cause;
 pub use connection::{Connection, Outgoing};
 pub use error::{ClientError, Fault};
@@ -67,6 +67,7 @@ pub use posthouse_dns as dns;
 pub use posthouse_mail as mail;
 pub use posthouse_mail::mime::{Answer, Calendar, CalendarError, Event};
 pub use posthouse_mailauth::dkim;
+pub use posthouse_runtime::net::Stream;
 pub use posthouse_runtime::tls::{CertificateFiles, ClientTls, Roots};
 pub use posthouse_runtime::{block_on, stream};
 pub use posthouse_sasl::Method as LoginMethod;

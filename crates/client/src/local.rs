@@ -36,6 +36,22 @@ pub struct LocalServer {
     transcript: Option<Transcript>,
 }
 
+/// Another socket file, and a connection of one's own.
+///
+/// ```no_run
+/// use std::path::Path;
+/// use std::sync::Arc;
+/// use posthouse_client::{ClientError, LocalServer};
+///
+/// # async fn example() -> Result<(), ClientError> {
+/// let server = LocalServer::at(Path::new("mail/submit.sock")).transcript(Arc::new(|line| eprintln!("{line}")));
+/// println!("{} and not {}", server.path().display(), LocalServer::SOCKET);
+/// let connection = server.open().await?;
+/// println!("{}", connection.capabilities().name);
+/// connection.quit().await;
+/// # Ok(())
+/// # }
+/// ```
 impl LocalServer {
     /// Where a server has its socket file unless it is told otherwise.
     pub const SOCKET: &str = "/run/posthouse/submit.sock";

@@ -12,6 +12,7 @@ mod whole;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::{Bytes, BytesMut};
 use posthouse_mail::header::{Header, HeaderError, end_of_header};
@@ -28,6 +29,17 @@ pub use sign::{SignError, dkim_key};
 const MESSAGE_BYTES_MAX: u64 = 1 << 30;
 
 /// A letter with its envelope. Cheap to clone.
+///
+/// ```
+/// use posthouse_client::Message;
+/// use posthouse_client::mail::Ret;
+///
+/// let mut message = Message::builder().from("a@x.example").to("b@y.example").text("Hi.").message_id("1@x.example").build()?;
+/// assert_eq!(message.message_id(), Some("1@x.example"));
+/// message.envelope_mut().ret = Some(Ret::Headers); // what a report gives back
+/// assert_eq!(message.envelope().recipients[0].address.to_string(), "b@y.example");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Message {
     envelope: Envelope,
@@ -35,9 +47,17 @@ pub struct Message {
     files: Arc<[Opener]>,
     size: u64,
     message_id: Option<String>,
+    given: Arc<AtomicBool>,
 }
 
 /// Why there is no letter.
+///
+/// ```
+/// use posthouse_client::{Message, MessageError};
+///
+/// let mistake = Message::builder().from("a@x.example").text("Hi.").build().unwrap_err();
+/// assert_eq!(mistake, MessageError::NoRecipient);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum MessageError {
@@ -69,6 +89,9 @@ pub enum MessageError {
         "`{0}` cannot be an address to unsubscribe at: it must be https, in ASCII, without spaces, commas and angle brackets"
     )]
     Unsubscribe(String),
+    /// Something that no report can call the letter.
+    #[error("`{}` cannot be what reports call the letter: it must be 1 to 100 visible characters of ASCII", .0.escape_debug())]
+    Envid(String),
     /// A file that cannot be attached.
     #[error("cannot attach {}: {why}", path.display())]
     File {
@@ -154,6 +177,15 @@ impl Message {
 
     /// The same, with sender and recipients read from `From` (or `Sender`), `To`, `Cc` and `Bcc`, as `sendmail -t` does.
     ///
+    /// ```
+    /// use posthouse_client::Message;
+    ///
+    /// let message = Message::from_eml_headers(b"From: a@x.example\nTo: b@y.example\nBcc: c@z.example\n\nHi.\n")?;
+    /// assert_eq!(message.envelope().recipients.len(), 2);
+    /// assert!(!String::from_utf8_lossy(&message.to_bytes()?).contains("c@z.example"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`MessageError`], also for an address in these fields that is none.
     pub fn from_eml_headers(eml: &[u8]) -> Result<Self, MessageError> {
@@ -186,7 +218,14 @@ impl Message {
         if size > MESSAGE_BYTES_MAX {
             return Err(MessageError::TooLarge);
         }
-        Ok(Self { envelope, segments: octets.segments.into(), files: octets.files.into(), size, message_id })
+        Ok(Self {
+            envelope,
+            segments: octets.segments.into(),
+            files: octets.files.into(),
+            size,
+            message_id,
+            given: Arc::default(),
+        })
     }
 
     /// Who it goes to, from whom, and what was asked of its transport.
@@ -212,7 +251,23 @@ impl Message {
     /// ```
     #[must_use]
     pub fn body(&self) -> Body {
-        Body::new(Arc::clone(&self.segments), Arc::clone(&self.files), self.size)
+        Body::new(Arc::clone(&self.segments), Arc::clone(&self.files), self.size, Arc::clone(&self.given))
+    }
+
+    /// Whether its last octet was given to a connection, or wherever it was sent to. Until then nobody has it, whatever becomes of the sending: whoever breaks that off (by
+    /// dropping what [`Mailer::send`](crate::Mailer::send) gives) knows that it was not sent. From then on it may have arrived. Clones share the answer.
+    ///
+    /// ```
+    /// # use posthouse_client::{Memory, Message, blocking::Transport as _};
+    /// let message = Message::builder().from("a@x.example").to("b@y.example").text("Hi.").build()?;
+    /// assert!(!message.was_given());
+    /// Memory::new().send(&message)?;
+    /// assert!(message.was_given());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn was_given(&self) -> bool {
+        self.given.load(Ordering::SeqCst)
     }
 
     /// The octets of the whole letter.

@@ -30,6 +30,57 @@
 //! assert!(posthouse_client::block_on(open(&"example.net".parse()?, &zone))?.is_err());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! Connections rest between letters, by host and by what was asked of them:
+//!
+//! ```
+//! use std::time::Duration;
+//! use posthouse_client::mx::{self, Kept, Pool};
+//! use posthouse_client::{ClientError, Connection, Message, RecipientResult, Target, block_on, mail::Reply};
+//!
+//! /// The results, or what the host or we have to say against it.
+//! async fn send(pool: &Pool, target: &mut Target, message: &Message) -> Result<Vec<RecipientResult>, Reply> {
+//!     let told = |error: ClientError| mx::answer(&error).unwrap_or_else(|ours| ours);
+//!     let host = target.name.clone();
+//!     let (mut connection, letters) = match pool.take(&host) {
+//!         Some(Kept { connection, letters, .. }) => (connection, letters),
+//!         None => {
+//!             target.known = pool.known(&host);
+//!             (Connection::open(target).await.map_err(told)?, 0)
+//!         }
+//!     };
+//!     let results = connection.send(message.envelope(), &mut message.body()).await.map_err(told)?;
+//!     pool.put(&host, connection, letters + 1).await;
+//!     Ok(results)
+//! }
+//!
+//! let pool = Pool::new(100, Duration::from_secs(5));
+//! block_on(pool.close())?;
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! What is told of a host:
+//!
+//! ```
+//! use posthouse_client::mx::{self, Means, Promises};
+//! use posthouse_client::{Connection, Roots, dns, mail::Domain};
+//!
+//! async fn told(promises: &Promises, host: &Domain, connection: &Connection, resolver: &dns::Resolver) -> String {
+//!     let (decision, _) = promises.decide(host, 25, None, resolver).await;
+//!     if mx::leaves_out(&decision) {
+//!         return mx::unreachable(4, "the domain's policy does not name this host").to_string();
+//!     }
+//!     mx::outcome(connection).unwrap_or_else(|| mx::words(&decision, Some(connection)))
+//! }
+//!
+//! let means = Means::new(Roots::Platform)?;
+//! if let Err(why) = means.check() {
+//!     println!("certificates cannot be verified here: {why}");
+//! }
+//! let message = posthouse_client::Message::builder().from("a@x.example").to("b@y.example").text("Hi.").build()?;
+//! assert_eq!(mx::wish(message.envelope()), message.envelope().tls);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod hosts;
 mod policy;

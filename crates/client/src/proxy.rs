@@ -23,6 +23,7 @@ const ANSWER_BYTES_MAX: usize = 8 * 1024;
 /// ```
 /// let proxy: posthouse_client::Proxy = "socks5://localhost:1080".parse()?;
 /// assert_eq!((proxy.host(), proxy.port()), ("localhost", 1080));
+/// assert_eq!(proxy.domain().as_str(), "localhost");
 /// # Ok::<(), posthouse_client::UrlError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq)]

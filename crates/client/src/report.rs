@@ -11,6 +11,19 @@ use crate::cause::cause;
 use crate::error::Fault;
 
 /// The end of one [`Mailer::send`](crate::Mailer::send).
+///
+/// ```
+/// use posthouse_client::mail::Reply;
+/// use posthouse_client::{Memory, Message, SendReport, blocking::Transport as _};
+///
+/// let memory = Memory::new();
+/// memory.refuse("nobody@example.net", Reply::new(550, "5.1.1".parse()?, "no such user"));
+/// let message = Message::builder().from("us@example.org").to("bob@example.net").to("nobody@example.net").text("Hi.").build()?;
+/// let report: SendReport = memory.send(&message)?;
+/// assert!(!report.is_complete());
+/// assert_eq!(report.failed().next().unwrap().address.to_string(), "nobody@example.net");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SendReport {
@@ -27,6 +40,19 @@ pub struct SendReport {
 }
 
 /// What became of one recipient.
+///
+/// ```
+/// use posthouse_client::{Fault, RecipientReport};
+///
+/// fn again_later(recipient: &RecipientReport, server: &str) -> bool {
+///     if recipient.is_accepted() {
+///         return false;
+///     }
+///     let whose = if recipient.fault() == Some(Fault::Yours) { "ours" } else { "theirs" };
+///     eprintln!("{recipient} ({whose}): {}", recipient.cause(server).unwrap_or(recipient.advice()));
+///     recipient.is_temporary()
+/// }
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct RecipientReport {

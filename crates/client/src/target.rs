@@ -10,9 +10,21 @@ use posthouse_smtp::client::{Chunks, Credentials, Line, Protocol, Timeouts};
 use crate::proxy::Proxy;
 
 /// Is called with each line of the dialogue, without its secrets.
+///
+/// ```
+/// let transcript: posthouse_client::Transcript = std::sync::Arc::new(|line| eprintln!("{line}"));
+/// ```
 pub type Transcript = Arc<dyn Fn(&Line) + Send + Sync>;
 
 /// How the connection is protected.
+///
+/// ```
+/// use posthouse_client::{ClientTls, Roots, Security};
+///
+/// let required = Security::StartTls(ClientTls::verified(&Roots::Platform)?);
+/// let wanted = Security::Opportunistic(ClientTls::danger_unverified()?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub enum Security {
     /// Not at all.
@@ -26,6 +38,14 @@ pub enum Security {
 }
 
 /// What connections have found out about a server, for those that follow. Clones share it.
+///
+/// ```
+/// use posthouse_client::{Known, Security, Target};
+///
+/// let known = Known::default();
+/// let mut target = Target::new("mail.example.org", vec![], Security::Plain, "app.example.org");
+/// target.known = known.clone(); // and of every other target that is the same server
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Known(Arc<Mutex<Chunks>>);
 
@@ -46,6 +66,16 @@ impl Known {
 }
 
 /// One server, and everything that is needed to talk to it.
+///
+/// ```
+/// use posthouse_client::{Credentials, Security, Target};
+///
+/// let mut target = Target::new("localhost", vec!["127.0.0.1:2525".parse()?], Security::Plain, "app.example.org");
+/// target.credentials = Some(Credentials::new("alice", "secret")?);
+/// target.timeouts.connect = std::time::Duration::from_secs(5);
+/// assert!(target.addresses.len() <= Target::ADDRESSES_MAX);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Target {
     /// Its name: what its certificate is checked against, and what errors call it.

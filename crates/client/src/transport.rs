@@ -16,6 +16,22 @@ use crate::message::Message;
 use crate::report::{RecipientReport, SendReport};
 
 /// The end of one letter, to be waited for.
+///
+/// ```
+/// use posthouse_client::{Memory, Message, Sending, Transport};
+///
+/// /// A transport of one's own: it sends a copy to another.
+/// struct Copying(Memory, Memory);
+///
+/// impl Transport for Copying {
+///     fn send<'a>(&'a self, message: &'a Message) -> Sending<'a> {
+///         Box::pin(async move {
+///             self.1.send(message).await?;
+///             self.0.send(message).await
+///         })
+///     }
+/// }
+/// ```
 pub type Sending<'a> = Pin<Box<dyn Future<Output = Result<SendReport, ClientError>> + Send + 'a>>;
 
 /// Somewhere letters can be given: [`Mailer`], [`Memory`], [`Folder`](crate::Folder).

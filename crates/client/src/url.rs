@@ -21,6 +21,20 @@ const URL_BYTES_MAX: usize = 1000;
 /// | `smtp+starttls://` | STARTTLS, required | 587 |
 /// | `smtp://` | none; a login only on loopback | 25 |
 /// | `lmtp://` | none, LMTP | 24 |
+///
+/// ```
+/// use posthouse_client::{ClientTls, Protocol, Roots, Security, ServerUrl};
+///
+/// let url: ServerUrl = "smtps://alice%40example.org@mail.example.org".parse()?;
+/// assert_eq!((url.host(), url.port(), url.user()), ("mail.example.org", 465, Some("alice@example.org")));
+/// assert_eq!(url.domain().as_str(), "mail.example.org");
+/// assert!(url.is_protected() && url.protocol() == Protocol::Smtp);
+/// assert!(matches!(url.security(&ClientTls::verified(&Roots::Platform)?), Security::Implicit(_)));
+/// let plain: ServerUrl = "smtp://localhost".parse()?;
+/// assert_eq!(plain.clone().with_user("bob").with_starttls().to_string(), "smtp+starttls://bob@localhost:25");
+/// assert_eq!(plain.with_implicit_tls().port(), 465);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ServerUrl {
     scheme: Scheme,
@@ -38,6 +52,12 @@ enum Scheme {
 }
 
 /// Why a text is not a [`ServerUrl`].
+///
+/// ```
+/// use posthouse_client::{ServerUrl, UrlError};
+///
+/// assert_eq!("smtps://alice:secret@mail.example.org".parse::<ServerUrl>(), Err(UrlError::Password));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum UrlError {

@@ -21,6 +21,25 @@ use crate::target::{Security, Target, Transcript};
 use crate::url::{ServerUrl, UrlError};
 
 /// Gathers how to talk to the server.
+///
+/// ```no_run
+/// use posthouse_client::{CertificateFiles, Mailer, Roots, dns};
+///
+/// // A server whose certificate the company has signed, and which wants one of ours.
+/// let mailer = Mailer::builder("smtps://mail.example.org")?
+///     .certificate(CertificateFiles { cert: "app.pem".into(), key: "app.key".into() })
+///     .roots(Roots::PemFile("company.pem".into()))
+///     .source("192.0.2.7".parse()?)
+///     .resolver(dns::real(&dns::Settings::default())?)
+///     .build()?;
+/// // An old device at the other end of a wire of our own: whoever is on it reads the password.
+/// let old = Mailer::builder("smtps://alice@192.0.2.9")?
+///     .password("secret")
+///     .danger_accept_any_certificate()
+///     .danger_send_password_unprotected()
+///     .build()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct MailerBuilder {
     urls: Vec<ServerUrl>,
     credentials: Option<(String, String)>,
@@ -42,6 +61,14 @@ pub struct MailerBuilder {
 }
 
 /// Why there is no [`Mailer`]. The caller's to mend, before anything was sent.
+///
+/// ```
+/// use posthouse_client::{Mailer, MailerError};
+///
+/// let mistake = Mailer::connect("mail.example.org").unwrap_err();
+/// assert!(matches!(mistake, MailerError::Url(_)));
+/// assert_eq!(mistake.to_string(), "a server is written smtps://host, smtp+starttls://host, smtp://host or lmtp://host");
+/// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum MailerError {

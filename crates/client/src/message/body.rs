@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, Read};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use posthouse_mail::mime::{BASE64_LINE_BYTES, Content, Segment, base64_lines};
@@ -20,6 +21,20 @@ const READ_AHEAD: usize = 4;
 pub(super) struct Opener(pub(super) Arc<dyn Fn() -> io::Result<Box<dyn Read + Send>> + Send + Sync>);
 
 /// The octets of a [`Message`](crate::Message), header and body. Made by [`Message::body`](crate::Message::body).
+///
+/// ```
+/// use posthouse_client::stream::ByteSource as _;
+/// use posthouse_client::{Body, Message, block_on};
+///
+/// let message = Message::builder().from("a@x.example").to("b@y.example").text("Hi.").build()?;
+/// let mut body: Body = message.body();
+/// let mut octets = 0;
+/// while let Some(chunk) = block_on(body.next())?? {
+///     octets += chunk.len() as u64;
+/// }
+/// assert_eq!(octets, message.size());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Body {
     segments: Arc<[Segment]>,
     files: Arc<[Opener]>,
@@ -32,6 +47,8 @@ pub struct Body {
     raw: Bytes,
     file: Option<File>,
     ready: VecDeque<Bytes>,
+    /// Told when all was given out.
+    given: Arc<AtomicBool>,
 }
 
 /// A file that is being read.
@@ -43,9 +60,9 @@ struct File {
 }
 
 impl Body {
-    pub(super) fn new(segments: Arc<[Segment]>, files: Arc<[Opener]>, len: u64) -> Self {
+    pub(super) fn new(segments: Arc<[Segment]>, files: Arc<[Opener]>, len: u64, given: Arc<AtomicBool>) -> Self {
         let empty = Bytes::new();
-        Self { segments, files, len, at: 0, plain: empty.clone(), raw: empty, file: None, ready: VecDeque::new() }
+        Self { segments, files, len, at: 0, plain: empty.clone(), raw: empty, file: None, ready: VecDeque::new(), given }
     }
 
     /// The next chunk, read on this thread.
@@ -77,7 +94,10 @@ impl Body {
                 continue;
             }
             match self.advance()? {
-                Next::End => return Ok(None),
+                Next::End => {
+                    self.given.store(true, Ordering::SeqCst);
+                    return Ok(None);
+                }
                 Next::Octets => {}
                 Next::File { opener, rest, is_plain } => {
                     let reader = task::blocking(move || (opener.0)()).await?;

@@ -13,6 +13,16 @@ use super::body::Opener;
 use super::{Message, MessageError, Octets, file};
 
 /// Gathers what a letter is made of; the first mistake is told by [`MessageBuilder::build`].
+///
+/// ```
+/// use posthouse_client::{Message, MessageBuilder};
+///
+/// fn ours() -> MessageBuilder {
+///     Message::builder().from("Us <us@example.org>").reply_to("office@example.org")
+/// }
+/// let message = ours().to("bob@example.net").subject("Hello").text("Hi.").build()?;
+/// # Ok::<(), posthouse_client::MessageError>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct MessageBuilder {
     pub(super) from: Option<Mailbox>,
@@ -144,7 +154,9 @@ impl MessageBuilder {
 ///     .subject("Dinner")
 ///     .html("<h1>Dinner</h1><p>On <b>Friday</b>.</p>") // the plain text is made of it
 ///     .amp("<!doctype html><html ⚡4email></html>")
+///     .field("X-Priority", "1")
 ///     .build()?;
+/// let plain = Message::builder().from("alice@example.org").to("bob@example.net").text("A long paragraph …").flowed().build()?;
 /// # Ok::<(), posthouse_client::MessageError>(())
 /// ```
 impl MessageBuilder {
@@ -233,10 +245,11 @@ impl MessageBuilder {
 ///     .to("bob@example.net") // and is invited
 ///     .subject("Dinner on Thursday")
 ///     .text("Will you come?")
-///     .invite(dinner)
+///     .invite(dinner.clone())
 ///     .build()?;
 /// let answer = Message::answer_invitation(&invitation.to_bytes()?, "bob@example.net", Answer::Accepted)?.build()?;
 /// assert_eq!(answer.envelope().recipients[0].address.to_string(), "alice@example.org");
+/// let off = Message::builder().from("alice@example.org").to("bob@example.net").text("Sorry.").call_off(dinner.sequence(1)).build()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 impl MessageBuilder {
@@ -255,6 +268,14 @@ impl MessageBuilder {
     }
 
     /// An object made elsewhere (RFC 5545); what it is for is its `METHOD`.
+    ///
+    /// ```
+    /// # use posthouse_client::Message;
+    /// let object = "BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:-//x//y\nMETHOD:PUBLISH\nBEGIN:VEVENT\nUID:1@x.example\nDTSTAMP:20261126T100000Z\n\
+    ///     DTSTART:20261224T180000Z\nORGANIZER:mailto:a@x.example\nSUMMARY:Dinner\nEND:VEVENT\nEND:VCALENDAR\n";
+    /// let message = Message::builder().from("a@x.example").to("b@y.example").text("For your calendar.").calendar(object).build()?;
+    /// # Ok::<(), posthouse_client::MessageError>(())
+    /// ```
     #[must_use]
     pub fn calendar(mut self, object: &str) -> Self {
         match Calendar::parse(object) {
@@ -309,7 +330,19 @@ impl MessageBuilder {
 ///     .attach_stream("zeroes.bin", "application/octet-stream", 1_000_000, || Ok(Cursor::new(vec![0; 1_000_000])))
 ///     .build()?;
 /// assert!(message.size() > 1_300_000);
-/// # Ok::<(), posthouse_client::MessageError>(())
+///
+/// # let folder = tempfile::tempdir()?;
+/// let picture = folder.path().join("cat.png");
+/// std::fs::write(&picture, b"\x89PNG")?;
+/// let message = Message::builder()
+///     .from("alice@example.org")
+///     .to("bob@example.net")
+///     .html(r#"<img src="cid:cat@example.org"> <img src="cid:dog@example.org">"#)
+///     .inline_file("cat@example.org", &picture)
+///     .inline_bytes("dog@example.org", "dog.png", "image/png", &b"\x89PNG"[..])
+///     .attach_file(&picture)
+///     .build()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 impl MessageBuilder {
     /// Attaches octets under a name.
@@ -392,7 +425,7 @@ impl MessageBuilder {
 ///
 /// ```
 /// use posthouse_client::Message;
-/// use posthouse_client::mail::{Notify, Ret};
+/// use posthouse_client::mail::{Notify, Ret, UnixMillis};
 ///
 /// let message = Message::builder()
 ///     .from("alice@example.org")
@@ -402,6 +435,8 @@ impl MessageBuilder {
 ///     .ret(Ret::Headers)
 ///     .envid("order-42")
 ///     .message_id("order-42@example.org")
+///     .in_reply_to("question-41@example.net")
+///     .date(UnixMillis::from_rfc3339("2026-12-24T18:00:00Z").unwrap())
 ///     .build()?;
 /// assert_eq!(message.message_id(), Some("order-42@example.org"));
 /// # Ok::<(), posthouse_client::MessageError>(())
@@ -424,7 +459,13 @@ impl MessageBuilder {
     /// What reports call the letter: visible ASCII, at most 100 octets.
     #[must_use]
     pub fn envid(mut self, envid: impl Into<String>) -> Self {
-        self.envid = Some(envid.into());
+        let envid = envid.into();
+        // RFC 3461 §4.4.
+        if (1..=100).contains(&envid.len()) && envid.bytes().all(|octet| (b' '..=b'~').contains(&octet)) {
+            self.envid = Some(envid);
+        } else {
+            self.blame(MessageError::Envid(envid));
+        }
         self
     }
 

@@ -1,15 +1,21 @@
 //! Files that go with a letter: the only place of this crate that opens one, and only one that the caller names; or one without a name.
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::os::unix::fs::FileExt as _;
-use std::path::Path;
-use std::sync::Arc;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write as _};
+use std::os::unix::fs::{FileExt as _, FileTypeExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use posthouse_runtime::task;
 
 use super::body::Opener;
 
 /// Files up to this are read when they are attached, larger ones while the letter is sent.
 const READ_AT_ONCE_BYTES_MAX: u64 = 64 * 1024;
+
+/// How long a pipe waits for somebody who writes into it.
+const WRITER_MAX: Duration = Duration::from_secs(10);
 
 /// What is known of a file when it is attached.
 pub(super) enum Found {
@@ -18,25 +24,90 @@ pub(super) enum Found {
 }
 
 pub(super) fn find(path: &Path) -> Result<Found, String> {
-    let mut file = File::open(path).map_err(|error| error.to_string())?;
-    let about = file.metadata().map_err(|error| error.to_string())?;
-    if about.is_dir() {
-        return Err("it is a folder".to_owned());
+    // Before it is opened: some devices do things then, and a pipe waits.
+    let about = fs::metadata(path).map_err(|error| error.to_string())?;
+    let kind = about.file_type();
+    if kind.is_dir() {
+        return Err("it is a folder; pack it first, with tar or zip".to_owned());
     }
-    // A pipe has no length and cannot be read twice.
-    if about.is_file() && about.len() > READ_AT_ONCE_BYTES_MAX {
+    if kind.is_char_device() || kind.is_block_device() || kind.is_socket() {
+        return Err("it is a device or a socket, and not a file".to_owned());
+    }
+    if kind.is_fifo() {
+        return open_pipe(path).and_then(read_now).map_err(|error| error.to_string());
+    }
+    let len = about.len();
+    if len > READ_AT_ONCE_BYTES_MAX {
         let path = path.to_owned();
-        let open = move || Ok::<_, io::Error>(Box::new(File::open(&path)?) as Box<dyn Read + Send>);
-        return Ok(Found::Large { len: about.len(), opener: Opener(Arc::new(open)) });
+        let open = move || match File::open(&path) {
+            Ok(file) => Ok(Box::new(Named { file, path: path.clone(), left: len }) as Box<dyn Read + Send>),
+            Err(error) => Err(named(&path, &error)),
+        };
+        return Ok(Found::Large { len, opener: Opener(Arc::new(open)) });
     }
-    let mut octets = Vec::new();
-    let most = super::MESSAGE_BYTES_MAX;
-    (&mut file).take(most + 1).read_to_end(&mut octets).map_err(|error| error.to_string())?;
-    if u64::try_from(octets.len()).is_ok_and(|len| len <= most) {
-        Ok(Found::Read(octets))
-    } else {
-        Err("it is too large".to_owned())
+    File::open(path).and_then(read_now).map_err(|error| error.to_string())
+}
+
+/// Reads what has no length, or cannot be read twice, or is small: what is too large for memory goes into a file of our own.
+fn read_now(mut file: File) -> io::Result<Found> {
+    let mut first = Vec::new();
+    (&mut file).take(READ_AT_ONCE_BYTES_MAX + 1).read_to_end(&mut first)?;
+    if u64::try_from(first.len()).is_ok_and(|len| len <= READ_AT_ONCE_BYTES_MAX) {
+        return Ok(Found::Read(first));
     }
+    let mut kept = spool()?;
+    kept.write_all(&first)?;
+    let rest_max = super::MESSAGE_BYTES_MAX.saturating_sub(READ_AT_ONCE_BYTES_MAX + 1);
+    let rest = io::copy(&mut file.take(rest_max + 1), &mut kept)?;
+    if rest > rest_max {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than any letter may be"));
+    }
+    Ok(Found::Large { len: rest + READ_AT_ONCE_BYTES_MAX + 1, opener: opener(kept) })
+}
+
+/// Opens a pipe, which waits until somebody writes into it; not for ever.
+fn open_pipe(path: &Path) -> io::Result<File> {
+    let (told, opened) = mpsc::sync_channel(1);
+    let pipe = path.to_owned();
+    task::thread("pipe", move || {
+        // Whoever waited may have gone.
+        let _ = told.send(File::open(pipe));
+    })?;
+    opened.recv_timeout(WRITER_MAX).unwrap_or_else(|_| {
+        // fifo(7): with both ends open at once it does not wait, and lets the thread above go on.
+        let _ = OpenOptions::new().read(true).write(true).open(path);
+        let words = format!("it is a pipe, and nobody writes into it for {} s", WRITER_MAX.as_secs());
+        Err(io::Error::new(io::ErrorKind::TimedOut, words))
+    })
+}
+
+/// A file whose errors say which one it is. It has to be as long as it was: its length was announced.
+struct Named {
+    file: File,
+    path: PathBuf,
+    left: u64,
+}
+
+impl Read for Named {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let changed = |words: &str| {
+            let error = io::Error::new(io::ErrorKind::InvalidData, format!("it is {words} than it was when the letter was made"));
+            Err(named(&self.path, &error))
+        };
+        let count = self.file.read(buffer).map_err(|error| named(&self.path, &error))?;
+        match self.left.checked_sub(u64::try_from(count).unwrap_or(u64::MAX)) {
+            None => changed("longer"),
+            Some(left) if count == 0 && left > 0 && !buffer.is_empty() => changed("shorter"),
+            Some(left) => {
+                self.left = left;
+                Ok(count)
+            }
+        }
+    }
+}
+
+fn named(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 /// A file for what is too large for memory. It has no name, so that nothing is left of it however this process ends.

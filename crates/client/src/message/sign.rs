@@ -14,6 +14,12 @@ use thiserror::Error;
 use super::Message;
 
 /// Why a letter cannot be signed.
+///
+/// ```
+/// use posthouse_client::{SignError, dkim_key};
+///
+/// assert!(matches!(dkim_key("no key at all"), Err(SignError::Pem)));
+/// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum SignError {

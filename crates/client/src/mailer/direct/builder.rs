@@ -27,18 +27,23 @@ use crate::target::{Security, Target, Transcript};
 /// ```
 /// use std::sync::Arc;
 /// use std::time::Duration;
-/// use posthouse_client::{Mailer, dns, mx::NoPolicies};
+/// use posthouse_client::{Mailer, Roots, Timeouts, dns, mx::NoPolicies};
 ///
 /// // A resolver that validates DNSSEC, for DANE: one on this machine, or one that is trusted by name.
 /// let resolver = dns::real(&dns::Settings { servers: vec!["127.0.0.1:53".parse()?], ..dns::Settings::default() })?;
 /// let mailer = Mailer::direct_with("app.example.org", Arc::new(NoPolicies))
 ///     .resolver(resolver)
+///     .roots(Roots::Platform)
 ///     .require_tls()
+///     .port(25)
 ///     .source("192.0.2.25".parse()?)
 ///     .connections(8)
 ///     .letters_per_connection(100)
 ///     .idle(Duration::from_secs(5))
 ///     .rate(10, Duration::from_secs(1))
+///     .waiting_max(500)
+///     .timeouts(Timeouts { connect: Duration::from_secs(10), ..Timeouts::default() })
+///     .transcript(|line| eprintln!("{line}"))
 ///     .build()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -84,6 +89,11 @@ impl DirectBuilder {
     /// Keeps the MTA-STS policies of domains in this folder, in a file `transit.sqlite`, so that the next mailer knows them: who could withhold a policy
     /// then finds no moment to do it (RFC 8461 §10.2). Without it they are known as long as the mailer lives. Not used where [`Mailer::direct_with`] was given who knows
     /// them.
+    ///
+    /// ```no_run
+    /// let mailer = posthouse_client::Mailer::direct("app.example.org").policies_in("/var/lib/app").build()?;
+    /// # Ok::<(), posthouse_client::MailerError>(())
+    /// ```
     #[cfg(feature = "direct")]
     #[must_use]
     pub fn policies_in(mut self, folder: impl Into<PathBuf>) -> Self {
