@@ -15,6 +15,16 @@ pub enum Signal {
     Restart,
 }
 
+/// Whether whoever started this process wanted it to live on when its terminal is closed, as nohup(1) does. To be asked before [`Signals::listen`], which takes the signal over.
+#[must_use]
+pub fn hangup_is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored =
+        status.lines().find_map(|line| line.strip_prefix("SigIgn:")).and_then(|set| u64::from_str_radix(set.trim(), 16).ok());
+    // proc(5): a bit for each signal, the lowest for number 1, which is SIGHUP.
+    ignored.is_some_and(|set| set & 1 == 1)
+}
+
 /// The signals of this process from the moment of [`Signals::listen`] on; several of one kind may arrive as one.
 #[derive(Debug)]
 pub struct Signals {

@@ -16,6 +16,8 @@ mod change;
 mod config;
 #[path = "cli/identities.rs"]
 mod identities;
+#[path = "cli/interrupt.rs"]
+mod interrupt;
 #[path = "cli/mail.rs"]
 mod mail;
 #[path = "cli/manual.rs"]

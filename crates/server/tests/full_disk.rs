@@ -92,3 +92,77 @@ fn a_full_disk_is_said_before_the_letter_and_mail_is_taken_again_when_there_is_r
     server.kill();
     assert_eq!(Queue::open_read_only(&site.data().join("queue")).unwrap().letters.len(), taken);
 }
+
+/// What a client leaves on a disk that has no room: a file of its own, filled to the last octets of its last block.
+#[expect(clippy::print_stderr, reason = "what is skipped is told")]
+fn nearly_full(at: &Path) -> Option<Mount> {
+    match Mount::new(at, "64k") {
+        Ok(disk) => Some(disk),
+        Err(why) => {
+            assert!(std::env::var_os("POSTHOUSE_PEERS_REQUIRED").is_none(), "cannot mount: {why}");
+            eprintln!("skipped: {why}");
+            None
+        }
+    }
+}
+
+/// Takes all the room that is left.
+fn fill_up(disk: &Mount) {
+    use std::io::Write as _;
+    let mut filler = fs::File::create(disk.0.join("filler")).unwrap();
+    while filler.write_all(&[0; 4096]).is_ok() {}
+}
+
+fn client(folder: &Path, arguments: &[&str]) -> (i32, String) {
+    let mut command = common::posthouse();
+    let output = command.current_dir(folder).args(arguments).env("POSTHOUSE_MAILDROP", "disk/maildrop").output().unwrap();
+    (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn a_merge_whose_state_cannot_be_written_stops_and_goes_on_when_there_is_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(disk) = nearly_full(&folder.path().join("disk")) else { return };
+    let known: String = (0..240).map(|n| format!("accepted\t{n:03}@x.t\n")).collect();
+    assert_eq!(known.len(), 4080, "the next line does not fit into the block");
+    fs::write(disk.0.join("sent.txt"), &known).unwrap();
+    fill_up(&disk);
+    let rows: String = (0..20).map(|n| format!("new{n}@x.test\n")).collect();
+    fs::write(folder.path().join("people.csv"), format!("email\n{rows}")).unwrap();
+    let catcher = posthouse_client::Catcher::start().unwrap();
+    let url = catcher.url();
+    let words = ["send", "--server", &url, "--from", "a@x.test", "--merge", "people.csv", "--to", "{{ email }}", "--text", "Hi"];
+    let words = [&words[..], &["--state", "disk/sent.txt", "--connections", "1"]].concat();
+    let (exit, told) = client(folder.path(), &words);
+    assert!(exit == 74 && told.contains("is not remembered"), "{exit} {told}");
+    let first = catcher.letters().len();
+    assert!(first < 20, "it went on though nothing was remembered");
+    disk.grow("1m");
+    let (exit, told) = client(folder.path(), &words);
+    assert_eq!(exit, 0, "{told}");
+    let state = fs::read_to_string(disk.0.join("sent.txt")).unwrap();
+    assert!(state.starts_with(&known) && (0..20).all(|n| state.contains(&format!("accepted\tnew{n}@x.test\n"))), "{state}");
+}
+
+#[test]
+fn a_letter_that_no_disk_takes_is_the_callers_again_and_half_a_file_stays_nowhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(disk) = nearly_full(&folder.path().join("disk")) else { return };
+    fs::create_dir(disk.0.join("maildrop")).unwrap();
+    fs::write(folder.path().join("big.bin"), vec![b'x'; 200_000]).unwrap();
+    fill_up(&disk);
+    let letter = ["--from", "a@x.test", "--to", "b@x.test", "--text", "Hi", "--attach", "big.bin"];
+    let server = ["send", "--server", "smtp://127.0.0.1:1", "--dry-run", "--save", "disk/letter.eml"];
+    let (exit, told) = client(folder.path(), &[&server[..], &letter].concat());
+    assert!(exit == 73 && told.contains("No space left"), "{exit} {told}");
+    assert!(!disk.0.join("letter.eml").exists());
+    let mut sendmail = common::posthouse();
+    sendmail.current_dir(folder.path()).env("POSTHOUSE_MAILDROP", "disk/maildrop");
+    sendmail
+        .args(["sendmail", "--server", "smtp://127.0.0.1:1", "-i", "b@x.test"])
+        .stdin(fs::File::open(folder.path().join("big.bin")).unwrap());
+    let output = sendmail.output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code().unwrap() != 0 && told.contains("No space left"), "{told}");
+    assert_eq!(fs::read_dir(disk.0.join("maildrop")).unwrap().count(), 0, "{told}");
+}

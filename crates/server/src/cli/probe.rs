@@ -7,13 +7,15 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use posthouse_client::{Capabilities, ClientError, ClientTls, Connection, Line, Roots, Security, SessionError, Target};
+use posthouse_client::{
+    Capabilities, ClientError, ClientTls, Connection, Line, Roots, Security, ServerUrl, SessionError, Stage, Target,
+};
 use posthouse_config::Secret;
 use posthouse_runtime::log::one_line;
 use posthouse_runtime::tls::CertificateInfo;
 use serde::Serialize;
 
-use self::trial::{Door, Tried};
+use self::trial::{Door, Login, Tried};
 use super::password::{Ask, PasswordArgs};
 use super::{Exit, Failure, Printer};
 
@@ -34,7 +36,7 @@ Examples:
   posthouse probe mail.example.org:587 --try --user alice@example.org --password-command 'pass show mail'
   posthouse probe localhost:2465 --implicit-tls --ca mail/ca/ca.pem")]
 pub(crate) struct Args {
-    /// The server: a name or an address, with a port or without.
+    /// The server: a name or an address, with a port or without, or a URL such as smtps://mail.example.org.
     #[arg(value_name = "HOST[:PORT]")]
     server: String,
     /// TLS comes first on this port, as it does on 465.
@@ -50,7 +52,7 @@ pub(crate) struct Args {
     /// and RSET for each, NOOP, and `BDAT 0 LAST` with no letter begun; never a recipient, so that nothing can become a letter.
     #[arg(long = "try")]
     try_it: bool,
-    /// Log in as this user before what needs it is tried, by PLAIN, over verified TLS alone.
+    /// Log in as this user before what needs it is tried, by the best method that is offered, over verified TLS alone.
     #[arg(long, short, value_name = "LOGIN", requires = "try_it")]
     user: Option<String>,
     #[command(flatten)]
@@ -60,8 +62,8 @@ pub(crate) struct Args {
     #[arg(long)]
     ciphers: bool,
     /// How long to wait for each answer, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
-    timeout: u64,
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    timeout: u32,
 }
 
 /// What was found on one port. The names are an interface.
@@ -104,15 +106,16 @@ struct Tls {
 }
 
 pub(crate) fn run(args: Args, printer: &Printer) -> Result<(), Failure> {
-    let (host, port) = split(&args.server)?;
     let roots = args.ca.clone().map_or(Roots::Platform, Roots::PemFile);
     let verified = ClientTls::verified(&roots).map_err(|error| Failure::new(Exit::NoInput, error))?;
+    let Server { host, port, implicit_tls } = split(&args.server, &verified)?;
     let any = ClientTls::danger_unverified().map_err(|error| Failure::new(Exit::Software, error))?;
     let login = match &args.user {
         Some(user) => Some((user.clone(), args.password.read(Ask::Once)?)),
         None => None,
     };
-    let probe = Probe { host, args: &args, verified, any, login };
+    let implicit_tls = implicit_tls || args.implicit_tls;
+    let probe = Probe { host, implicit_tls, args: &args, verified, any, login };
     let ports = port.map_or_else(|| PORTS.to_vec(), |port| vec![port]);
     let mut found = Vec::new();
     for port in ports {
@@ -130,6 +133,8 @@ pub(crate) fn run(args: Args, printer: &Printer) -> Result<(), Failure> {
 
 struct Probe<'a> {
     host: String,
+    /// TLS comes first on the port that was named.
+    implicit_tls: bool,
     args: &'a Args,
     verified: ClientTls,
     any: ClientTls,
@@ -146,7 +151,7 @@ impl Probe<'_> {
                 return found;
             }
         };
-        let implicit = self.args.implicit_tls || port == IMPLICIT_TLS;
+        let implicit = self.implicit_tls || port == IMPLICIT_TLS;
         if !implicit {
             match self.open(&addresses, Security::Plain, &mut found).await {
                 Ok(connection) => {
@@ -161,6 +166,9 @@ impl Probe<'_> {
                 }
                 Err(error) => {
                     found.problems.push(one_line(&error.to_string()).into_owned());
+                    if let ClientError::Session { source: SessionError::Timeout(Stage::Greeting), .. } = error {
+                        found.problems.push("it says nothing: if TLS comes first on this port, give --implicit-tls".to_owned());
+                    }
                     return found;
                 }
             }
@@ -194,12 +202,12 @@ impl Probe<'_> {
             tls: tls.map(|(tls, _)| tls),
             implicit: tls.is_some_and(|(_, implicit)| implicit),
             // A login is for where one is offered.
-            login: self
-                .login
-                .as_ref()
-                .filter(|_| !offered.auth_text.is_empty())
-                .map(|(user, password)| (user.as_str(), password)),
-            patience: Duration::from_secs(self.args.timeout),
+            login: self.login.as_ref().filter(|_| !offered.auth_text.is_empty()).map(|(user, password)| Login {
+                user,
+                password,
+                offered: &offered.auth,
+            }),
+            patience: Duration::from_secs(self.args.timeout.into()),
         };
         if let (true, Some(found_tls)) = (self.args.ciphers, &mut found.tls) {
             match trial::ciphers(&door).await {
@@ -222,7 +230,7 @@ impl Probe<'_> {
 
     async fn open(&self, addresses: &[SocketAddr], security: Security, found: &mut Found) -> Result<Connection, ClientError> {
         let mut target = Target::new(self.host.clone(), addresses.to_vec(), security, self.args.helo.clone());
-        let patience = Duration::from_secs(self.args.timeout);
+        let patience = Duration::from_secs(self.args.timeout.into());
         (target.timeouts.connect, target.timeouts.greeting, target.timeouts.command) = (patience, patience, patience);
         let greeting = Arc::new(Mutex::new(None));
         let first = Arc::clone(&greeting);
@@ -349,8 +357,21 @@ impl Offer {
     }
 }
 
-/// `host`, `host:port`, `[2001:db8::1]:port`.
-fn split(server: &str) -> Result<(String, Option<u16>), Failure> {
+/// Whom to look at.
+struct Server {
+    host: String,
+    port: Option<u16>,
+    implicit_tls: bool,
+}
+
+/// `host`, `host:port`, `[2001:db8::1]:port`, or a URL as `send` takes it.
+fn split(server: &str, tls: &ClientTls) -> Result<Server, Failure> {
+    if server.contains("://") {
+        let url: ServerUrl = server.parse().map_err(|error| Failure::new(Exit::Usage, error))?;
+        let host = url.domain().literal().map_or_else(|| url.host().to_owned(), |address| address.to_string());
+        let implicit_tls = matches!(url.security(tls), Security::Implicit(_));
+        return Ok(Server { host, port: Some(url.port()), implicit_tls });
+    }
     let (host, port) = match server.rsplit_once(':') {
         Some((host, port)) if !host.contains(':') || host.ends_with(']') => (host, Some(port)),
         _ => (server, None),
@@ -359,5 +380,5 @@ fn split(server: &str) -> Result<(String, Option<u16>), Failure> {
         || Failure::say(Exit::Usage, format_args!("`{server}` is not a server: write mail.example.org or mail.example.org:587"));
     let port = port.map(|port| port.parse().ok().filter(|&port: &u16| port > 0).ok_or_else(wrong)).transpose()?;
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    if host.is_empty() { Err(wrong()) } else { Ok((host.to_owned(), port)) }
+    if host.is_empty() { Err(wrong()) } else { Ok(Server { host: host.to_owned(), port, implicit_tls: false }) }
 }

@@ -1,6 +1,7 @@
 //! `posthouse send`.
 
 mod direct;
+mod interrupt;
 mod later;
 mod letter;
 mod merge;
@@ -18,12 +19,13 @@ use std::time::Duration;
 
 use posthouse_client::{ClientError, Mailer, MailerError, Message, ServerUrl, SessionError, Stage};
 use posthouse_mail::UnixMillis;
-use posthouse_runtime::clock;
 use posthouse_runtime::log::one_line;
+use posthouse_runtime::{clock, select};
 use serde::Serialize;
 
 use super::{Exit, Failure, Printer};
 use direct::DirectArgs;
+use interrupt::Interrupts;
 use letter::LetterArgs;
 use merge::MergeArgs;
 use profile::Profile;
@@ -153,9 +155,8 @@ impl Args {
         }
         let way = self.way(&urls, user.as_deref())?;
         let sending = async {
-            let told = match way.send(&letter).await? {
-                Ok(end) => {
-                    let report = Report::of(&way, &Sketch::of(&letter), &end);
+            let told = match carry(&way, &letter, printer).await? {
+                Ok(report) => {
                     let printed = report.print(printer);
                     report.exit().map_or(printed, |exit| Err(Failure::silent(exit)))
                 }
@@ -221,6 +222,29 @@ impl Args {
     }
 }
 
+/// Sends one letter. Who interrupts it is told what became of it: as long as not all of it was sent, nobody has it and it ends at once; then the answer is waited for,
+/// unless it is interrupted once more.
+async fn carry(way: &Way, letter: &Message, printer: &Printer) -> Result<Result<Report, ClientError>, Failure> {
+    let mut interrupts = Interrupts::listen()?;
+    let sketch = Sketch::of(letter);
+    let mut sending = Box::pin(way.send(letter));
+    let mut waits = false;
+    loop {
+        select! {
+            sent = &mut sending => return Ok(sent?.map(|end| Report::of(way, &sketch, &end))),
+            () = interrupts.next() => {
+                let was_given = letter.was_given();
+                if waits || !was_given {
+                    return Ok(Ok(Report::interrupted(way, &sketch, was_given)));
+                }
+                waits = true;
+                let words = "all of the letter was sent; waiting for the server's answer (once more does not wait)";
+                printer.failure(&Failure::say(Exit::TempFail, words));
+            }
+        }
+    }
+}
+
 fn plan(letter: &Message, printer: &Printer) -> Result<(), Failure> {
     let envelope = letter.envelope();
     let to: Vec<String> = envelope.recipients.iter().map(|recipient| recipient.address.to_string()).collect();
@@ -238,7 +262,13 @@ fn save(letter: &Message, path: &Path, printer: &Printer) -> Result<(), Failure>
         return printer.raw(&bytes);
     }
     let mut file = File::create(path).map_err(failed)?;
-    letter.write_to(&mut file).map_err(failed)
+    letter.write_to(&mut file).map_err(|error| {
+        // Half a letter is none.
+        if file.metadata().is_ok_and(|about| about.is_file()) {
+            let _ = std::fs::remove_file(path);
+        }
+        failed(error)
+    })
 }
 
 /// The exit code for arguments that make no mailer.

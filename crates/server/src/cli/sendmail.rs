@@ -131,6 +131,8 @@ struct Given {
     open: Vec<Address>,
     /// The exit code of the worst refusal.
     refused: Option<Exit>,
+    /// Why nobody got it.
+    why: Option<String>,
 }
 
 fn deliver(options: &Options, printer: &Printer) -> Result<(), Failure> {
@@ -167,7 +169,7 @@ async fn give(way: &Way, letter: &Message, options: &Options, printer: &Printer)
         printer.failure(&Failure::say(Exit::TempFail, format_args!("kept in the maildrop: {}", one_line(&told.to_string()))));
     }
     let open = letter.envelope().recipients.iter().map(|recipient| recipient.address.clone()).collect();
-    Given { open, refused: None }
+    Given { open, refused: None, why: Some(one_line(&told.to_string()).into_owned()) }
 }
 
 fn tell(report: &SendReport, printer: &Printer) -> Given {
@@ -211,26 +213,40 @@ fn flush(options: &Options, printer: &Printer) -> Result<(), Failure> {
     }
     let way = Way::of(options)?;
     let sent = posthouse_runtime::block_on(async {
+        let mut why = None;
         for kept in &waiting {
-            send_kept(&way, &maildrop, kept, options, printer).await?;
+            why = send_kept(&way, &maildrop, kept, options, printer).await?.or(why);
         }
         way.close().await;
-        Ok::<_, Failure>(())
+        Ok::<_, Failure>(why)
     });
-    sent.map_err(|error| Failure::new(Exit::Os, error))??;
+    let why = sent.map_err(|error| Failure::new(Exit::Os, error))??;
     let left = maildrop.letters()?.len();
-    if left == 0 { Ok(()) } else { Err(Failure::say(Exit::TempFail, format_args!("{left} letters are still in the maildrop"))) }
+    let words = match left {
+        0 => return Ok(()),
+        1 => "1 letter is still in the maildrop".to_owned(),
+        _ => format!("{left} letters are still in the maildrop"),
+    };
+    Err(Failure::say(Exit::TempFail, why.map_or(words.clone(), |why| format!("{words}: {why}"))))
 }
 
-async fn send_kept(way: &Way, maildrop: &Maildrop, kept: &Kept, options: &Options, printer: &Printer) -> Result<(), Failure> {
+/// Sends a letter of the maildrop; why nobody got it, where that is so.
+async fn send_kept(
+    way: &Way,
+    maildrop: &Maildrop,
+    kept: &Kept,
+    options: &Options,
+    printer: &Printer,
+) -> Result<Option<String>, Failure> {
     // Another call may have sent it meanwhile.
-    let Some(claimed) = maildrop.claim(kept)? else { return Ok(()) };
+    let Some(claimed) = maildrop.claim(kept)? else { return Ok(None) };
     let given = give(way, &claimed.message, options, printer).await;
     if given.open.len() < claimed.message.envelope().recipients.len() {
-        return maildrop.settle(claimed, &given.open);
+        maildrop.settle(claimed, &given.open)?;
+    } else {
+        maildrop.release(claimed);
     }
-    maildrop.release(claimed);
-    Ok(())
+    Ok(given.why)
 }
 
 fn list(maildrop: &Maildrop, printer: &Printer) -> Result<(), Failure> {

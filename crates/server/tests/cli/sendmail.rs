@@ -290,6 +290,10 @@ fn a_probe_says_what_our_server_offers() {
     let unknown = run(Path::new("/"), &["probe", &server, "--timeout", "5"]);
     assert!(unknown.exit == 0 && unknown.out.contains("not verified") && unknown.out.contains("problem"), "{}", unknown.out);
     assert_eq!(run(Path::new("/"), &["probe", "127.0.0.1:1"]).exit, 69);
+    let by_url =
+        run(Path::new("/"), &["probe", &format!("smtp+starttls://{server}"), "--ca", ca.to_str().unwrap(), "--json"]).json();
+    assert_eq!(by_url[0]["tls"]["verified"], true, "{by_url}");
+    run(Path::new("/"), &["probe", &server, "--timeout", "0"]).fails(64, "--timeout");
     running.stop();
 }
 
@@ -315,7 +319,7 @@ fn what_is_announced_is_tried_with_commands_that_leave_nothing_behind() {
     std::fs::write(site.dir.path().join("wrong"), "nonsense\n").unwrap();
     std::fs::set_permissions(site.dir.path().join("wrong"), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     let told = inside(&["--password-file", "wrong"]).json();
-    assert!(told[0]["problems"].to_string().contains("the login is refused: 535"), "{told}");
+    assert!(told[0]["problems"].to_string().contains("the login by SCRAM-SHA-256-PLUS is refused: 535"), "{told}");
     let told = inside(&["--password-command", "echo secret"]).json();
     let tried = told[0]["tried"].as_array().unwrap();
     assert!(tried.len() >= 7 && tried.iter().all(|one| one["works"] == true), "{told}");

@@ -11,8 +11,9 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use posthouse_client::{Capabilities, ClientTls};
 use posthouse_config::Secret;
-use posthouse_runtime::clock;
 use posthouse_runtime::net::Stream;
+use posthouse_runtime::{clock, random};
+use posthouse_sasl::{ChannelBinding, ClientExchange, ClientStep, Method, Nonce, Possession, choose};
 use serde::Serialize;
 
 use crate::cli::talk::{Reply, Talk};
@@ -32,6 +33,15 @@ pub(super) struct Tried {
     pub(super) said: String,
 }
 
+/// Who logs in.
+#[derive(Clone, Copy)]
+pub(super) struct Login<'a> {
+    pub(super) user: &'a str,
+    pub(super) password: &'a Secret,
+    /// The methods the server offers.
+    pub(super) offered: &'a [Method],
+}
+
 /// How to reach the server.
 #[derive(Clone, Copy)]
 pub(super) struct Door<'a> {
@@ -42,7 +52,7 @@ pub(super) struct Door<'a> {
     pub(super) tls: Option<&'a ClientTls>,
     pub(super) implicit: bool,
     /// Who logs in first, for servers that want it before MAIL.
-    pub(super) login: Option<(&'a str, &'a Secret)>,
+    pub(super) login: Option<Login<'a>>,
     pub(super) patience: Duration,
 }
 
@@ -169,21 +179,49 @@ pub(super) async fn open(door: &Door<'_>) -> io::Result<Talk> {
         talk = talk.secure(tls, door.name).await?;
         talk.command(&format!("EHLO {helo}")).await?;
     }
-    if let Some((user, password)) = door.login {
-        log_in(&mut talk, user, password).await?;
+    if let Some(login) = &door.login {
+        log_in(&mut talk, login).await?;
     }
     Ok(talk)
 }
 
-/// The method that every server has. The password goes over verified TLS alone, or to this very machine.
-async fn log_in(talk: &mut Talk, user: &str, password: &Secret) -> io::Result<()> {
-    let is_safe = talk.stream.tls().is_some_and(|tls| tls.verified) || talk.stream.peer_addr().ip().to_canonical().is_loopback();
+/// By the best method that the server offers. Over verified TLS alone, or to this very machine.
+async fn log_in(talk: &mut Talk, login: &Login<'_>) -> io::Result<()> {
+    let tls = talk.stream.tls();
+    let is_safe = tls.is_some_and(|tls| tls.verified) || talk.stream.peer_addr().ip().to_canonical().is_loopback();
     if !is_safe {
         return Err(io::Error::other("no login without verified TLS"));
     }
-    let words = BASE64_STANDARD.encode(format!("\0{user}\0{}", password.expose()));
-    let reply = talk.command(&format!("AUTH PLAIN {words}")).await?;
-    if reply.is_positive() { Ok(()) } else { Err(io::Error::other(format!("the login is refused: {}", reply.text))) }
+    let binding = tls.and_then(|tls| tls.exporter).map_or(ChannelBinding::None, ChannelBinding::Exporter);
+    let method = choose(login.offered, Possession::Password, binding)
+        .ok_or_else(|| io::Error::other("no method of logging in with a password is offered"))?;
+    // RFC 5802 §6: that the server cannot bind is said only where it has not offered to.
+    let is_bound = |method: &Method| matches!(method, Method::Scram { bound: true, .. });
+    let declines = !is_bound(&method) && login.offered.iter().any(is_bound);
+    let binding = if declines { ChannelBinding::None } else { binding };
+    let mut nonce = [0; 18];
+    random::fill(&mut nonce);
+    let mut exchange = ClientExchange::start(method, login.user, login.password.expose(), binding, Nonce::from_random(nonce))
+        .map_err(io::Error::other)?;
+    let mut words = format!("AUTH {method}");
+    if let Some(initial) = exchange.initial() {
+        words = format!("{words} {}", BASE64_STANDARD.encode(&*initial));
+    }
+    loop {
+        let reply = talk.command(&words).await?;
+        match reply.code {
+            334 => {
+                let challenge = reply.text.get(4..).unwrap_or_default().trim();
+                // LOGIN's challenges say nothing, and some servers put words there that are not base64.
+                match exchange.step(&BASE64_STANDARD.decode(challenge).unwrap_or_default()) {
+                    ClientStep::Send(answer) => words = BASE64_STANDARD.encode(&*answer),
+                    ClientStep::Failed(error) => return Err(io::Error::other(error)),
+                }
+            }
+            235 => return exchange.success().map_err(io::Error::other),
+            _ => return Err(io::Error::other(format!("the login by {method} is refused: {}", reply.text))),
+        }
+    }
 }
 
 /// `MAIL` with parameters, and `RSET`; the reply to the first.

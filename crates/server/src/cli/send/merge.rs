@@ -15,9 +15,9 @@ use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior};
 use posthouse_client::{ClientError, Message};
 use posthouse_mail::UnixMillis;
 use posthouse_runtime::select;
-use posthouse_runtime::signals::Signals;
 
 use self::progress::Progress;
+use super::interrupt::Interrupts;
 use super::letter::{LetterArgs, Place};
 use super::report::{Report, Sketch};
 use super::state::{self, State};
@@ -190,7 +190,7 @@ pub(super) async fn send(
     mut state: Option<State>,
     printer: &Printer,
 ) -> Result<(), Failure> {
-    let mut signals = Signals::listen().map_err(|error| Failure::new(Exit::Os, error))?;
+    let mut interrupts = Interrupts::listen()?;
     let total = letters.len();
     let (log, stop) = (Arc::<Mutex<Log>>::default(), Arc::new(AtomicBool::new(false)));
     let known = state.as_mut().map(State::known).unwrap_or_default();
@@ -225,7 +225,7 @@ pub(super) async fn send(
     let sent = loop {
         select! {
             sent = &mut sending => break sent,
-            _ = signals.next() => {
+            () = interrupts.next() => {
                 if stop.swap(true, Ordering::Relaxed) {
                     return Err(Failure::say(Exit::TempFail, "broken off: what became of the letters under way is not known"));
                 }

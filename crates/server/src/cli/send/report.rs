@@ -1,6 +1,6 @@
 //! What became of the letter, for people, for programs and for the shell.
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 
 use serde::Serialize;
 
@@ -36,6 +36,9 @@ struct Row {
     status: Option<String>,
     /// The reply's text, or why there is none.
     text: String,
+    /// What it usually means, or what to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    advice: Option<&'static str>,
     /// The mail host that was spoken to, where there is more than one server.
     #[serde(skip_serializing_if = "Option::is_none")]
     host: Option<Host>,
@@ -98,7 +101,7 @@ impl Sketch {
 
 impl Row {
     fn new(address: String, outcome: Outcome, text: &str) -> Self {
-        Self { address, outcome, code: None, status: None, text: text.to_owned(), host: None }
+        Self { address, outcome, code: None, status: None, text: text.to_owned(), advice: None, host: None }
     }
 }
 
@@ -112,8 +115,23 @@ impl Report {
     }
 
     fn kept(way: &Way, letter: &Sketch) -> Self {
-        let text = "the server is down; the letter is in the maildrop and goes out when it is up again".to_owned();
-        let row = |to: &String| Row::new(to.clone(), Outcome::Kept, &text);
+        let text = "the server is down; the letter is in the maildrop and goes out when it is up again";
+        Self::all(way, letter, Outcome::Kept, text, None)
+    }
+
+    /// Of a letter whose sending was broken off.
+    pub(super) fn interrupted(way: &Way, letter: &Sketch, was_given: bool) -> Self {
+        let (outcome, text) = if was_given {
+            (Outcome::Unknown, "interrupted when all of it was sent, before the server's answer: it may have arrived")
+        } else {
+            (Outcome::NotTried, "interrupted before all of it was sent: nobody has it")
+        };
+        Self::all(way, letter, outcome, text, Some(Exit::TempFail))
+    }
+
+    /// The same for every recipient.
+    fn all(way: &Way, letter: &Sketch, outcome: Outcome, text: &str, exit: Option<Exit>) -> Self {
+        let row = |to: &String| Row::new(to.clone(), outcome, text);
         Self {
             server: way.name(),
             peer: String::new(),
@@ -122,7 +140,7 @@ impl Report {
             message_id: letter.message_id.clone(),
             size: letter.size,
             recipients: letter.to.iter().map(row).collect(),
-            exit: None,
+            exit,
         }
     }
 
@@ -138,14 +156,19 @@ impl Report {
             exit: None,
         };
         for recipient in &sent.recipients {
-            report.add(&recipient.address, &recipient.result, recipient.via.as_deref());
+            let via = recipient.via.as_deref();
+            let cause = recipient.cause(via.map_or(&sent.server, |via| &via.server));
+            // That it can be tried again is said by the word in front already.
+            let is_plain = recipient.is_temporary() && !matches!(recipient.result, RecipientResult::Unknown(_));
+            let advice = cause.or(Some(recipient.advice()).filter(|advice| !is_plain && !advice.is_empty()));
+            report.add(&recipient.address, &recipient.result, via, advice);
         }
         report
     }
 
     /// What became of one.
-    fn add(&mut self, address: &Address, result: &RecipientResult, via: Option<&Via>) {
-        let row = |outcome, text: &str| Row { host: via.map(Host::of), ..Row::new(address.to_string(), outcome, text) };
+    fn add(&mut self, address: &Address, result: &RecipientResult, via: Option<&Via>, advice: Option<&'static str>) {
+        let row = |outcome, text: &str| Row { advice, host: via.map(Host::of), ..Row::new(address.to_string(), outcome, text) };
         let answered = |outcome, reply: &Reply| Row {
             code: Some(reply.code()),
             status: reply.status().map(|status| status.to_string()),
@@ -186,6 +209,10 @@ impl Report {
             let code = row.code.map_or_else(String::new, |code| format!("{code} "));
             let status = row.status.as_ref().map_or_else(String::new, |status| format!("{status} "));
             printer.line(format_args!("{word}  {}: {code}{status}{}", row.address, one_line(&row.text)))?;
+            // Programs read one line for each recipient.
+            if let Some(advice) = row.advice.filter(|_| io::stdout().is_terminal()) {
+                printer.line(printer.dim(&format!("  {advice}")))?;
+            }
             if let Some(host) = &row.host {
                 printer.line(printer.dim(&one_line(&host.words())))?;
             }

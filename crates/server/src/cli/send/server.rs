@@ -62,8 +62,8 @@ pub(super) struct ServerArgs {
     #[arg(long, value_name = "URL")]
     proxy: Option<String>,
     /// How long one step may take, but for the reply to the letter itself, after which nobody could say what became of it [default: minutes, as RFC 5321 has it].
-    #[arg(long, value_name = "SECONDS")]
-    timeout: Option<u64>,
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
+    timeout: Option<u32>,
     /// Show the dialogue with the server on standard error, without its secrets.
     #[arg(long, alias = "verbose", short_alias = 'v')]
     pub(super) transcript: bool,
@@ -106,7 +106,7 @@ impl ServerArgs {
     pub(super) fn timeouts(&self) -> Timeouts {
         let usual = Timeouts::default();
         self.timeout.map_or(usual, |seconds| {
-            let each = Duration::from_secs(seconds.max(1));
+            let each = Duration::from_secs(seconds.into());
             let Timeouts { data_end, .. } = usual;
             Timeouts { connect: each, greeting: each, command: each, data_start: each, data_block: each, data_end }
         })

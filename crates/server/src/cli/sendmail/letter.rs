@@ -13,6 +13,8 @@ use crate::cli::mailboxes::items;
 use crate::cli::whole::Given;
 use crate::cli::{Exit, Failure};
 
+/// What is said where nobody is named.
+const NOBODY: &str = "there is no recipient: name one, or give -t to take them from the header";
 /// The octets of a letter that is read.
 const LETTER_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// The fields in which names without a domain are this system's (RFC 822 allowed them, and cron still writes them).
@@ -34,13 +36,10 @@ pub(super) fn make(mut given: Given, options: &Options, domain: &str) -> Result<
     let wrong = |error: MessageError| {
         let is_missing = matches!(error, MessageError::NoRecipient) && !options.from_header;
         let is_disk = matches!(error, MessageError::Read(_));
-        let exit = if is_missing {
-            Exit::Usage
-        } else if is_disk {
-            Exit::Io
-        } else {
-            Exit::Data
-        };
+        if is_missing {
+            return Failure::say(Exit::Usage, NOBODY);
+        }
+        let exit = if is_disk { Exit::Io } else { Exit::Data };
         Failure::new(exit, error)
     };
     let named = options.recipients.iter().map(|text| options::address(text, domain)).collect::<Result<Vec<_>, _>>()?;
@@ -54,7 +53,7 @@ pub(super) fn make(mut given: Given, options: &Options, domain: &str) -> Result<
     };
     let envelope = letter.envelope_mut();
     if envelope.recipients.is_empty() {
-        return Err(Failure::say(Exit::Usage, "there is no recipient: name one, or give -t to take them from the header"));
+        return Err(Failure::say(Exit::Usage, NOBODY));
     }
     if let Some(text) = &options.sender {
         envelope.reverse_path = options::sender(text, domain)?;

@@ -14,7 +14,7 @@ fn report(results: &[RecipientResult]) -> Report {
         exit: None,
     };
     for result in results {
-        report.add(&"bob@example.test".parse().unwrap(), result, None);
+        report.add(&"bob@example.test".parse().unwrap(), result, None, None);
     }
     report
 }
