@@ -218,6 +218,7 @@ impl Connection {
             start_tls,
             credentials: target.credentials.clone(),
             danger_credentials_unprotected: target.danger_credentials_unprotected || is_local,
+            all_or_none: target.all_or_none,
             chunks: target.known.chunks(),
             nonce: Nonce::from_random(nonce),
             timeouts: target.timeouts,

@@ -102,6 +102,8 @@ pub struct Target {
     pub sources: Vec<IpAddr>,
     /// How long each step may take.
     pub timeouts: Timeouts,
+    /// Whether a letter goes only where every recipient is taken.
+    pub all_or_none: bool,
     /// Who wants to read along.
     pub transcript: Option<Transcript>,
     /// What is known of it from connections before.
@@ -128,6 +130,7 @@ impl Target {
             port: 25,
             sources: Vec::new(),
             timeouts: Timeouts::default(),
+            all_or_none: false,
             transcript: None,
             known: Known::default(),
         }

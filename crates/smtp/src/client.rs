@@ -24,6 +24,7 @@
 mod capabilities;
 mod command;
 mod error;
+mod expected;
 mod fit;
 mod letter;
 mod login;

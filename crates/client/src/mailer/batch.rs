@@ -78,14 +78,16 @@ impl Batch {
     }
 
     /// A round of a letter has ended; if the server would not take everybody at once, it comes back for the rest.
-    pub(super) fn ended(&self, mut job: Job, round: Vec<RecipientResult>, report: SendReport) {
+    pub(super) fn ended(&self, mut job: Job, round: Vec<RecipientResult>, report: SendReport, all_or_none: bool) {
         let progress = round.iter().any(|result| !matches!(result, RecipientResult::NotTried(_)));
         for (slot, result) in job.open().zip(round) {
             *slot = Some(result);
         }
+        // One who was refused is an end for the others too, where it is to be all or none.
+        let is_left = all_or_none && !job.results.iter().all(|result| is_open(result.as_ref()));
         // Each round ends at least one recipient, or there is no next; but once another connection may do what this one is too full for (RFC 9422 §4.3).
         let again = progress || !std::mem::replace(&mut job.retried, true);
-        if again && job.open().next().is_some() {
+        if again && !is_left && job.open().next().is_some() {
             job.report = Some(report);
             return self.give_back(job);
         }

@@ -55,6 +55,7 @@ pub struct MailerBuilder {
     proxy: Option<Proxy>,
     timeouts: Timeouts,
     transcript: Option<Transcript>,
+    all_or_none: bool,
     resolver: Option<Resolver>,
     bounds: Bounds,
     rate: Option<(u32, Duration)>,
@@ -192,6 +193,7 @@ impl MailerBuilder {
             proxy: None,
             timeouts: Timeouts::default(),
             transcript: None,
+            all_or_none: false,
             resolver: None,
             bounds: Bounds::default(),
             rate: None,
@@ -248,6 +250,26 @@ impl MailerBuilder {
     #[must_use]
     pub fn transcript(mut self, hook: impl Fn(&Line) + Send + Sync + 'static) -> Self {
         self.transcript = Some(Arc::new(hook));
+        self
+    }
+
+    /// A letter goes to all of its recipients or to none: where the server does not take one, the others are [`NotTried`](crate::RecipientResult::NotTried). It costs a
+    /// round trip for each letter. Not said, one refusal stops nobody else.
+    ///
+    /// ```
+    /// use posthouse_client::mail::Reply;
+    /// use posthouse_client::{Catcher, Message, blocking};
+    ///
+    /// let catcher = Catcher::builder().refuse("nobody@example.net", Reply::new(550, "5.1.1".parse()?, "no such user")).start()?;
+    /// let mailer = blocking::Mailer::from(catcher.mailer()?.all_or_none().build()?);
+    /// let message = Message::builder().from("us@example.org").to("bob@example.net").to("nobody@example.net").text("Hi.").build()?;
+    /// assert_eq!(mailer.send(&message)?.failed().count(), 2);
+    /// assert!(catcher.letters().is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn all_or_none(mut self) -> Self {
+        self.all_or_none = true;
         self
     }
 
@@ -355,7 +377,8 @@ impl MailerBuilder {
             avoid_until: Mutex::new(None),
         });
         let first = self.urls.first().cloned().ok_or(UrlError::Scheme)?;
-        let servers = Servers { first, all: all.collect(), resolver: self.resolver, token, methods: self.methods.clone() };
+        let (all_or_none, methods) = (self.all_or_none, self.methods.clone());
+        let servers = Servers { first, all: all.collect(), resolver: self.resolver, token, all_or_none, methods };
         Ok(Mailer { way: Way::Servers(Arc::new(Pool::new(servers, self.bounds, Pace::new(self.rate)))) })
     }
 
@@ -396,6 +419,7 @@ impl MailerBuilder {
         target.port = url.port();
         target.timeouts = self.timeouts;
         target.transcript = self.transcript.clone();
+        target.all_or_none = self.all_or_none;
         target
     }
 }

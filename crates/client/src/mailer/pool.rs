@@ -106,7 +106,7 @@ impl Pool {
                     ended += 1;
                     let job = line().pop_front();
                     if let Some(job) = job {
-                        batch.ended(job, results, about.report());
+                        batch.ended(job, results, about.report(), self.servers.all_or_none);
                     }
                 },
             )

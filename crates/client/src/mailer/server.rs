@@ -34,6 +34,8 @@ pub(super) struct Servers {
     pub(super) resolver: Option<Resolver>,
     /// Who logs in with a token that is asked for before each login.
     pub(super) token: Option<(String, Token)>,
+    /// Whether a letter goes only where every recipient is taken.
+    pub(super) all_or_none: bool,
     /// By which methods, if not by any.
     pub(super) methods: Vec<Method>,
 }

@@ -13,6 +13,7 @@ use posthouse_mail::{BodyKind, Envelope, Reply, Status, UnixMillis};
 use super::capabilities::Capabilities;
 use super::command;
 use super::error::{SessionError, Stage};
+use super::expected::Expected;
 use super::fit::{self, DomainsTold};
 use super::outbox::Outbox;
 use super::result::RecipientResult;
@@ -32,18 +33,6 @@ enum Step {
     Mail(String),
     Rcpt(usize, String),
     Data,
-}
-
-/// What the next reply is to.
-enum Expected {
-    Reset,
-    Mail,
-    Rcpt(usize),
-    Data,
-    LoneDot,
-    Chunk,
-    End,
-    EndFor(usize),
 }
 
 /// How the letter travels.
@@ -86,6 +75,7 @@ pub(super) struct Letter {
     behind: bool,
     refused_behind: bool,
     chunks: Chunks,
+    all_or_none: bool,
 }
 
 /// What a letter is begun with.
@@ -98,6 +88,8 @@ pub(super) struct Context<'a> {
     pub(super) time: UnixMillis,
     /// What is known of the server's BDAT.
     pub(super) chunks: Chunks,
+    /// Whether it goes only where every recipient is taken.
+    pub(super) all_or_none: bool,
     /// Whether an unfinished transaction is to be cleared first.
     pub(super) reset: bool,
     /// Whether its envelope leaves before the letter before has its reply.
@@ -134,6 +126,7 @@ impl Letter {
             behind: context.behind,
             refused_behind: false,
             chunks: context.chunks,
+            all_or_none: context.all_or_none,
         };
         letter.plan(envelope, size, context, domains);
         letter
@@ -164,6 +157,10 @@ impl Letter {
             };
             self.slots.push(slot);
         }
+        if self.all_or_none && self.slots.iter().any(|slot| matches!(slot, Slot::Ended(_))) {
+            steps.clear();
+            self.end_all(&left_out());
+        }
         if steps.is_empty() {
             self.body = Body::Over;
             self.needs_reset = context.reset;
@@ -176,7 +173,7 @@ impl Letter {
         self.todo.extend(steps);
         if !self.is_chunked() {
             self.todo.push_back(Step::Data);
-        } else if self.pipelined && self.protocol == Protocol::Smtp {
+        } else if self.pipelined && self.protocol == Protocol::Smtp && !self.all_or_none {
             // In LMTP the end may only be sent once it is known how many replies it will get.
             self.body = Body::Open;
         }
@@ -185,9 +182,14 @@ impl Letter {
     /// Sends what can be sent now.
     pub(super) fn advance(&mut self, out: &mut Outbox) -> Result<(), SessionError> {
         while self.pipelined || self.expected.is_empty() {
-            if matches!(self.todo.front(), Some(Step::Data)) && !self.pipelined && !self.any_accepted() {
-                self.todo.clear();
-                self.give_up();
+            if matches!(self.todo.front(), Some(Step::Data)) {
+                if self.all_or_none && self.envelope_pending() {
+                    break;
+                }
+                if (self.all_or_none || !self.pipelined) && !self.is_wanted() {
+                    self.todo.clear();
+                    self.leave();
+                }
             }
             let (line, expected) = match self.todo.pop_front() {
                 Some(Step::Reset) => ("RSET".to_owned(), Expected::Reset),
@@ -201,10 +203,10 @@ impl Letter {
         }
         // The envelope of a letter in chunks is through.
         if self.is_chunked() && self.todo.is_empty() && !self.envelope_pending() && self.body != Body::Over {
-            if self.any_accepted() {
+            if self.is_wanted() {
                 self.body = Body::Open;
             } else {
-                self.give_up();
+                self.leave();
             }
         }
         Ok(())
@@ -213,7 +215,7 @@ impl Letter {
     /// Takes the next reply.
     pub(super) fn reply(&mut self, reply: Reply, out: &mut Outbox) -> Result<(), SessionError> {
         let Some(expected) = self.expected.pop_front() else { return self.unasked(reply) };
-        let stage = stage_of(&expected);
+        let stage = expected.stage();
         // RFC 5321 §3.8: 421 may answer anything, and nothing comes after it.
         if reply.code() == 421 {
             self.end_all(&RecipientResult::Refused(reply));
@@ -401,7 +403,7 @@ impl Letter {
     /// Where the dialogue stands.
     pub(super) fn stage(&self) -> Stage {
         match self.expected.front() {
-            Some(expected) => stage_of(expected),
+            Some(expected) => expected.stage(),
             None if self.body == Body::Open => Stage::Letter,
             None => Stage::Envelope,
         }
@@ -410,10 +412,7 @@ impl Letter {
     /// How long the next thing may take (RFC 5321 §4.5.3.2).
     pub(super) fn patience(&self, timeouts: &Timeouts) -> Duration {
         match self.expected.front() {
-            Some(Expected::Reset | Expected::Mail | Expected::Rcpt(_)) => timeouts.command,
-            Some(Expected::Data) => timeouts.data_start,
-            Some(Expected::Chunk | Expected::LoneDot) => timeouts.data_block,
-            Some(Expected::End | Expected::EndFor(_)) => timeouts.data_end,
+            Some(expected) => expected.patience(timeouts),
             None if self.body == Body::Open => timeouts.data_block,
             None => timeouts.command,
         }
@@ -546,6 +545,18 @@ impl Letter {
         self.expected.iter().any(|expected| matches!(expected, Expected::Reset | Expected::Mail | Expected::Rcpt(_)))
     }
 
+    /// Whether the letter is to be sent, as far as the replies to its envelope go.
+    fn is_wanted(&self) -> bool {
+        let is_taken = |slot: &Slot| matches!(slot, Slot::Accepted);
+        if self.all_or_none { self.slots.iter().all(is_taken) } else { self.slots.iter().any(is_taken) }
+    }
+
+    /// The envelope is through, and the letter does not follow.
+    fn leave(&mut self) {
+        self.end_accepted(&left_out());
+        self.give_up();
+    }
+
     fn any_accepted(&self) -> bool {
         self.slots.iter().any(|slot| matches!(slot, Slot::Accepted))
     }
@@ -569,12 +580,9 @@ impl Letter {
     }
 }
 
-fn stage_of(expected: &Expected) -> Stage {
-    match expected {
-        Expected::Reset | Expected::Mail | Expected::Rcpt(_) => Stage::Envelope,
-        Expected::Data | Expected::LoneDot | Expected::Chunk => Stage::Letter,
-        Expected::End | Expected::EndFor(_) => Stage::End,
-    }
+/// For those who would have been taken.
+fn left_out() -> RecipientResult {
+    RecipientResult::NotTried("it was to be all or none, and another recipient was not taken".to_owned())
 }
 
 fn ended(reply: Reply) -> RecipientResult {

@@ -230,8 +230,9 @@ impl ClientSession {
         let reset = self.under_way.back().map_or(self.needs_reset, Letter::may_leave_transaction);
         let verified = self.secured.is_some_and(|secured| secured.verified);
         let behind = !self.under_way.is_empty();
-        let (protocol, chunks) = (self.settings.protocol, self.chunks);
-        let context = Context { protocol, offered: &self.capabilities, verified, time, chunks, reset, behind };
+        let (Settings { protocol, all_or_none, .. }, chunks) = (&self.settings, self.chunks);
+        let (protocol, all_or_none) = (*protocol, *all_or_none);
+        let context = Context { protocol, offered: &self.capabilities, verified, time, chunks, all_or_none, reset, behind };
         let mut letter = Letter::new(envelope, size, &context, &mut self.domains);
         let begun = letter.advance(&mut self.out);
         self.letters += 1;

@@ -97,6 +97,8 @@ pub struct Settings {
     pub credentials: Option<Credentials>,
     /// Logs in although the connection is in clear, or encrypted to somebody unverified. Only for loopback, and for those who ask for it by name.
     pub danger_credentials_unprotected: bool,
+    /// Whether a letter goes only where every recipient is taken.
+    pub all_or_none: bool,
     /// What is known of the server's BDAT, from connections before.
     pub chunks: Chunks,
     /// For the login; from fresh random octets.

@@ -8,6 +8,7 @@ use posthouse_sasl::{ChannelBinding, ClientError};
 
 use super::*;
 
+mod all_or_none;
 mod chunks;
 mod ends;
 mod hostile;
@@ -27,6 +28,7 @@ struct Play {
     /// Whether letters are begun as soon as the session takes them.
     eager: bool,
     chunks: Chunks,
+    all_or_none: bool,
 }
 
 /// How it ended.
@@ -58,6 +60,7 @@ fn play() -> Play {
         letters: Vec::new(),
         eager: false,
         chunks: Chunks::Work,
+        all_or_none: false,
     }
 }
 
@@ -81,6 +84,7 @@ impl Play {
             credentials: self.credentials.clone(),
             danger_credentials_unprotected: self.unprotected,
             chunks: self.chunks,
+            all_or_none: self.all_or_none,
             nonce: "rOprNGfwEbeRWgbNEkqO".parse().unwrap(),
             timeouts: Timeouts::default(),
             transcript: true,

@@ -64,6 +64,9 @@ pub(super) struct ServerArgs {
     /// How long one step may take, but for the reply to the letter itself, after which nobody could say what became of it [default: minutes, as RFC 5321 has it].
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     timeout: Option<u32>,
+    /// Send to all recipients of a letter or to none: where one is not taken, the others do not get it.
+    #[arg(long, conflicts_with_all = ["direct", "queue"])]
+    all_or_none: bool,
     /// Show the dialogue with the server on standard error, without its secrets.
     #[arg(long, alias = "verbose", short_alias = 'v')]
     pub(super) transcript: bool,
@@ -151,6 +154,9 @@ impl ServerArgs {
         }
         if let Some(proxy) = &self.proxy {
             mailer = mailer.proxy(proxy)?;
+        }
+        if self.all_or_none {
+            mailer = mailer.all_or_none();
         }
         if self.transcript {
             mailer = mailer.transcript(|line: &Line| report::dialogue(line));
