@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use posthouse_config::{Secret, SecretError};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
 use super::{Exit, Failure};
 
@@ -115,6 +116,7 @@ fn prompt(ask: Ask) -> Result<Secret, Failure> {
         return Err(Failure::say(Exit::Usage, words));
     }
     let hidden = |question: &str| {
+        let _quiet = Quiet::begin();
         let typed = rpassword::prompt_password(question);
         typed.map(Secret::new).map_err(|error| Failure::say(Exit::Io, format_args!("the terminal cannot be read: {error}")))
     };
@@ -128,5 +130,25 @@ fn prompt(ask: Ask) -> Result<Secret, Failure> {
                 Err(Failure::say(Exit::Data, "the two passwords are not the same"))
             }
         }
+    }
+}
+
+/// The terminal shows nothing that is typed until this is dropped. It begins before the question is asked: who types as soon as it is there is not shown either.
+struct Quiet(Termios);
+
+impl Quiet {
+    fn begin() -> Option<Self> {
+        let before = tcgetattr(io::stdin()).ok()?;
+        let mut quiet = before.clone();
+        quiet.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(io::stdin(), OptionalActions::Now, &quiet).ok()?;
+        Some(Self(before))
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        // There is nobody to tell.
+        let _ = tcsetattr(io::stdin(), OptionalActions::Now, &self.0);
     }
 }

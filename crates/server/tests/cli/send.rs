@@ -429,3 +429,47 @@ fn a_server_in_the_environment_is_no_reason_against_another_way() {
     run(Path::new("/"), &["send", "--direct", "--server", "smtp://x.test", "--to", "b@x.test", "--text", "hi"])
         .fails(64, "cannot be used with");
 }
+
+#[test]
+fn a_password_comes_from_an_open_descriptor_and_recipients_from_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let catcher = posthouse_client::Catcher::builder().login("al", "hunter2").start().unwrap();
+    std::fs::write(folder.path().join("secret"), "hunter2\nnot this\n").unwrap();
+    std::fs::write(folder.path().join("list"), "# friends\nbob@x.test\n\nCarol <carol@x.test>\r\n").unwrap();
+    let words = "send --user al --password-fd 7 --from us@x.test --to-file list --text hi";
+    let program = format!("exec '{}' {words} --server {} 7<secret", env!("CARGO_BIN_EXE_posthouse"), catcher.url());
+    done(Command::new("/bin/sh").current_dir(folder.path()).args(["-c", &program])).ok();
+    let letter = &catcher.letters()[0];
+    assert_eq!((letter.login(), letter.to()), (Some("al"), vec!["bob@x.test".to_owned(), "carol@x.test".to_owned()]));
+    assert!(!String::from_utf8_lossy(letter.bytes()).contains("bob@"), "they do not see each other");
+}
+
+#[test]
+fn all_or_none_is_none_where_one_is_refused() {
+    let reply = posthouse_client::mail::Reply::new(550, "5.1.1".parse().unwrap(), "no such user");
+    let catcher = posthouse_client::Catcher::builder().refuse("nobody@x.test", reply).start().unwrap();
+    let url = catcher.url();
+    let words = ["send", "--server", &url, "--from", "a@x.test", "--to", "b@x.test,nobody@x.test", "--text", "hi"];
+    let sent = run(Path::new("/"), &[&words[..], &["--all-or-none"]].concat());
+    assert_eq!(sent.exit, 67, "{}", sent.err);
+    assert!(sent.out.contains("not tried  b@x.test: it was to be all or none"), "{}", sent.out);
+    assert!(catcher.letters().is_empty());
+    assert_eq!(run(Path::new("/"), &words).exit, 67);
+    assert_eq!(catcher.letters()[0].to(), ["b@x.test"]);
+}
+
+#[test]
+fn a_port_where_tls_comes_first_or_not_at_all_is_told_of() {
+    let site = Site::new(&["submission", "submissions"], "");
+    let running = site.start();
+    let send = |scheme: &str, kind: &str| {
+        let server = format!("{scheme}://localhost:{}", running.address(kind).port());
+        run(
+            Path::new("/"),
+            &["send", "--server", &server, "--from", "a@x.test", "--to", "b@x.test", "--text", "hi", "--timeout", "2"],
+        )
+    };
+    send("smtps", "submission").fails(76, "smtp+starttls://");
+    send("smtp", "submissions").fails(75, "smtps://");
+    running.stop();
+}

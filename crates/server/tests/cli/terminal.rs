@@ -146,3 +146,28 @@ fn a_merge_says_on_the_terminal_how_far_it_is_and_how_long_it_takes() {
     again.wait_for("0 sent, 3 sent before");
     assert_eq!((again.ended(), catcher.letters().len()), (0, 3), "what was accepted is not sent again");
 }
+
+#[test]
+fn a_password_that_is_given_nowhere_is_asked_for_and_not_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let catcher = posthouse_client::Catcher::builder().login("al", "hunter2").start().unwrap();
+    let url = catcher.url().replace("://", "://al@");
+    let mut send = Terminal::run(folder.path(), &format!("send --server {url} --from us@x.test --to b@x.test --text hi"));
+    send.wait_for("Password: ");
+    send.press("hunter2\r");
+    let shown = send.wait_for("b@x.test: 250");
+    assert!(!shown.contains("hunter2"), "{shown:?}");
+    assert_eq!((send.ended(), catcher.letters()[0].login()), (0, Some("al")));
+}
+
+#[test]
+fn who_is_refused_is_told_at_the_terminal_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let reply = posthouse_client::mail::Reply::new(552, "5.2.2".parse().unwrap(), "no room");
+    let catcher = posthouse_client::Catcher::builder().refuse("b@x.test", reply).start().unwrap();
+    let words = format!("send --server {} --from us@x.test --to b@x.test --text hi", catcher.url());
+    let mut send = Terminal::run(folder.path(), &words);
+    send.wait_for("552 5.2.2 no room");
+    send.wait_for("The recipient's mailbox is full.");
+    assert_eq!(send.ended(), 69);
+}
