@@ -228,7 +228,7 @@ fn two_authors_do_not_slip_through() {
 fn what_only_claims_to_be_our_verdict_is_removed_everywhere() {
     run(async {
         let forged = b"Authentication-Results: MX.Example.ORG (x) 1; dmarc=pass\r\nauthentication-results:\r\n \"mx.example.org\";\r\n dmarc=pass\r\n\
-            X-Posthouse-Quarantine: no\r\nAuthentication-Results: mx.other.test; dmarc=pass\r\nFrom: alice@a.test\r\n\r\nx\r\n";
+            AUTHENTICATION-RESULTS \t: mx.example.org; dmarc=pass\r\nX-Posthouse-Quarantine: no\r\nAuthentication-Results: mx.other.test; dmarc=pass\r\nFrom: alice@a.test\r\n\r\nx\r\n";
         for kind in [ListenerKind::Mx, ListenerKind::Lmtp] {
             let world = World::new(Settings::default()).await;
             let mut client = Client::connect(world.listen(kind)).await;
@@ -242,6 +242,15 @@ fn what_only_claims_to_be_our_verdict_is_removed_everywhere() {
             let (added, _) = rest.unwrap_or_else(|| panic!("{text}"));
             assert!(!added.to_lowercase().contains("authentication-results") && !added.contains("Quarantine"), "{text}");
         }
+        // A user's word on their own letter counts no more.
+        let world = World::new(Settings::default()).await;
+        let mut client = Client::logged_in(world.listen(ListenerKind::Submission)).await;
+        let forged = String::from_utf8(forged.to_vec()).unwrap().replace("alice@a.test", "alice@example.org");
+        let said = client.letter("alice@example.org", &["bob@example.org"], forged.as_bytes()).await;
+        assert!(said.starts_with("250 "), "{said}");
+        let text = world.only_letter().await.1.to_lowercase();
+        assert!(text.contains("authentication-results: mx.other.test"), "{text}");
+        assert!(text.matches("authentication-results").count() == 1 && !text.contains("quarantine"), "{text}");
     });
 }
 
@@ -323,6 +332,28 @@ fn a_submitted_letter_asks_for_complaints_where_the_operator_wants_them_and_nobo
             if let Some(address) = expected {
                 assert_eq!(verified(&text.replace(address, "evil@evil.test")).await, DkimResult::Fail);
             }
+        }
+    });
+}
+
+#[test]
+fn what_is_relayed_for_a_trusted_network_is_signed_for_nobody() {
+    run(async {
+        let trusted_networks = vec!["127.0.0.0/8".parse().unwrap()];
+        let world = World::new(Settings { trusted_networks, ..Settings::default() }).await;
+        let key = SigningKey::generate(Algorithm::Ed25519).unwrap();
+        let stored = StoredKey { selector: "e".to_owned(), octets: key.to_pkcs8().unwrap() };
+        world.context.directory.add_keys(&"example.org".parse().unwrap(), vec![stored]).await.unwrap();
+        for (kind, from) in [(ListenerKind::Mx, "alice@example.org"), (ListenerKind::Mx, "ceo@elsewhere.example")] {
+            let mut client = Client::greeted(world.listen(kind)).await;
+            let octets = format!("From: {from}\r\nSubject: pay\r\n\r\nx\r\n");
+            assert!(client.letter(from, &["friend@elsewhere.example"], octets.as_bytes()).await.starts_with("250 "));
+        }
+        let letters = world.letters().await;
+        assert_eq!(letters.len(), 2);
+        for (_, octets) in letters {
+            let text = String::from_utf8(octets).unwrap();
+            assert!(!text.contains("DKIM-Signature"), "{text}");
         }
     });
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 /// Reads it; `None` when there is none.
@@ -16,13 +17,19 @@ pub fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     }
 }
 
-/// Writes it, whole or not at all: readers and crashes see the old file or the new one. It blocks.
+/// Writes it, whole or not at all: readers and crashes see the old file or the new one. It is its owner's alone, whatever the umask, and a link that stands in its place, or
+/// beside it, is replaced and not followed. It blocks.
 ///
 /// # Errors
 /// It cannot be written; what was there before still is.
 pub fn write(path: &Path, octets: &[u8]) -> io::Result<()> {
     let fresh = path.with_extension("new");
-    let mut file = fs::File::create(&fresh)?;
+    // One that a crash has left.
+    match fs::remove_file(&fresh) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
     file.write_all(octets)?;
     file.sync_data()?;
     fs::rename(&fresh, path)
@@ -30,6 +37,8 @@ pub fn write(path: &Path, octets: &[u8]) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
     use super::*;
 
     #[test]
@@ -43,5 +52,20 @@ mod tests {
         }
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         write(&folder.path().join("nowhere/kept"), b"").unwrap_err();
+    }
+
+    #[test]
+    fn it_is_its_owners_alone_and_no_link_leads_it_elsewhere() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, victim) = (folder.path().join("kept"), folder.path().join("victim"));
+        fs::write(&victim, "precious").unwrap();
+        for link in ["kept", "kept.new"] {
+            symlink(&victim, folder.path().join(link)).unwrap();
+            write(&path, b"state").unwrap();
+            assert_eq!(fs::read(&victim).unwrap(), b"precious");
+            assert_eq!(read(&path).unwrap().as_deref(), Some(&b"state"[..]));
+            assert_eq!(fs::symlink_metadata(&path).unwrap().permissions().mode(), 0o100_600);
+            fs::remove_file(&path).unwrap();
+        }
     }
 }

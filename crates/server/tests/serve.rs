@@ -14,6 +14,8 @@ mod common;
 mod metrics;
 #[path = "serve/policy.rs"]
 mod policy;
+#[path = "serve/private.rs"]
+mod private;
 
 use std::fs;
 

@@ -232,7 +232,7 @@ fn a_report_by_https_is_posted_until_it_is_taken() {
         let zone = format!("_smtp._tls.far.test TXT v=TLSRPTv1; rua=https://web.test:{port}/in");
         let world = World::new(1, &zone).await;
         let reports = reports(&world, "web.test A 127.0.0.1", Some(&ca)).await;
-        for (reply, left) in [("503 No", 1), ("201 Created", 0)] {
+        for (reply, left) in [("503 No", 1), ("302 Found\r\nLocation: https://web.test/", 1), ("201 Created", 0)] {
             let serve = async {
                 let stream = listener.accept().await.unwrap().into_tls_server(&tls).await.unwrap();
                 web(stream, reply).await
@@ -240,6 +240,28 @@ fn a_report_by_https_is_posted_until_it_is_taken() {
             let ((), kind) = join!(reports.send_due(tomorrow()), serve);
             assert_eq!(kind, "application/tlsrpt+gzip");
             assert_eq!(reports.sessions.over(tomorrow()).await.unwrap().len(), left, "{reply}");
+        }
+    });
+}
+
+#[test]
+fn a_record_cannot_make_us_post_into_this_network() {
+    run(async {
+        let folder = tempfile::tempdir().unwrap();
+        let ca = Ca::load_or_create(folder.path()).unwrap();
+        let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let port = listener.local_addr().port();
+        for host in ["web.test", "127.0.0.1", "[::ffff:127.0.0.1]"] {
+            let zone = format!("_smtp._tls.far.test TXT v=TLSRPTv1; rua=https://{host}:{port}/in");
+            let world = World::new(1, &zone).await;
+            let mut reports = reports(&world, "", None).await;
+            let names = Arc::new(Zone::of("web.test A 127.0.0.1").unwrap());
+            let settings =
+                posthouse_http::Settings { ca: Some(ca.certificate_path().to_owned()), ..posthouse_http::Settings::default() };
+            reports.client = Client::new(names, &settings).unwrap();
+            reports.send_due(tomorrow()).await;
+            assert!(clock::timeout(Duration::from_millis(50), listener.accept()).await.is_err(), "{host}: somebody knocked");
+            assert_eq!(reports.sessions.over(tomorrow()).await.unwrap().len(), 1, "{host}");
         }
     });
 }

@@ -2,8 +2,8 @@ use argon2::password_hash::PasswordHasher;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, Version};
 
-use posthouse_runtime::block_on;
-use posthouse_sasl::prepare_password;
+use posthouse_runtime::{block_on, clock};
+use posthouse_sasl::{Password, prepare_password};
 
 use super::{Check, NOBODY, Passwords, credentials, is_current, verify};
 use crate::account::AccountId;
@@ -21,6 +21,22 @@ fn an_unknown_login_costs_what_a_wrong_password_costs() {
     assert!(is_current(&PasswordHash::new(NOBODY).unwrap()));
     for password in [None, Some(prepare_password("guess").unwrap())] {
         assert_eq!(verify(None, password.as_ref()).unwrap(), Check::Wrong);
+    }
+    // And it really runs. The quickest of several: other programs can only make one slower.
+    let guess = prepare_password("guess").unwrap();
+    let stored = credentials(&prepare_password("secret").unwrap(), None).unwrap().hash;
+    let quickest = |stored: Option<&str>, password: Option<&Password>| {
+        let time = |_| {
+            let began = clock::now();
+            verify(stored, password).unwrap();
+            clock::now().duration_since(began)
+        };
+        (0..5).map(time).min().unwrap()
+    };
+    let wrong = quickest(Some(&stored), Some(&guess));
+    for (stored, password) in [(None, Some(&guess)), (None, None), (Some(stored.as_str()), None)] {
+        let other = quickest(stored, password);
+        assert!(other > wrong / 2 && other < wrong * 2, "{other:?} and not {wrong:?}: {stored:?} {password:?}");
     }
 }
 

@@ -109,3 +109,29 @@ fn a_list_is_tested_once_in_a_while_and_not_each_time() {
     asked(&zone, &health, &lists, "192.0.2.2");
     assert_eq!(zone.questions(), before + 1);
 }
+
+#[test]
+fn a_list_that_dies_later_is_noticed_within_the_hour_and_one_that_comes_back_within_minutes() {
+    let sound = Arc::new(Zone::of(&format!("{SOUND}9.2.0.192.bl.test A 127.0.0.2\n")).unwrap());
+    // The name was sold, and everything below it leads to a page of advertisements; or the owner has had enough.
+    let sold = Arc::new(Zone::of("2.0.0.127.bl.test A 203.0.113.7\n9.2.0.192.bl.test A 203.0.113.7\n").unwrap());
+    let all = Arc::new(
+        Zone::of("1.0.0.127.bl.test A 127.0.0.2\n2.0.0.127.bl.test A 127.0.0.2\n9.2.0.192.bl.test A 127.0.0.2\n").unwrap(),
+    );
+    let lists = lists(vec![list("bl.test", ListKind::Block, 1, &[])]);
+    for dead in [sold, all] {
+        let health = Health::default();
+        let after = |minutes: u64| {
+            for tested in health.0.lock().unwrap().values_mut() {
+                tested.at -= Duration::from_secs(minutes * 60);
+            }
+        };
+        let score = |zone: &Arc<Zone>| asked(zone, &health, &lists, "192.0.2.9").score;
+        assert_eq!(score(&sound), 1);
+        after(61);
+        assert_eq!((score(&dead), health.faults().len()), (0, 1));
+        assert_eq!(score(&sound), 0, "it is believed again without a test");
+        after(6);
+        assert_eq!((score(&sound), health.faults().len()), (1, 0));
+    }
+}

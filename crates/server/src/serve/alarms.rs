@@ -135,7 +135,7 @@ impl Watch {
 
     async fn send(&self, settings: &AlarmSettings, to: &str, notices: &[Notice]) -> Result<(), String> {
         let hostname = self.delivery.hostname.to_string();
-        if let Some(webhook) = settings.webhook.as_ref().filter(|webhook| webhook.url == to) {
+        if let Some(webhook) = settings.webhook.as_ref().filter(|webhook| host(&webhook.url) == to) {
             return Hook { webhook, resolver: &self.resolver }.post(&hostname, notices).await;
         }
         let address = to.parse().map_err(|error| format!("{to}: {error}"))?;
@@ -168,9 +168,16 @@ impl Watch {
     }
 }
 
-/// Everybody who is told: addresses, and the webhook.
+/// Everybody who is told: addresses, and the webhook's host.
 fn whom(settings: &AlarmSettings) -> Vec<String> {
-    settings.mail_to.iter().cloned().chain(settings.webhook.iter().map(|webhook| webhook.url.clone())).collect()
+    settings.mail_to.iter().cloned().chain(settings.webhook.iter().map(|webhook| host(&webhook.url).to_owned())).collect()
+}
+
+/// As the log, the file and the command line call a webhook: what follows the host is often all that one must know to post there (chats).
+fn host(url: &str) -> &str {
+    let begins = url.find("://").map_or(0, |at| at + 3);
+    let ends = url.get(begins..).and_then(|rest| rest.find(['/', '?', '#'])).map_or(url.len(), |at| begins + at);
+    url.get(..ends).unwrap_or_default()
 }
 
 fn log(notice: &Notice) {

@@ -1,7 +1,7 @@
 //! The parts that hold the server's state, opened once and shared by everything that runs.
 
 use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -101,12 +101,21 @@ async fn open_queue(config: &Config) -> Result<Queue, Failure> {
     })
 }
 
-/// The directory is the server's alone: it holds letters, keys and password hashes.
+/// The directory is the server's alone: it holds letters, keys and password hashes. Where every user may write, any of them could put a file, or a link, in the place of one of
+/// these.
 pub(super) fn make_data(data: &Path) -> Result<(), Failure> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(data);
-    made.map_err(|error| {
+    let found = made.and_then(|()| data.metadata()).map_err(|error| {
         Failure::say(Exit::CannotCreate, format_args!("cannot make the data directory {}: {error}", data.display()))
-    })
+    })?;
+    if found.mode() & 0o002 != 0 {
+        let (data, mode) = (data.display(), found.mode() & 0o7777);
+        return Err(Failure::say(
+            Exit::Config,
+            format_args!("every user of this machine may write in the data directory {data} (mode {mode:o}): chmod 700 {data}"),
+        ));
+    }
+    Ok(())
 }
 
 fn open_tls(config: &Config) -> Result<ServerTls, TlsError> {

@@ -131,7 +131,9 @@ fn a_spool_that_fails_is_told_by_post_though_no_letter_can_be_written() {
     assert!(json["alarms"][0]["what"].as_str().unwrap().contains("the spool log has failed"), "{json}");
     let (exit, said) = alarms(&site, &["test"]);
     assert_eq!(exit, 69, "the mail cannot be stored: {said}");
-    assert!(said.contains(&format!("{url}: told")), "{said}");
+    // Who knows the path of a chat's webhook may post there: it is said to nobody.
+    let host = url.strip_suffix("/hook").unwrap();
+    assert!(said.contains(&format!("{host}: told")) && !said.contains("/hook"), "{said}");
     assert_eq!(next(&posted).0, "test test");
     server.kill();
 }
