@@ -5,7 +5,7 @@ use std::sync::Arc;
 use posthouse_config::Network;
 use posthouse_directory::Directory;
 use posthouse_dns::Resolver;
-use posthouse_journal::{Entry, Event, Journal};
+use posthouse_journal::{Entry, Event, Journal, Span};
 use posthouse_mail::{Domain, LetterId, UnixMillis};
 use posthouse_mailauth::mta_sts::Policies;
 use posthouse_mailauth::tls_rpt::Ledger;
@@ -51,6 +51,12 @@ pub struct Context {
 impl Context {
     pub(crate) fn note(&self, letter: LetterId, event: Event) {
         self.journal.record(Entry::of(letter, now(), event));
+    }
+
+    /// Writes into the timeline what ends now.
+    pub(crate) fn note_since(&self, letter: LetterId, event: Event, began: UnixMillis) {
+        let ended = now();
+        self.journal.record_span(Entry::of(letter, ended, event), Span { began, ended });
     }
 }
 

@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 
 use posthouse_client::RecipientResult;
-use posthouse_mail::{Reply, Status};
+use posthouse_mail::{Reply, Status, UnixMillis};
 
 /// How an attempt for one recipient ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +60,8 @@ pub(crate) struct Hop {
     pub(crate) takes_deliver_by: bool,
     /// The reply is its own; else the words are ours.
     pub(crate) speaks: bool,
+    /// When it was turned to; `None`: with the round.
+    pub(crate) began: Option<UnixMillis>,
     /// It asks for fewer letters: the site is slowed, and the letter is tried soon after.
     pub(crate) throttles: bool,
 }

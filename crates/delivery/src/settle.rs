@@ -13,7 +13,7 @@ use posthouse_queue::{Lease, RecipientEnd, RecipientState};
 use posthouse_runtime::random;
 
 use crate::bounce::{self, Told};
-use crate::context::Context;
+use crate::context::{self, Context};
 use crate::outcome::{Attempt, AttemptResult, Hop};
 use crate::sort;
 
@@ -24,6 +24,8 @@ const AFTER_THROTTLE: Duration = Duration::from_secs(60);
 pub(crate) struct Settlement<'a> {
     context: &'a Context,
     now: UnixMillis,
+    /// When it began, by the clock.
+    began: UnixMillis,
     /// Ends that may be stored at once.
     free: Vec<(usize, RecipientEnd)>,
     /// Ends whose report has to be stored before them.
@@ -53,7 +55,7 @@ struct Line {
 
 impl<'a> Settlement<'a> {
     pub(crate) fn new(context: &'a Context, now: UnixMillis) -> Self {
-        Self { context, now, free: Vec::new(), held: Vec::new() }
+        Self { context, now, began: context::now(), free: Vec::new(), held: Vec::new() }
     }
 
     /// Takes what attempts came to and writes it into the journal: one line for all those in a row that ended alike.
@@ -73,7 +75,10 @@ impl<'a> Settlement<'a> {
                 None => lines.push(line),
             }
         }
-        lines.into_iter().for_each(|line| self.context.note(lease.id(), line.event()));
+        for line in lines {
+            let began = line.hop.began.unwrap_or(self.began);
+            self.context.note_since(lease.id(), line.event(), began);
+        }
     }
 
     /// Takes what nobody tried to deliver, because nothing goes there now: its sender is told once that it is late, and what has waited too

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use posthouse_journal::{Entry, Event};
+use posthouse_journal::{Entry, Event, Span};
 use posthouse_mail::{LetterId, UnixMillis};
 use posthouse_runtime::clock;
 use posthouse_smtp::server::{Refusal, Stage};
@@ -57,4 +57,14 @@ pub(crate) fn refused(context: &Context, kind: ListenerKind, who: Who<'_>, begun
 
 pub(crate) fn record(context: &Context, letter: Option<LetterId>, event: Event) {
     context.journal.record(Entry { at: UnixMillis(clock::unix_millis()), letter, event });
+}
+
+/// As [`record`], for a step that took its time.
+pub(crate) fn record_span(context: &Context, letter: LetterId, event: Event, lasted: Span) {
+    context.journal.record_span(Entry { at: UnixMillis(clock::unix_millis()), letter: Some(letter), event }, lasted);
+}
+
+/// From then until now.
+pub(crate) fn since(began: UnixMillis) -> Span {
+    Span { began, ended: UnixMillis(clock::unix_millis()) }
 }

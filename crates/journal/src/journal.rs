@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use posthouse_mail::LetterId;
 use posthouse_runtime::task;
 
 use crate::entry::Entry;
 use crate::error::JournalError;
+use crate::follow::{Follow, Span, Step};
 use crate::settings::Settings;
 use crate::store;
 use crate::tally::{Count, Tally};
@@ -23,6 +24,7 @@ struct Inner {
     writer: Writer,
     reader: Reader,
     tally: Tally,
+    follower: OnceLock<Arc<dyn Follow>>,
 }
 
 /// Reads a journal that this or another process writes.
@@ -57,7 +59,12 @@ impl Journal {
     /// As [`Self::open`].
     pub fn open_with(path: &Path, settings: &Settings) -> Result<Self, JournalError> {
         let writer = Writer::start(path, settings.clone())?;
-        Ok(Self(Arc::new(Inner { writer, reader: Reader { path: path.to_owned() }, tally: Tally::new() })))
+        Ok(Self(Arc::new(Inner {
+            writer,
+            reader: Reader { path: path.to_owned() },
+            tally: Tally::new(),
+            follower: OnceLock::new(),
+        })))
     }
 
     /// Takes other limits, within half a minute.
@@ -67,8 +74,30 @@ impl Journal {
 
     /// Writes an entry down, soon. Never waits; when more comes than can be written the entry is counted as lost.
     pub fn record(&self, entry: Entry) {
+        let at = entry.at;
+        self.record_span(entry, Span::at(at));
+    }
+
+    /// As [`Self::record`], for a step that took its time.
+    pub fn record_span(&self, entry: Entry, lasted: Span) {
         self.0.tally.count(&entry.event);
+        if let Some(letter) = entry.letter {
+            self.show(letter, Step::Event(&entry.event), lasted);
+        }
         self.0.writer.record(entry);
+    }
+
+    /// Shows a step to whoever follows; one that is an event is shown by being recorded.
+    pub fn show(&self, letter: LetterId, step: Step<'_>, lasted: Span) {
+        if let Some(follower) = self.0.follower.get().filter(|follower| follower.wants(letter)) {
+            follower.step(letter, step, lasted);
+        }
+    }
+
+    /// Shows every step from now on to somebody; who comes second is shown nothing.
+    pub fn follow(&self, follower: Arc<dyn Follow>) {
+        // One is all that is needed.
+        let _ = self.0.follower.set(follower);
     }
 
     /// Waits until every entry recorded before can be queried.

@@ -11,6 +11,7 @@
 mod check;
 mod entry;
 mod error;
+mod follow;
 mod journal;
 mod recent;
 mod settings;
@@ -22,6 +23,7 @@ mod writer;
 pub use check::check;
 pub use entry::{Entry, Event, Finding, Outcome};
 pub use error::JournalError;
+pub use follow::{Follow, Span, Step};
 pub use journal::{Journal, Query, Reader};
 pub use settings::Settings;
 pub use tally::{Count, METERS, Meter};

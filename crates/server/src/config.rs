@@ -105,15 +105,18 @@ pub(crate) struct Config {
     pub(crate) secret_files: Vec<PathBuf>,
 }
 
-/// `[opentelemetry]`: the numbers that the `metrics` listener serves, pushed to a collector by OTLP over HTTP.
-#[derive(Deserialize, JsonSchema, Debug, Clone, PartialEq, Eq)]
+/// `[opentelemetry]`: the numbers that the `metrics` listener serves, and traces of letters, pushed to a collector by OTLP over HTTP.
+#[derive(Deserialize, JsonSchema, Debug, Clone, PartialEq)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct OpenTelemetry {
-    /// The collector, such as `http://127.0.0.1:4318`; `/v1/metrics` is added. `http://` is taken for hosts of this machine and of private networks alone.
+    /// The collector, such as `http://127.0.0.1:4318`; `/v1/metrics` and `/v1/traces` are added. `http://` is taken for hosts of this machine and of private networks alone.
     pub(crate) url: String,
-    /// How often.
+    /// How often the numbers are pushed.
     #[serde(default = "push_every")]
     pub(crate) every: Period,
+    /// The share of the letters that are traced, from 0 to 1: `0.01` is one of a hundred, 0 none. Which ones is a matter of chance, and all their spans are pushed.
+    #[serde(default)]
+    pub(crate) traces: f64,
     /// The value of the field `Authorization`, such as `Bearer TOKEN`.
     #[serde(default)]
     pub(crate) authorization: Option<Secret>,
@@ -236,6 +239,9 @@ impl Config {
             }
             if telemetry.every.duration().is_zero() {
                 return Err(source.mistake("opentelemetry.every", "it would push without a pause", "such as \"60s\""));
+            }
+            if !(0.0..=1.0).contains(&telemetry.traces) {
+                return Err(source.mistake("opentelemetry.traces", "it is a share of the letters", "from 0 to 1, such as 0.01"));
             }
         }
         for (place, filter) in self.intake.http_filter.iter().enumerate() {

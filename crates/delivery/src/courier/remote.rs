@@ -124,7 +124,10 @@ pub(crate) async fn deliver(
     let mut hosts = hosts.into_iter().peekable();
     let mut tries = context.settings.hosts_max.max(1);
     while let Some(host) = hosts.next() {
-        let miss = match journey.visit(&host).await {
+        let (began, before) = (Some(now()), journey.attempts.len());
+        let visit = journey.visit(&host).await;
+        journey.attempts.iter_mut().skip(before).for_each(|attempt| attempt.hop.began = began);
+        let mut miss = match visit {
             Visit::Over => {
                 let feedback = over(&journey.attempts);
                 return (journey.attempts, feedback);
@@ -136,6 +139,7 @@ pub(crate) async fn deliver(
             // RFC 8461 §5.1: such hosts are no candidates, and must not take the place of those that are.
             Visit::LeftOut(miss) => miss,
         };
+        miss.hop.began = began;
         let is_last = tries == 0 || hosts.peek().is_none();
         let is_lesser = miss.reply.is_permanent() && last.as_ref().is_some_and(|last| last.reply.is_temporary());
         if is_lesser || !is_last {
@@ -159,7 +163,8 @@ impl Journey<'_> {
     fn end(mut self, miss: Miss) -> Vec<Attempt> {
         for index in std::mem::take(&mut self.open) {
             let own = self.put_off.remove(&index).filter(|(_, hop)| hop.host == miss.hop.host);
-            let (reply, hop) = own.unwrap_or_else(|| (miss.reply.clone(), miss.hop.clone()));
+            let (reply, mut hop) = own.unwrap_or_else(|| (miss.reply.clone(), miss.hop.clone()));
+            hop.began = miss.hop.began;
             self.attempts.push(Attempt { index, result: outcome::refused(reply), hop });
         }
         self.attempts
@@ -174,7 +179,7 @@ impl Journey<'_> {
             let Hop { host, address, source, sender, tls, policy, .. } = miss.hop.clone();
             let also = Vec::new();
             let event = Event::Attempt { to, also, host, address, source, sender, tls, policy, reply, outcome, next: None };
-            self.context.note(self.lease.id(), event);
+            self.context.note_since(self.lease.id(), event, miss.hop.began.unwrap_or_else(now));
         }
     }
 
@@ -397,6 +402,7 @@ fn hop(host: &Domain, ask: &Ask, connection: &Connection) -> Hop {
         sender: None,
         tls: connection.tls().map(TlsInfo::to_string),
         policy: ask.decision.as_ref().map(|decision| mx::words(decision, Some(connection))),
+        began: None,
         takes_dsn: connection.capabilities().dsn,
         takes_deliver_by: connection.capabilities().deliver_by,
         speaks: true,

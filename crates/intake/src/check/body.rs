@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use posthouse_journal::Event;
+use posthouse_journal::{Event, Step};
 use posthouse_mail::{Address, BodyKind, DeliverBy, Envelope, LetterId, Recipient, Status, TlsWish, UnixMillis};
 use posthouse_queue::{Letter, Origin};
 use posthouse_runtime::clock;
@@ -61,6 +61,7 @@ pub(crate) async fn accept(visit: &mut Visit<'_>) -> Answer {
     }
     let asked = visit.begun.as_mut().and_then(|begun| begun.asked.take());
     // Before the filters: what they change cannot spoil a signature, and what is refused need not be shown to them.
+    let began = UnixMillis(clock::unix_millis());
     let verified = match (asked, letter.examination()) {
         (Some(asked), Some(examination)) => match senders::conclude(visit, asked, *examination, letter.id()).await {
             Ok(verified) => Some(verified),
@@ -68,6 +69,7 @@ pub(crate) async fn accept(visit: &mut Visit<'_>) -> Answer {
         },
         (None, _) | (_, None) => None,
     };
+    let concluded = note::since(began);
     let mut seen = Seen::default();
     if let Some(mut milters) = visit.milters.take() {
         let findings = match verified.as_ref().map(|verified| &verified.event) {
@@ -112,7 +114,7 @@ pub(crate) async fn accept(visit: &mut Visit<'_>) -> Answer {
                 if verified.is_vouched_for {
                     abuse::vouched(visit);
                 }
-                note::record(visit.context, Some(id), verified.event);
+                note::record_span(visit.context, id, verified.event, concluded);
             }
             Answer::Message { id: id.to_string(), verdicts: vec![Verdict::Accept; begun.named.len().max(1)] }
         }
@@ -195,7 +197,7 @@ fn accepted(visit: &Visit<'_>, begun: &Begun, id: LetterId, size: u64, message_i
         size,
         message_id,
     };
-    note::record(visit.context, Some(id), accepted);
+    note::record_span(visit.context, id, accepted, note::since(begun.at));
     for (address, targets) in &begun.expanded {
         let targets = targets.iter().map(ToString::to_string).collect();
         note::record(visit.context, Some(id), Event::Expanded { address: address.to_string(), targets });
@@ -259,6 +261,9 @@ fn discarded(visit: &Visit<'_>, begun: &Begun, id: LetterId, seen: Seen) -> Answ
 }
 
 fn filtered(visit: &Visit<'_>, id: LetterId, seen: Seen) {
+    for (filter, lasted) in &seen.asked {
+        visit.context.journal.show(id, Step::Asked { filter }, *lasted);
+    }
     for (filter, changes) in seen.changed {
         note::record(visit.context, Some(id), Event::Filtered { filter, changes });
     }

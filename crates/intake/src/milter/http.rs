@@ -18,7 +18,8 @@ use posthouse_dns::Resolver;
 use posthouse_http::header::{AUTHORIZATION, HeaderValue};
 use posthouse_http::{Client, HttpError, Limits, Request};
 use posthouse_journal::Finding;
-use posthouse_mail::Status;
+use posthouse_mail::{Status, UnixMillis};
+use posthouse_runtime::clock;
 use posthouse_runtime::stream::{ByteSource, CHUNK_BYTES_MAX, NextChunk};
 use posthouse_runtime::tls::TlsError;
 use posthouse_smtp::server::{Reason, Verdict};
@@ -28,6 +29,7 @@ use thiserror::Error;
 use super::letter::{Held, Lost, Seen, Texts, rewrite};
 use super::{Milters, failed, put_off};
 use crate::context::ListenerKind;
+use crate::note;
 
 pub use settings::{FilterForm, HttpFilterSettings, Send};
 
@@ -226,7 +228,9 @@ impl Milters {
         for place in &self.over_http {
             let (Some(settings), Some(client)) = (self.settings.http_filter.get(*place), filters.0.get(*place)) else { continue };
             if seen.discarded.is_none() {
+                let began = UnixMillis(clock::unix_millis());
                 judge(settings, client, about, held, seen).await?;
+                seen.asked.push((settings.name.clone(), note::since(began)));
             }
         }
         Ok(())

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use bytes::Bytes;
+use posthouse_journal::Span;
+use posthouse_mail::UnixMillis;
 use posthouse_mail::header::Header;
 use posthouse_runtime::clock;
 use posthouse_runtime::spill::Spill;
@@ -20,6 +22,7 @@ use super::packet::{
 };
 use super::settings::MilterSettings;
 use super::{Milters, State, failed, macros, put_off};
+use crate::note;
 
 /// The changes that one milter may make in one letter.
 const CHANGES_MAX: usize = 10_000;
@@ -52,6 +55,8 @@ pub(crate) struct Held {
 /// What the milters said of a letter.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
+    /// Each filter that was asked about the letter, and from when to when.
+    pub(crate) asked: Vec<(String, Span)>,
     /// Each milter that changed it, and how.
     pub(crate) changed: Vec<(String, Vec<String>)>,
     pub(crate) sender: Option<String>,
@@ -118,8 +123,10 @@ impl Milters {
                     milter.state = State::Open { link, begun: true };
                 }
                 State::Open { mut link, .. } => {
-                    let deadline = clock::now() + settings.letter_timeout.duration();
-                    match judge(&mut link, settings, about.id, held, &mut seen, deadline).await {
+                    let (began, deadline) = (UnixMillis(clock::unix_millis()), clock::now() + settings.letter_timeout.duration());
+                    let said = judge(&mut link, settings, about.id, held, &mut seen, deadline).await;
+                    seen.asked.push((settings.name.clone(), note::since(began)));
+                    match said {
                         Ok(Said::Content) => milter.state = State::Open { link, begun: false },
                         Ok(Said::Discard) => {
                             seen.discarded = Some(settings.name.clone());

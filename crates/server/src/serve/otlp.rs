@@ -1,7 +1,10 @@
-//! OpenTelemetry: the numbers of the server, pushed to a collector (OTLP over HTTP, in its JSON encoding).
+//! OpenTelemetry: the numbers of the server, and traces of letters, pushed to a collector (OTLP over HTTP, in its JSON encoding).
 //!
-//! They are those that Prometheus reads, from the same places: gauges from the status, counters from the journal. A collector that is not there, or refuses them, is told of in the
-//! log once; the next push has everything again, for counters only grow.
+//! The numbers are those that Prometheus reads, from the same places: gauges from the status, counters from the journal. A collector that is not there, or refuses them, is told of in the
+//! log once; the next push has everything again, for counters only grow. Of traces what does not fit into bounded memory meanwhile is dropped and counted ([`traces`]).
+
+mod span;
+mod traces;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +14,7 @@ use posthouse_admin::Status;
 use posthouse_http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use posthouse_http::{Client, Limits, Request};
 use posthouse_journal::{Count, Journal, METERS};
+use posthouse_mail::UnixMillis;
 use posthouse_runtime::shutdown::Shutdown;
 use posthouse_runtime::{clock, select};
 use serde_json::{Value, json};
@@ -19,19 +23,44 @@ use tracing::{info, warn};
 use super::metrics::GAUGES;
 use crate::config::OpenTelemetry;
 
+pub(super) use traces::Tracer;
+
 /// How long the collector may take.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
 /// What is read of its answer.
 const LIMITS: Limits = Limits { body_bytes_max: 64 * 1024 };
 /// OTLP over HTTP, "Endpoint URLs".
 const PATH: &str = "/v1/metrics";
+/// "Retryable Response Codes".
+const AGAIN: [u16; 4] = [429, 502, 503, 504];
 /// `AGGREGATION_TEMPORALITY_CUMULATIVE`: each value counts from the start.
 const CUMULATIVE: u32 = 2;
 
-/// Pushes the numbers.
-pub(super) struct Pusher {
+/// The collector. Clones share its connection's makings.
+#[derive(Clone)]
+pub(super) struct Collector {
     pub(super) settings: OpenTelemetry,
     pub(super) client: Client,
+}
+
+/// Why something did not reach the collector.
+#[derive(Debug, PartialEq, Eq)]
+struct Missed {
+    why: String,
+    /// Whether the same may be sent again (OTLP, "Failures").
+    again: bool,
+}
+
+/// What is said in the log of a collector: when it begins to fail, and when that is over.
+struct Trouble {
+    /// `the numbers`, `the traces`.
+    what: &'static str,
+    why: Option<String>,
+}
+
+/// Pushes the numbers.
+pub(super) struct Pusher {
+    pub(super) collector: Collector,
     pub(super) status: Arc<dyn Fn() -> Status + Send + Sync>,
     pub(super) journal: Journal,
 }
@@ -40,57 +69,77 @@ impl Pusher {
     /// Pushes every so often, until `shutdown`.
     pub(super) async fn run(self, shutdown: Shutdown) {
         let started = nanos();
-        let mut trouble: Option<String> = None;
+        let mut trouble = Trouble { what: "the numbers", why: None };
         loop {
             select! {
-                () = clock::sleep(self.settings.every.duration()) => {}
+                () = clock::sleep(self.collector.settings.every.duration()) => {}
                 () = shutdown.requested() => return,
             }
+            let body = document(&(self.status)(), &self.journal.counts(), &started, &nanos()).to_string();
             let pushed = select! {
-                pushed = self.push(&started) => pushed,
+                pushed = self.collector.post(PATH, body) => pushed,
                 () = shutdown.requested() => return,
             };
-            match pushed {
-                Err(why) if trouble.as_ref() != Some(&why) => {
-                    warn!(url = self.settings.url, why, "the numbers do not reach their collector");
-                    trouble = Some(why);
-                }
-                Err(_) => {}
-                Ok(()) if trouble.is_some() => {
-                    info!(url = self.settings.url, "the numbers reach their collector again");
-                    trouble = None;
-                }
-                Ok(()) => {}
-            }
+            trouble.say(&self.collector, pushed.as_ref().err());
         }
     }
+}
 
-    async fn push(&self, started: &str) -> Result<(), String> {
-        let body = document(&(self.status)(), &self.journal.counts(), started, &nanos()).to_string();
-        let url = format!("{}{PATH}", self.settings.url.trim_end_matches('/'));
+impl Trouble {
+    fn say(&mut self, collector: &Collector, missed: Option<&Missed>) {
+        let (url, what) = (&collector.settings.url, self.what);
+        match missed {
+            Some(Missed { why, .. }) if self.why.as_ref() != Some(why) => {
+                warn!(url, why, "{what} do not reach their collector");
+                self.why = Some(why.clone());
+            }
+            Some(_) => {}
+            None if self.why.take().is_some() => info!(url, "{what} reach their collector again"),
+            None => {}
+        }
+    }
+}
+
+impl Collector {
+    async fn post(&self, path: &str, body: String) -> Result<(), Missed> {
+        let later = |why: String| Missed { why, again: true };
+        let never = |why: String| Missed { why, again: false };
+        let url = format!("{}{path}", self.settings.url.trim_end_matches('/'));
         let mut request = Request::post(url).header(CONTENT_TYPE, "application/json");
         if let Some(authorization) = &self.settings.authorization {
-            let mut value = HeaderValue::from_str(authorization.expose()).map_err(|error| error.to_string())?;
+            let mut value = HeaderValue::from_str(authorization.expose()).map_err(|error| never(error.to_string()))?;
             value.set_sensitive(true);
             request = request.header(AUTHORIZATION, value);
         }
-        let request = request.body(Bytes::from(body)).map_err(|error| error.to_string())?;
-        let response = self.client.send(request, LIMITS).await.map_err(|error| error.to_string())?;
-        if !response.status().is_success() {
-            return Err(format!("it answers {}", response.status()));
+        let request = request.body(Bytes::from(body)).map_err(|error| never(error.to_string()))?;
+        let response = self.client.send(request, LIMITS).await.map_err(|error| later(error.to_string()))?;
+        let status = response.status();
+        if !status.is_success() {
+            return Err(Missed { why: format!("it answers {status}"), again: AGAIN.contains(&status.as_u16()) });
         }
         // "Partial Success": what was refused is said in a 200.
         let said: Value = serde_json::from_slice(response.body()).unwrap_or_default();
         match said.pointer("/partialSuccess/errorMessage").and_then(Value::as_str) {
-            Some(words) if !words.is_empty() => Err(format!("it refuses some of them: {words}")),
+            Some(words) if !words.is_empty() => Err(never(format!("it refuses some of them: {words}"))),
             Some(_) | None => Ok(()),
         }
     }
 }
 
+/// Who we are: the resource that everything is about.
+fn resource(version: &str, hostname: &str) -> Value {
+    let resource = [("service.name", "posthouse"), ("service.version", version), ("host.name", hostname)];
+    let resource: Vec<Value> = resource.into_iter().map(|(key, value)| attribute(key, value)).collect();
+    json!({ "attributes": resource })
+}
+
 /// Nanoseconds since 1970, as the JSON mapping writes 64 bits: a text.
 fn nanos() -> String {
-    (u128::from(clock::unix_millis()) * 1_000_000).to_string()
+    nanos_of(UnixMillis(clock::unix_millis()))
+}
+
+fn nanos_of(at: UnixMillis) -> String {
+    (u128::from(at.0) * 1_000_000).to_string()
 }
 
 /// An `ExportMetricsServiceRequest`.
@@ -106,10 +155,8 @@ fn document(status: &Status, counts: &[Count], started: &str, now: &str) -> Valu
         let sum = json!({ "aggregationTemporality": CUMULATIVE, "isMonotonic": true, "dataPoints": points });
         json!({ "name": format!("posthouse.{}", meter.name), "description": meter.help, "sum": sum })
     });
-    let resource = [("service.name", "posthouse"), ("service.version", &status.version), ("host.name", &status.hostname)];
-    let resource: Vec<Value> = resource.into_iter().map(|(key, value)| attribute(key, value)).collect();
     json!({ "resourceMetrics": [{
-        "resource": { "attributes": resource },
+        "resource": resource(&status.version, &status.hostname),
         "scopeMetrics": [{
             "scope": { "name": "posthouse", "version": status.version },
             "metrics": gauges.chain(sums).collect::<Vec<_>>(),

@@ -36,7 +36,7 @@ use super::alarms::{History, Watch};
 use super::dane::Dane;
 use super::listen::{self, Accepting, Bound, Contexts, Handed};
 use super::metrics::Metrics;
-use super::otlp::{self, Pusher};
+use super::otlp::{self, Collector, Pusher, Tracer};
 use super::parts::{self, Parts};
 use super::reporter::{self, Reporter};
 use super::told::{self, Told};
@@ -415,7 +415,7 @@ fn start_junk(config: &Config, parts: &Parts, shutdown: Shutdown) -> Result<(), 
     Ok(())
 }
 
-/// Pushes the numbers, where that is wanted.
+/// Pushes the numbers and traces, where that is wanted.
 fn start_otlp(
     config: &Config,
     parts: &Parts,
@@ -425,7 +425,14 @@ fn start_otlp(
     let Some(settings) = config.opentelemetry.clone() else { return Ok(()) };
     let client = Client::for_operator(Arc::clone(&parts.resolver), settings.ca.as_deref(), otlp::TIMEOUT);
     let client = client.map_err(parts::tls_failure)?;
-    let pusher = Pusher { settings, client, status: Arc::clone(status), journal: parts.journal.clone() };
+    let (share, hostname) = (settings.traces, config.hostname.clone());
+    let collector = Collector { settings, client };
+    if share > 0.0 {
+        let (tracer, sender) = Tracer::new(collector.clone(), hostname, share);
+        parts.journal.follow(Arc::new(tracer));
+        task::spawn("traces", sender.run(shutdown.clone()));
+    }
+    let pusher = Pusher { collector, status: Arc::clone(status), journal: parts.journal.clone() };
     task::spawn("OpenTelemetry", pusher.run(shutdown));
     Ok(())
 }
