@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use posthouse_acme::Challenge;
 use posthouse_config::{ConfigError, Network, Period, Secret, Source};
 use posthouse_dns::Updates;
+use posthouse_intake::MilterAddress;
 use posthouse_mail::{Address, Domain};
 use posthouse_runtime::log;
 use posthouse_runtime::tls::CertificateFiles;
@@ -233,17 +234,7 @@ impl Config {
             let help = "see `dns-update` in the reference of the configuration";
             return Err(source.mistake(&format!("dns-update.{place}.{key}"), &why, help));
         }
-        if let Some(telemetry) = &self.opentelemetry {
-            if let Err(error) = posthouse_http::check_url(&telemetry.url) {
-                return Err(source.mistake("opentelemetry.url", &error.to_string(), "such as \"http://127.0.0.1:4318\""));
-            }
-            if telemetry.every.duration().is_zero() {
-                return Err(source.mistake("opentelemetry.every", "it would push without a pause", "such as \"60s\""));
-            }
-            if !(0.0..=1.0).contains(&telemetry.traces) {
-                return Err(source.mistake("opentelemetry.traces", "it is a share of the letters", "from 0 to 1, such as 0.01"));
-            }
-        }
+        self.check_telemetry(source)?;
         for (place, filter) in self.intake.http_filter.iter().enumerate() {
             if let Err(error) = posthouse_http::check_url(&filter.url) {
                 let help =
@@ -372,6 +363,20 @@ impl Config {
         Err(source.mistake(&format!("mta-sts.serve.mx.{place}"), &why, help))
     }
 
+    fn check_telemetry(&self, source: &Source) -> Result<(), ConfigError> {
+        let Some(telemetry) = &self.opentelemetry else { return Ok(()) };
+        if let Err(error) = posthouse_http::check_url(&telemetry.url) {
+            return Err(source.mistake("opentelemetry.url", &error.to_string(), "such as \"http://127.0.0.1:4318\""));
+        }
+        if telemetry.every.duration().is_zero() {
+            return Err(source.mistake("opentelemetry.every", "it would push without a pause", "such as \"60s\""));
+        }
+        if !(0.0..=1.0).contains(&telemetry.traces) {
+            return Err(source.mistake("opentelemetry.traces", "it is a share of the letters", "from 0 to 1, such as 0.01"));
+        }
+        Ok(())
+    }
+
     /// Makes relative paths start at the file's directory.
     fn anchor(&mut self, directory: &Path) {
         self.data = directory.join(&self.data);
@@ -405,7 +410,53 @@ impl Config {
         self.clone().files().into_iter().for_each(|file| reach.read(file));
         self.secret_files.iter().chain(&self.sandbox.read).for_each(|path| reach.read(path));
         std::iter::once(&self.data).chain(&self.sandbox.write).for_each(|folder| reach.write(folder));
+        self.ports().into_iter().chain(self.sandbox.connect.iter().copied()).for_each(|port| reach.connect(port));
+        self.listener.iter().for_each(|listener| reach.bind(listener.address.port()));
+        if !self.delivery.source.is_empty() {
+            // A connection from an address of ours begins at a port of the kernel's choice.
+            reach.bind(0);
+        }
         reach
+    }
+
+    /// The TCP ports of others that it names.
+    fn ports(&self) -> Vec<u16> {
+        let Self { delivery, mta_sts, dns, dns_update, tls, issuer, alarms, intake, opentelemetry, .. } = self;
+        let acme = tls.acme.iter().map(|acme| acme.directory.as_str());
+        let issuers = issuer.iter().flat_map(|issuer| {
+            let asked = issuer.introspection.iter().filter_map(|asked| asked.url.as_deref());
+            asked.chain([issuer.url.as_str()]).chain(issuer.keys.as_deref())
+        });
+        let webhook = alarms.webhook.iter().map(|webhook| webhook.url.as_str());
+        let filters = intake.http_filter.iter().map(|filter| filter.url.as_str());
+        let collector = opentelemetry.iter().map(|collector| collector.url.as_str());
+        let urls =
+            delivery.smarthost.as_deref().into_iter().chain(acme).chain(issuers).chain(webhook).chain(filters).chain(collector);
+        let milters = intake.milter.iter().filter_map(|milter| match &milter.address {
+            MilterAddress::Inet(address) => Some(address.port()),
+            MilterAddress::Unix(_) => None,
+        });
+        let servers = dns.servers.iter().chain(dns_update.iter().map(|update| &update.server)).map(SocketAddr::port);
+        urls.filter_map(port).chain(milters).chain(servers).chain([delivery.port, mta_sts.port]).collect()
+    }
+}
+
+/// The port that a URL leads to.
+fn port(url: &str) -> Option<u16> {
+    let (scheme, rest) = url.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    // What stands in brackets has colons of its own.
+    let behind = authority.rsplit(['@', ']']).next().unwrap_or_default();
+    if let Some((_, port)) = behind.rsplit_once(':') {
+        return port.parse().ok();
+    }
+    match scheme {
+        "http" => Some(80),
+        "https" => Some(443),
+        "smtp" => Some(25),
+        "smtps" => Some(465),
+        "smtp+starttls" => Some(587),
+        _ => None,
     }
 }
 

@@ -1,9 +1,9 @@
-//! What the serving process may touch of this machine's files: what its configuration names and what every program needs. The kernel holds it to that (Landlock), whatever it
-//! is led to do, and neither it nor what it starts gains rights by a program's file (no new privileges).
+//! What the serving process may touch of this machine's files, and to which TCP ports it may connect or bind: what its configuration names and what every server needs. The kernel holds it to that
+//! (Landlock; ports from Linux 6.7 on), whatever it is led to do, and neither it nor what it starts gains rights by a program's file (no new privileges).
 //!
 //! Rules hold for the calling thread and all that it starts, threads and processes, and are never taken back: so [`confine`] is called before there is any other
 //! thread. A successor (see `serve`) has the rules of its predecessor, is told them, and adds none of its own: the kernel stacks sixteen and no more. Where
-//! its configuration needs more than they allow it does not take over, and says so. Connections are not restricted.
+//! its configuration needs more than they allow it does not take over, and says so. To which addresses it connects, and UDP, is not restricted.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -12,8 +12,8 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
 use landlock::{
-    ABI, Access as _, AccessFs, BitFlags, CompatLevel, Compatible as _, Ruleset, RulesetAttr as _, RulesetCreatedAttr as _,
-    RulesetError, RulesetStatus, Scope, path_beneath_rules,
+    ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible as _, NetPort, Ruleset, RulesetAttr as _,
+    RulesetCreatedAttr as _, RulesetError, RulesetStatus, Scope, path_beneath_rules,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -35,6 +35,8 @@ const SCRATCH_NAMED_BY: [&str; 2] = ["SQLITE_TMPDIR", "TMPDIR"];
 const SCRATCH: [&str; 3] = ["/var/tmp", "/usr/tmp", "/tmp"];
 /// The rights that are known here. Those to come are tried before they are asked for: one that restricts connections would cut milters off.
 const KNOWN: ABI = ABI::V6;
+/// What every server connects to: mail hosts (and those that an operator redirects letters to), the DNS, HTTPS.
+const PORTS: [u16; 5] = [25, 53, 443, 465, 587];
 
 /// `[sandbox]`: what the server may touch of this machine's files. What the configuration names it may: the data directory, sockets, certificates, keys and authorities, each with the
 /// directory it is in.
@@ -47,6 +49,8 @@ pub(crate) struct Settings {
     pub(crate) read: Vec<PathBuf>,
     /// Directories in which it may write besides.
     pub(crate) write: Vec<PathBuf>,
+    /// TCP ports that it may connect to, besides 25, 53, 443, 465, 587 and those that the configuration names: for `queue redirect` to a host at another port, or reports that are to be posted to one.
+    pub(crate) connect: Vec<u16>,
 }
 
 /// When the kernel is asked.
@@ -64,7 +68,7 @@ pub(crate) enum Landlock {
 
 /// What may be done in a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Way {
+pub(crate) enum Way {
     Read,
     /// Everything but starting programs and making devices.
     Write,
@@ -76,13 +80,28 @@ enum Way {
     Start,
 }
 
-/// The places that may be touched. They are where symbolic links lead, for the kernel asks about those.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Reach(BTreeSet<(Way, PathBuf)>);
+/// What may be done with a TCP port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Door {
+    Connect,
+    Bind,
+}
 
-/// A place that is out of reach.
+/// What may be touched.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Reach {
+    /// Where symbolic links lead, for the kernel asks about that.
+    places: BTreeSet<(Way, PathBuf)>,
+    /// `None`: every port. So it was before ports were restricted.
+    ports: Option<BTreeSet<(Door, u16)>>,
+}
+
+/// What is out of reach.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct OutOfReach(Way, PathBuf);
+pub(crate) enum OutOfReach {
+    Place(Way, PathBuf),
+    Port(Door, u16),
+}
 
 /// How far the kernel holds us.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,10 +154,25 @@ impl Way {
     }
 }
 
+impl Door {
+    const ALL: [(Self, &str); 2] = [(Self::Connect, "connect"), (Self::Bind, "bind")];
+
+    fn right(self) -> AccessNet {
+        match self {
+            Self::Connect => AccessNet::ConnectTcp,
+            Self::Bind => AccessNet::BindTcp,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(door, _)| *door == self).map_or("", |(_, name)| name)
+    }
+}
+
 impl Reach {
     /// What every server needs: `program` is what a restart starts, `file` the configuration.
     pub(crate) fn usual(program: &Path, file: &Path) -> Self {
-        let mut reach = Self::default();
+        let mut reach = Self { ports: Some(PORTS.map(|port| (Door::Connect, port)).into()), ..Self::default() };
         USUAL.iter().for_each(|place| reach.add(Way::Read, Path::new(place)));
         LIBRARIES.iter().for_each(|place| reach.add(Way::Start, Path::new(place)));
         DEVICES.iter().for_each(|place| reach.add(Way::Device, Path::new(place)));
@@ -185,38 +219,73 @@ impl Reach {
         path.parent().into_iter().for_each(|folder| self.add(Way::Sockets, folder));
     }
 
-    fn add(&mut self, way: Way, path: &Path) {
-        self.0.insert((way, real(path)));
+    /// A TCP port that is connected to.
+    pub(crate) fn connect(&mut self, port: u16) {
+        self.ports.iter_mut().for_each(|ports| {
+            ports.insert((Door::Connect, port));
+        });
     }
 
-    /// Whether it is within `held`; else the first place that is not.
+    /// A TCP port that is listened on, or 0 for connections from an address of ours.
+    pub(crate) fn bind(&mut self, port: u16) {
+        self.ports.iter_mut().for_each(|ports| {
+            ports.insert((Door::Bind, port));
+        });
+    }
+
+    fn add(&mut self, way: Way, path: &Path) {
+        self.places.insert((way, real(path)));
+    }
+
+    /// Whether it is within `held`; else the first that is not.
     fn is_within(&self, held: &Self) -> Result<(), OutOfReach> {
         let allows = |way: Way, path: &Path| {
-            held.0.iter().any(|(held, place)| path.starts_with(place) && held.rights().contains(way.rights()))
+            held.places.iter().any(|(held, place)| path.starts_with(place) && held.rights().contains(way.rights()))
         };
-        match self.0.iter().find(|(way, path)| !allows(*way, path)) {
-            Some((way, path)) => Err(OutOfReach(*way, path.clone())),
+        if let Some((way, path)) = self.places.iter().find(|(way, path)| !allows(*way, path)) {
+            return Err(OutOfReach::Place(*way, path.clone()));
+        }
+        let Some(held) = &held.ports else { return Ok(()) };
+        match self.ports.iter().flatten().find(|port| !held.contains(port)) {
+            Some((door, port)) => Err(OutOfReach::Port(*door, *port)),
             None => Ok(()),
         }
+    }
+
+    /// Without the ports to listen on: other listeners take effect with the next start and not before.
+    fn without_listeners(&self) -> Self {
+        let connects = |ports: &BTreeSet<(Door, u16)>| ports.iter().copied().filter(|(door, _)| *door == Door::Connect).collect();
+        Self { places: self.places.clone(), ports: self.ports.as_ref().map(connects) }
     }
 
     /// For [`REACH`]; what cannot stand in a line is left out, and so is asked for again in vain.
     fn text(&self) -> OsString {
         let mut text = Vec::new();
-        for (way, path) in self.0.iter().filter(|(_, path)| !path.as_os_str().as_bytes().contains(&b'\n')) {
+        for (way, path) in self.places.iter().filter(|(_, path)| !path.as_os_str().as_bytes().contains(&b'\n')) {
             text.extend([way.name().as_bytes(), b" ", path.as_os_str().as_bytes(), b"\n"].concat());
+        }
+        for (door, port) in self.ports.iter().flatten() {
+            text.extend(format!("{} {port}\n", door.name()).into_bytes());
         }
         OsString::from_vec(text)
     }
 
     fn of_text(text: OsString) -> Self {
         let text = text.into_vec();
-        let line = |line: &[u8]| {
+        let words = |line: &[u8]| {
             let space = line.iter().position(|&octet| octet == b' ')?;
-            let (way, _) = Way::ALL.iter().find(|(_, name)| Some(name.as_bytes()) == line.get(..space))?;
-            Some((*way, PathBuf::from(OsString::from_vec(line.get(space + 1..)?.to_vec()))))
+            Some((line.get(..space)?.to_vec(), line.get(space + 1..)?.to_vec()))
         };
-        Self(text.split(|&octet| octet == b'\n').filter_map(line).collect())
+        let mut reach = Self::default();
+        for (name, rest) in text.split(|&octet| octet == b'\n').filter_map(words) {
+            if let Some((way, _)) = Way::ALL.iter().find(|(_, known)| known.as_bytes() == name) {
+                reach.places.insert((*way, PathBuf::from(OsString::from_vec(rest))));
+            } else if let Some((door, _)) = Door::ALL.iter().find(|(_, known)| known.as_bytes() == name) {
+                let port = str::from_utf8(&rest).ok().and_then(|port| port.parse().ok());
+                reach.ports.get_or_insert_default().extend(port.map(|port| (*door, port)));
+            }
+        }
+        reach
     }
 
     fn hold(&self) -> Result<RulesetStatus, RulesetError> {
@@ -224,15 +293,21 @@ impl Reach {
         let calls_out = std::env::var_os("NOTIFY_SOCKET").is_some_and(|name| name.as_bytes().starts_with(b"@"));
         let scopes = if calls_out { Scope::Signal.into() } else { Scope::from_all(KNOWN) };
         // Older kernels let no file go from one directory to another once anything is restricted, and letters do.
-        let mut rules = Ruleset::default()
+        let mut ruleset = Ruleset::default()
             .set_compatibility(CompatLevel::HardRequirement)
             .handle_access(AccessFs::Refer)?
             .set_compatibility(CompatLevel::BestEffort)
             .handle_access(AccessFs::from_all(KNOWN))?
-            .scope(scopes)?
-            .create()?;
-        for (way, path) in &self.0 {
+            .scope(scopes)?;
+        if self.ports.is_some() {
+            ruleset = ruleset.handle_access(AccessNet::ConnectTcp | AccessNet::BindTcp)?;
+        }
+        let mut rules = ruleset.create()?;
+        for (way, path) in &self.places {
             rules = rules.add_rules(path_beneath_rules([path], way.rights()))?;
+        }
+        for (door, port) in self.ports.iter().flatten() {
+            rules = rules.add_rule(NetPort::new(*port, door.right()))?;
         }
         Ok(rules.restrict_self()?.ruleset)
     }
@@ -281,12 +356,12 @@ fn real(path: &Path) -> PathBuf {
 }
 
 impl Confined {
-    /// Whether all of this may be touched.
+    /// Whether all of this may be touched; other listeners apart.
     ///
     /// # Errors
-    /// The first place that may not.
+    /// The first that may not.
     pub(crate) fn allows(&self, reach: &Reach) -> Result<(), OutOfReach> {
-        self.reach.as_ref().map_or(Ok(()), |held| reach.is_within(held))
+        self.reach.as_ref().map_or(Ok(()), |held| reach.without_listeners().is_within(held))
     }
 
     /// What a successor is told: the name and the value of a variable.
@@ -309,18 +384,21 @@ impl fmt::Display for Hold {
 
 impl fmt::Display for OutOfReach {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(way, path) = self;
-        let what = match way {
-            Way::Read | Way::Device => "read",
-            Way::Write | Way::Scratch => "write in",
-            Way::Sockets => "make a socket in",
-            Way::Start => "start a program in",
-        };
-        write!(
-            f,
-            "the sandbox does not let this process {what} {}: what it may touch was settled when the server was started; stop it and start it again",
-            path.display()
-        )
+        f.write_str("the sandbox does not let this process ")?;
+        match self {
+            Self::Place(way, path) => {
+                let what = match way {
+                    Way::Read | Way::Device => "read",
+                    Way::Write | Way::Scratch => "write in",
+                    Way::Sockets => "make a socket in",
+                    Way::Start => "start a program in",
+                };
+                write!(f, "{what} {}", path.display())?;
+            }
+            Self::Port(Door::Connect, port) => write!(f, "connect to port {port}")?,
+            Self::Port(Door::Bind, port) => write!(f, "listen on port {port}")?,
+        }
+        f.write_str(": what it may touch was settled when the server was started; stop it and start it again")
     }
 }
 

@@ -78,3 +78,21 @@ fn a_server_without_listeners_is_refused() {
     let said = refused("hostname = \"a.test\"\ndata = \"d\"\nlistener = []\n");
     assert!(said.contains("there is no listener"), "{said}");
 }
+
+#[test]
+fn every_url_leads_to_its_port() {
+    for (url, expected) in [
+        ("http://127.0.0.1:4318", Some(4318)),
+        ("https://chat.example.org/hooks/x:1", Some(443)),
+        ("http://[::1]/check", Some(80)),
+        ("https://[::1]:14000/dir", Some(14_000)),
+        ("smtp+starttls://user:pass@relay.example.org", Some(587)),
+        ("smtp+starttls://user%40x@relay.example.org:2587", Some(2587)),
+        ("smtps://relay.example.org", Some(465)),
+        ("smtp://relay.example.org", Some(25)),
+        ("ftp://x", None),
+        ("nothing", None),
+    ] {
+        assert_eq!(super::port(url), expected, "{url}");
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
+use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::net::UnixListener;
 use std::process::Command;
@@ -120,7 +121,7 @@ fn a_part_of_the_data_on_another_disk_belongs_to_it() {
     // A certificate in the root opens no more than itself.
     let mut root = Reach::default();
     root.read(Path::new("/cert.pem"));
-    assert_eq!(root.0.into_iter().collect::<Vec<_>>(), [(Way::Read, PathBuf::from("/cert.pem"))]);
+    assert_eq!(root.places.into_iter().collect::<Vec<_>>(), [(Way::Read, PathBuf::from("/cert.pem"))]);
 }
 
 #[test]
@@ -144,5 +145,50 @@ fn a_successor_is_told_what_it_may_touch_and_does_not_start_with_less_than_it_ne
     let mut reads = folders.usual();
     reads.write(&folders.path("data"));
     reads.read(&folders.path("others"));
-    assert_eq!(confined.allows(&reads), Err(OutOfReach(Way::Read, folders.path("others").canonicalize().unwrap())));
+    assert_eq!(confined.allows(&reads), Err(OutOfReach::Place(Way::Read, folders.path("others").canonicalize().unwrap())));
+}
+
+#[test]
+fn to_a_port_that_nobody_named_there_is_no_connection_and_no_listener() {
+    let [named, other] = [(); 2].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
+    let port = |listener: &TcpListener| listener.local_addr().unwrap().port();
+    let free = port(&TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
+    let mut reach = Folders::new().usual();
+    reach.connect(port(&named));
+    reach.bind(free);
+    confined(&reach, || {
+        assert!(TcpStream::connect(named.local_addr().unwrap()).is_ok());
+        assert!(denied(TcpStream::connect(other.local_addr().unwrap())));
+        assert!(TcpListener::bind((Ipv4Addr::LOCALHOST, free)).is_ok());
+        assert!(
+            denied(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
+                && denied(TcpListener::bind((Ipv4Addr::LOCALHOST, port(&other) ^ 1)))
+        );
+        // Questions to the DNS are asked by UDP, from any port.
+        UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().send_to(b"x", other.local_addr().unwrap()).unwrap();
+    });
+    assert!(TcpStream::connect(other.local_addr().unwrap()).is_ok(), "the others are not confined");
+}
+
+#[test]
+fn a_successor_is_told_the_ports_and_other_listeners_wait_for_the_next_start() {
+    let folders = Folders::new();
+    let mut held = folders.usual();
+    held.connect(4318);
+    held.bind(25);
+    let confined = Confined { hold: Hold::Whole, reach: Some(held.clone()) };
+    let (_, told) = confined.told().unwrap();
+    assert_eq!(Reach::of_text(told), held);
+    let mut listens = held.clone();
+    listens.bind(2525);
+    assert_eq!(confined.allows(&listens), Ok(()));
+    assert_eq!(listens.is_within(&held), Err(OutOfReach::Port(Door::Bind, 2525)));
+    let mut connects = held.clone();
+    connects.connect(11333);
+    let error = confined.allows(&connects).unwrap_err().to_string();
+    assert!(error.starts_with("the sandbox does not let this process connect to port 11333"), "{error}");
+    // A predecessor from before ports were restricted.
+    let before = Reach { ports: None, ..held.clone() };
+    assert_eq!(Reach::of_text(Confined { hold: Hold::Whole, reach: Some(before.clone()) }.told().unwrap().1), before);
+    assert_eq!(connects.is_within(&before), Ok(()));
 }

@@ -47,7 +47,7 @@ fn junk(ours: &Posthouse) -> String {
 }
 
 /// rspamd with its milter-headers module and no other, on the ports it has by custom.
-fn rspamd(world: &World) -> Guard {
+pub(crate) fn rspamd(world: &World) -> Guard {
     let folder = world.folder("rspamd");
     let plugins = world.folder("rspamd/plugins");
     fs::copy("/usr/share/rspamd/plugins/milter_headers.lua", plugins.join("milter_headers.lua")).unwrap();

@@ -26,6 +26,7 @@ mod posthouse;
 mod read_back;
 mod relay;
 mod reports;
+mod sandboxed;
 mod scan;
 mod scram;
 mod servers;

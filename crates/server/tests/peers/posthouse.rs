@@ -128,6 +128,11 @@ impl Posthouse {
         self.process.output()
     }
 
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
+        self.process.signal(signal);
+    }
+
     /// Stops it in order.
     pub(crate) fn stop(self) {
         let status = self.process.terminate(PATIENCE);

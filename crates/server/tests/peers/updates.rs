@@ -13,16 +13,21 @@ use crate::acme::{authority, connect, roots, server_with};
 use crate::posthouse::{Posthouse, posthouse};
 use crate::world::{PATIENCE, World, eventually, in_a_world, run_to_end, try_to_end};
 
-const NAMED: &str = "127.0.0.7:53";
+pub(crate) const NAMED: &str = "127.0.0.7:53";
 
 /// BIND with the zones `ours.test` and `posthouse.test`, which the key `posthouse` may change, `locked.test`, which it may not, and `away.test`, whose proofs are in `ours.test`.
-struct Bind {
+pub(crate) struct Bind {
     secret: String,
     _process: Guard,
 }
 
 impl Bind {
     fn start(world: &World) -> Self {
+        Self::start_with(world, &[])
+    }
+
+    /// The same with more zones, by their records.
+    pub(crate) fn start_with(world: &World, more: &[(&str, &str)]) -> Self {
         let (ip, port) = NAMED.split_once(':').unwrap();
         let place = world.folder("named");
         let key = run_to_end(Command::new("tsig-keygen").args(["-a", "hmac-sha256", "posthouse"]));
@@ -40,10 +45,11 @@ impl Bind {
             zone("posthouse.test", "", "grant posthouse zonesub TXT; grant posthouse zonesub TLSA;"),
             zone("away.test", "_acme-challenge CNAME away.ours.test.", "grant nobody zonesub TXT;"),
         ];
+        let more: String = more.iter().map(|(name, records)| zone(name, records, "grant nobody zonesub TXT;")).collect();
         let conf = format!(
             "options {{ directory \"{dir}\"; listen-on port {port} {{ {ip}; }}; listen-on-v6 {{ none; }}; recursion yes; dnssec-validation no; pid-file none;\n\
              session-keyfile \"{dir}/session\"; }};\ncontrols {{ }};\n{key}{long}{}",
-            zones.concat(),
+            zones.concat() + &more,
             dir = place.display()
         );
         fs::write(place.join("named.conf"), conf).unwrap();
@@ -53,7 +59,7 @@ impl Bind {
     }
 
     /// The lines of the configuration that let us change these zones.
-    fn lines(&self, zones: &str) -> String {
+    pub(crate) fn lines(&self, zones: &str) -> String {
         format!(
             "[[dns-update]]\nzones = [{zones}]\nserver = \"{NAMED}\"\nkey-name = \"posthouse\"\nsecret = \"{}\"\nttl = \"1s\"\nsettle = \"0s\"\n",
             self.secret

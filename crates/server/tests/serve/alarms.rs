@@ -145,7 +145,7 @@ fn a_test_tells_everybody_and_says_who_could_not_be_told() {
     let (exit, said) = alarms(&site, &["test"]);
     assert_eq!(exit, 69);
     assert!(
-        said.contains("bob@example.test: told\n") && said.contains("http://127.0.0.1:1/nobody: [127.0.0.1] cannot be reached"),
+        said.contains("bob@example.test: told\n") && said.contains("http://127.0.0.1:1: [127.0.0.1] cannot be reached"),
         "{said}"
     );
     assert!(inbox(&site, 1)[0].contains("Subject: [mail.example.test] alarms arrive here\r\n"));

@@ -90,6 +90,7 @@ impl Follow for Tracer {
         self.threshold.chooses(letter)
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the others end no wait and begin none")]
     fn step(&self, letter: LetterId, step: Step<'_>, lasted: Lasted) {
         if let Step::Event(event) = step {
             match event {
