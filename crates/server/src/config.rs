@@ -421,7 +421,7 @@ impl Config {
 
     /// The TCP ports of others that it names.
     fn ports(&self) -> Vec<u16> {
-        let Self { delivery, mta_sts, dns, dns_update, tls, issuer, alarms, intake, opentelemetry, .. } = self;
+        let Self { delivery, mta_sts, dns, dns_update, tls, issuer, ldap, alarms, intake, opentelemetry, .. } = self;
         let acme = tls.acme.iter().map(|acme| acme.directory.as_str());
         let issuers = issuer.iter().flat_map(|issuer| {
             let asked = issuer.introspection.iter().filter_map(|asked| asked.url.as_deref());
@@ -430,8 +430,9 @@ impl Config {
         let webhook = alarms.webhook.iter().map(|webhook| webhook.url.as_str());
         let filters = intake.http_filter.iter().map(|filter| filter.url.as_str());
         let collector = opentelemetry.iter().map(|collector| collector.url.as_str());
-        let urls =
-            delivery.smarthost.as_deref().into_iter().chain(acme).chain(issuers).chain(webhook).chain(filters).chain(collector);
+        let ldap = ldap.iter().map(|ldap| ldap.url.as_str());
+        let urls = delivery.smarthost.as_deref().into_iter().chain(acme).chain(issuers).chain(ldap);
+        let urls = urls.chain(webhook).chain(filters).chain(collector);
         let milters = intake.milter.iter().filter_map(|milter| match &milter.address {
             MilterAddress::Inet(address) => Some(address.port()),
             MilterAddress::Unix(_) => None,
@@ -453,6 +454,8 @@ fn port(url: &str) -> Option<u16> {
     match scheme {
         "http" => Some(80),
         "https" => Some(443),
+        "ldap" => Some(389),
+        "ldaps" => Some(636),
         "smtp" => Some(25),
         "smtps" => Some(465),
         "smtp+starttls" => Some(587),
