@@ -43,6 +43,10 @@ pub enum AlarmName {
     Key,
     /// The TLSA records do not fit the certificate.
     Tlsa,
+    /// Our MTA-STS policy does not allow a mail host of ours.
+    Policy,
+    /// A filter does not answer.
+    Filter,
     /// A list in the DNS fails its test.
     List,
     /// Many log-ins fail.
@@ -68,7 +72,7 @@ pub struct Trouble {
 
 impl AlarmName {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Spool,
         Self::Full,
         Self::Disk,
@@ -78,6 +82,8 @@ impl AlarmName {
         Self::Renewal,
         Self::Key,
         Self::Tlsa,
+        Self::Policy,
+        Self::Filter,
         Self::List,
         Self::Logins,
         Self::Connections,
@@ -98,6 +104,8 @@ impl AlarmName {
             Self::Renewal => "renewal",
             Self::Key => "key",
             Self::Tlsa => "tlsa",
+            Self::Policy => "policy",
+            Self::Filter => "filter",
             Self::List => "list",
             Self::Logins => "logins",
             Self::Connections => "connections",
@@ -125,6 +133,8 @@ impl AlarmName {
             Self::Tlsa => {
                 "None of the TLSA records in the DNS is that of the certificate that is shown, or the server cannot change them (`tls.publish-tlsa`)."
             }
+            Self::Policy => "The MX records of a domain name a host that the MTA-STS policy (`mta-sts.serve`) does not allow.",
+            Self::Filter => "A filter (milter, or over HTTP) has not answered for five minutes, each time that it was asked.",
             Self::List => "A list in the DNS fails its test (RFC 5782) and is left out.",
             Self::Logins => "At least `alarms.failed-logins` log-ins failed in ten minutes.",
             Self::Connections => "Nine of ten connections that may be open are.",
@@ -157,6 +167,12 @@ impl AlarmName {
             Self::Key => "Publish the record: `posthouse domain dns DOMAIN` prints it.",
             Self::Tlsa => {
                 "Servers that obey DANE keep their letters for us. Publish the record that `posthouse domain dns` prints, or show the old certificate until it is known everywhere."
+            }
+            Self::Policy => {
+                "Add the host to `mta-sts.serve.mx`, or take it out of the MX records; the other order loses mail. Then `posthouse domain check`."
+            }
+            Self::Filter => {
+                "Look whether it runs and where it listens. Until then its `on-failure` decides what becomes of letters: `defer` puts them off."
             }
             Self::List => {
                 "Ask whether the list still exists and whether it answers your resolver (public resolvers are often refused); else take it out of `intake.lists`."
@@ -222,6 +238,13 @@ pub fn troubles(status: &Status, settings: &AlarmSettings) -> Vec<Trouble> {
     }
     if let Some(why) = &status.tlsa {
         add(Some(Trouble::new(AlarmName::Tlsa, "", why.clone())));
+    }
+    for policy in status.policies.iter().take(EACH_MAX) {
+        add(Some(Trouble::new(AlarmName::Policy, &policy.domain, policy.words.clone())));
+    }
+    for filter in status.failing_filters.iter().take(EACH_MAX) {
+        let what = format!("it has not answered since {}: {}", filter.since, filter.why);
+        add(Some(Trouble::new(AlarmName::Filter, &filter.name, what)));
     }
     for list in status.failing_lists.iter().take(EACH_MAX) {
         add(Some(Trouble::new(AlarmName::List, &list.zone, format!("it fails its test and is left out: {}", list.fault))));

@@ -31,6 +31,6 @@ pub use mail::Letter;
 pub use password::generate_password;
 pub use results::{AccountInfo, AliasInfo, DnsRecord, DomainInfo, MailInfo, RemovedAccount, Timeline, Trace, TraceEntry};
 pub use status::{
-    CertificateStatus, ConnectionsStatus, CountStatus, DiskStatus, GreylistStatus, KeyStatus, ListStatus, MaildropStatus,
-    MemoryStatus, QueueStatus, SandboxStatus, SilentStatus, Status,
+    CertificateStatus, ConnectionsStatus, CountStatus, DiskStatus, FilterStatus, GreylistStatus, KeyStatus, ListStatus,
+    MaildropStatus, MemoryStatus, PolicyStatus, QueueStatus, SandboxStatus, SilentStatus, Status,
 };

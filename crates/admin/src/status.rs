@@ -45,6 +45,12 @@ pub struct Status {
     /// What is wrong with the TLSA records of the mail host; `None`: nothing that is known.
     #[serde(default)]
     pub tlsa: Option<String>,
+    /// The domains whose mail hosts our MTA-STS policy does not allow.
+    #[serde(default)]
+    pub policies: Vec<PolicyStatus>,
+    /// The filters that failed when they were last asked.
+    #[serde(default)]
+    pub failing_filters: Vec<FilterStatus>,
     /// The lists in the DNS that fail their test now, and are left out.
     #[serde(default)]
     pub failing_lists: Vec<ListStatus>,
@@ -110,6 +116,26 @@ impl KeyStatus {
     pub fn is_trouble(&self) -> bool {
         self.state != "retired"
     }
+}
+
+/// A domain that our own policy keeps mail from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyStatus {
+    /// The domain.
+    pub domain: String,
+    /// What is wrong.
+    pub words: String,
+}
+
+/// A filter that does not answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FilterStatus {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Since when, RFC 3339.
+    pub since: String,
+    /// What came of asking it last.
+    pub why: String,
 }
 
 /// A list in the DNS that is not believed.
@@ -234,6 +260,8 @@ pub(crate) fn sample() -> Status {
         certificate_error: None,
         keys: Vec::new(),
         tlsa: None,
+        policies: Vec::new(),
+        failing_filters: Vec::new(),
         failing_lists: Vec::new(),
         greylist: GreylistStatus::default(),
         silent: Vec::new(),

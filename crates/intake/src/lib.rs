@@ -31,7 +31,8 @@ pub use greylist::{GreylistPolicy, GreylistSettings};
 pub use lists::{ListKind, ListSettings, Lists};
 pub use local::{AddressPattern, Grant, Local, LocalDoor, Submitter, origin};
 pub use milter::{
-    FilterForm, HttpFilterSettings, HttpFilters, MilterAddress, MilterAddressError, MilterSettings, OnFailure, Send,
+    FailingFilter, FilterForm, Health, HttpFilterSettings, HttpFilters, MilterAddress, MilterAddressError, MilterSettings,
+    OnFailure, Send,
 };
 pub use posthouse_mailauth::dmarc::NoLedger;
 pub use priority::PriorityMax;

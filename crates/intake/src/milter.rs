@@ -8,6 +8,7 @@
 //! `on-failure` decides; but once it has begun to change a letter the letter is put off, since half a change is another letter.
 
 mod change;
+mod health;
 mod http;
 mod letter;
 mod link;
@@ -28,9 +29,10 @@ use self::link::{Link, LinkError};
 use self::packet::{
     Answer, NO_CONNECT, NO_HELO, NO_MAIL, NO_RCPT, SILENT_CONNECT, SILENT_HELO, SILENT_MAIL, SILENT_RCPT, packet, texts,
 };
-use crate::context::ListenerKind;
+use crate::context::{Context, ListenerKind};
 use crate::settings::Settings;
 
+pub use health::{FailingFilter, Health};
 pub(crate) use http::About;
 pub use http::{FilterForm, HttpFilterSettings, HttpFilters, Send};
 pub(crate) use letter::{Held, Seen};
@@ -39,6 +41,7 @@ pub use settings::{MilterAddress, MilterAddressError, MilterSettings, OnFailure}
 /// The milters of a visit.
 pub(crate) struct Milters {
     settings: Arc<Settings>,
+    health: Health,
     all: Vec<Milter>,
     /// The filters over HTTP, by their places in the settings.
     over_http: Vec<usize>,
@@ -82,12 +85,13 @@ enum State {
 
 impl Milters {
     /// Those that see letters of this listener; none: no milters.
-    pub(crate) fn new(settings: &Arc<Settings>, kind: ListenerKind) -> Option<Self> {
+    pub(crate) fn new(context: &Context, kind: ListenerKind) -> Option<Self> {
+        let (settings, health) = (&context.settings, context.filters.health().clone());
         let all = settings.milter.iter().enumerate().filter(|(_, milter)| milter.listeners.contains(&kind));
         let all: Vec<_> = all.map(|(place, _)| Milter { place, state: State::Idle }).collect();
         let over_http = Self::places_over_http(&settings.http_filter, kind);
         let is_any = !all.is_empty() || !over_http.is_empty();
-        is_any.then(|| Self { settings: Arc::clone(settings), all, over_http, reverse: None })
+        is_any.then(|| Self { settings: Arc::clone(settings), health, all, over_http, reverse: None })
     }
 
     /// What the DNS says of the peer's name: asked once in a visit, and not for ever.
@@ -104,7 +108,7 @@ impl Milters {
         for milter in &mut self.all {
             if let Some(settings) = self.settings.milter.get(milter.place) {
                 let done = milter.sender(settings, facts).await;
-                milter.settle(settings, done)?;
+                milter.settle(settings, &self.health, done)?;
             }
         }
         Ok(())
@@ -115,7 +119,7 @@ impl Milters {
         for milter in &mut self.all {
             if let Some(settings) = self.settings.milter.get(milter.place) {
                 let done = milter.recipient(recipient).await;
-                milter.settle(settings, done)?;
+                milter.settle(settings, &self.health, done)?;
             }
         }
         Ok(())
@@ -137,12 +141,17 @@ type Done = Result<Result<(), Verdict>, LinkError>;
 
 impl Milter {
     /// A failure becomes what the operator wants of it.
-    fn settle(&mut self, settings: &MilterSettings, done: Done) -> Result<(), Verdict> {
+    fn settle(&mut self, settings: &MilterSettings, health: &Health, done: Done) -> Result<(), Verdict> {
         match done {
-            Ok(said) => said,
+            Ok(said) => {
+                if matches!(self.state, State::Open { .. } | State::Content(_) | State::Discarding(_)) {
+                    health.answered(&settings.name);
+                }
+                said
+            }
             Err(error) => {
                 self.state = State::Gone;
-                let verdict = failed(&settings.name, &settings.address, settings.on_failure, &error);
+                let verdict = failed(health, (&settings.name, &settings.address), settings.on_failure, &error);
                 if verdict.is_err() {
                     // The next letter finds out anew whether it is there.
                     self.state = State::Idle;
@@ -298,7 +307,13 @@ fn macros(command: u8, known: &[(&str, &str)]) -> Vec<u8> {
 }
 
 /// The filter cannot be asked.
-fn failed(name: &str, address: &impl Display, on_failure: OnFailure, error: &impl Display) -> Result<(), Verdict> {
+fn failed(
+    health: &Health,
+    (name, address): (&str, &dyn Display),
+    on_failure: OnFailure,
+    error: &dyn Display,
+) -> Result<(), Verdict> {
+    health.failed(name, &error.to_string());
     tracing::warn!(filter = name, %address, %error, ?on_failure, "a filter fails");
     match on_failure {
         OnFailure::Accept => Ok(()),

@@ -96,7 +96,7 @@ impl<'a> Visit<'a> {
     pub(crate) fn new(context: &'a Context, kind: ListenerKind, peer: SocketAddr) -> Self {
         // An IPv4 client is one, however the socket shows it.
         let (peer, port) = (peer.ip().to_canonical(), peer.port());
-        let milters = Milters::new(&context.settings, kind);
+        let milters = Milters::new(context, kind);
         Self {
             context,
             kind,
@@ -153,7 +153,7 @@ impl<'a> Visit<'a> {
         (self.hello, self.account, self.attempt) = (None, None, None);
         self.named = question.helo;
         self.abandon();
-        self.milters = Milters::new(&self.context.settings, self.kind);
+        self.milters = Milters::new(self.context, self.kind);
         check::connect(self)
     }
 
@@ -208,7 +208,7 @@ impl<'a> Visit<'a> {
     pub(crate) fn secured(&mut self, tls: Option<&TlsInfo>) {
         (self.hello, self.account, self.attempt) = (None, None, None);
         self.abandon();
-        self.milters = Milters::new(&self.context.settings, self.kind);
+        self.milters = Milters::new(self.context, self.kind);
         self.shown(tls);
     }
 

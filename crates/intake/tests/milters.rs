@@ -372,6 +372,7 @@ fn a_filter_that_cannot_be_asked_is_what_the_operator_says_it_is() {
                     last = client.ask(".").await;
                 }
                 assert!(last.starts_with(reply), "{on_failure:?} {}: {last}", char::from(command));
+                assert_eq!(world.context.filters.health().failing().len(), 1, "the operator can see it");
                 assert_eq!(world.letters().await.len(), usize::from(on_failure == OnFailure::Accept));
             }
         }
@@ -425,5 +426,22 @@ fn a_filter_that_does_what_it_did_not_ask_for_is_a_fault() {
         let mut client = Client::greeted(address).await;
         assert!(client.letter("x@elsewhere.example", &["alice@example.org"], LETTER).await.starts_with("451 4.3.0 "));
         assert_eq!(world.letters().await.len(), 0);
+    });
+}
+
+#[test]
+fn a_filter_that_answers_again_fails_no_more() {
+    run(async {
+        let (lost, found) = (Fake::start(0, vec![(b'O', Say::End)]), Fake::start(0, Vec::new()));
+        let (before, address) = world(lost.settings(OnFailure::Accept)).await;
+        let mut client = Client::greeted(address).await;
+        assert!(client.letter("x@elsewhere.example", &["alice@example.org"], LETTER).await.starts_with("250 "));
+        assert_eq!(before.context.filters.health().failing().len(), 1, "what it is not asked it does not answer");
+        let settings = Settings { milter: vec![found.settings(OnFailure::Accept)], ..Settings::default() };
+        let mut after = World::new(settings).await;
+        after.context.filters = before.context.filters.clone();
+        let mut client = Client::greeted(after.listen(ListenerKind::Mx)).await;
+        assert!(client.letter("x@elsewhere.example", &["alice@example.org"], LETTER).await.starts_with("250 "));
+        assert_eq!(after.context.filters.health().failing(), []);
     });
 }

@@ -22,6 +22,6 @@ pub use evaluations::{Evaluations, Found};
 pub use incoming::{Incoming, LETTER_BYTES_MAX, Read, Unread, read};
 pub use received::{Entry, Filed, Received};
 pub use sent::Sent;
-pub use settings::DmarcSettings;
+pub use settings::{DmarcSettings, Settings};
 pub use store::Store;
 pub use summary::{Complaint, Reporter, Source, Summary, Summing, TlsTrouble};

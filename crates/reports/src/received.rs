@@ -1,4 +1,4 @@
-//! The reports that came in, kept for over a year.
+//! The reports that came in, kept for over a year if nothing else is set.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,10 +13,9 @@ use posthouse_runtime::task;
 
 use crate::error::ReportsError;
 use crate::incoming::{self, Incoming, Read};
+use crate::settings::Settings;
 use crate::store::{Store, json, read};
 
-/// How long a report is kept.
-pub(crate) const KEPT: Duration = Duration::from_hours(400 * 24);
 /// Reports in all; beyond it the oldest go.
 pub(crate) const REPORTS_MAX: i64 = 50_000;
 /// Reports of one day. More are letters like others: whoever sends thousands does not wash away what honest ones said.
@@ -27,6 +26,8 @@ const DAY: Duration = Duration::from_hours(24);
 #[derive(Clone)]
 pub struct Received {
     pub(crate) store: Store,
+    /// How long they are kept.
+    pub(crate) keep: Duration,
     /// One is read at a time: each may be large when it is unpacked.
     turn: Arc<AsyncMutex<()>>,
 }
@@ -71,13 +72,13 @@ impl Received {
     /// # Errors
     /// [`ReportsError`].
     pub fn open(path: &Path) -> Result<Self, ReportsError> {
-        Store::open(path).map(|store| Self::new(&store))
+        Store::open(path).map(|store| Self::new(&store, &Settings::default()))
     }
 
     /// Works on the file.
     #[must_use]
-    pub fn new(store: &Store) -> Self {
-        Self { store: store.clone(), turn: Arc::new(AsyncMutex::new(())) }
+    pub fn new(store: &Store, settings: &Settings) -> Self {
+        Self { store: store.clone(), keep: settings.keep.duration(), turn: Arc::new(AsyncMutex::new(())) }
     }
 
     /// Reads a letter and keeps the report in it. The same report is kept once, however often it comes.
@@ -106,7 +107,8 @@ impl Received {
             let why = format!("the report is about {:?}, which is no domain of ours", read.report.domain());
             return Ok(Filed::Unread(why));
         }
-        self.store.with(move |connection| keep(connection, &read, id, now)).await
+        let kept = self.keep;
+        self.store.with(move |connection| keep(connection, &read, id, (now, kept))).await
     }
 
     /// The reports that came since then, the latest first; of one domain and those below it, if that is named.
@@ -152,7 +154,12 @@ pub(crate) fn is_within(name: &str, domain: &Domain) -> bool {
     name == domain.as_str() || name.strip_suffix(domain.as_str()).is_some_and(|front| front.ends_with('.'))
 }
 
-fn keep(connection: &mut Connection, read: &Read, letter: LetterId, now: UnixMillis) -> Result<Filed, ReportsError> {
+fn keep(
+    connection: &mut Connection,
+    read: &Read,
+    letter: LetterId,
+    (now, kept): (UnixMillis, Duration),
+) -> Result<Filed, ReportsError> {
     let Read { report, sender, is_verified } = read;
     let (name, begins, ends) = match report {
         Incoming::Dmarc(report) => (report.report_id.clone(), report.begins, report.ends),
@@ -175,7 +182,7 @@ fn keep(connection: &mut Connection, read: &Read, letter: LetterId, now: UnixMil
     if today >= REPORTS_PER_DAY_MAX {
         return Ok(Filed::Unread(format!("{REPORTS_PER_DAY_MAX} reports came in a day, and more are not read")));
     }
-    transaction.execute("DELETE FROM report WHERE received < ?1", [millis(before(now, KEPT))])?;
+    transaction.execute("DELETE FROM report WHERE received < ?1", [millis(before(now, kept))])?;
     transaction.execute(
         "DELETE FROM report WHERE id IN (SELECT id FROM report ORDER BY id DESC LIMIT -1 OFFSET ?1)",
         [REPORTS_MAX - 1],

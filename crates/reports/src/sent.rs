@@ -1,13 +1,15 @@
 //! The reports that we sent, kept as long as those that came in: an operator wants to know what the server tells, and to whom; and what one host was sent lately bounds
 //! what it is sent next.
 
+use std::time::Duration;
+
 use rusqlite::{Connection, TransactionBehavior, params};
 use serde::Serialize;
 
 use posthouse_mail::{Domain, UnixMillis};
 
 use crate::error::ReportsError;
-use crate::received::{KEPT, REPORTS_MAX, Received, before, is_within, millis};
+use crate::received::{REPORTS_MAX, Received, before, is_within, millis};
 
 /// A report on its way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -33,7 +35,8 @@ impl Received {
     /// # Errors
     /// [`ReportsError`].
     pub async fn sent(&self, sent: Sent) -> Result<(), ReportsError> {
-        self.store.with(move |connection| write(connection, &sent)).await
+        let kept = self.keep;
+        self.store.with(move |connection| write(connection, &sent, kept)).await
     }
 
     /// How many reports of a kind a host was sent since then.
@@ -82,10 +85,10 @@ impl Received {
     }
 }
 
-fn write(connection: &mut Connection, sent: &Sent) -> Result<(), ReportsError> {
+fn write(connection: &mut Connection, sent: &Sent, kept: Duration) -> Result<(), ReportsError> {
     let at = UnixMillis(sent.at);
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    transaction.execute("DELETE FROM sent WHERE at < ?1", [millis(before(at, KEPT))])?;
+    transaction.execute("DELETE FROM sent WHERE at < ?1", [millis(before(at, kept))])?;
     transaction
         .execute("DELETE FROM sent WHERE id IN (SELECT id FROM sent ORDER BY id DESC LIMIT -1 OFFSET ?1)", [REPORTS_MAX - 1])?;
     let Sent { kind, domain, receiver, host, letter, .. } = sent;
@@ -100,8 +103,6 @@ fn write(connection: &mut Connection, sent: &Sent) -> Result<(), ReportsError> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     const NOW: UnixMillis = UnixMillis(1_795_500_000_000);
@@ -128,7 +129,7 @@ mod tests {
             let domain = "a.test".parse().unwrap();
             let listed = received.list_sent(UnixMillis(0), Some(&domain)).await.unwrap();
             assert_eq!(listed.iter().map(|one| one.letter.as_str()).collect::<Vec<_>>(), ["2", "1"]);
-            received.sent(sent("c.test", "4", later.plus(KEPT))).await.unwrap();
+            received.sent(sent("c.test", "4", later.plus(received.keep))).await.unwrap();
             assert_eq!(received.list_sent(UnixMillis(0), None).await.unwrap().len(), 3);
         })
         .unwrap();

@@ -1,7 +1,24 @@
 //! What an operator may set of reports.
 
+use std::time::Duration;
+
+use posthouse_config::Period;
 use schemars::JsonSchema;
 use serde::Deserialize;
+
+/// The reports that came in, and what we know of those that were sent.
+#[derive(Deserialize, JsonSchema, Debug, Clone, PartialEq, Eq)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Settings {
+    /// How long they are kept. There are at most 50,000 of each.
+    pub keep: Period,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { keep: Period(Duration::from_hours(400 * 24)) }
+    }
+}
 
 /// Reports on letters to the domains that they say they are of (DMARC, RFC 9990).
 #[derive(Deserialize, JsonSchema, Debug, Clone, PartialEq, Eq)]

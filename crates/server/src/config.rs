@@ -77,6 +77,9 @@ pub(crate) struct Config {
     /// Reports on letters to the domains that they say they are of.
     #[serde(default)]
     pub(crate) dmarc_reports: posthouse_reports::DmarcSettings,
+    /// The reports that came in, and those that were sent.
+    #[serde(default)]
+    pub(crate) reports: posthouse_reports::Settings,
     /// Our questions to web servers.
     #[serde(default)]
     pub(crate) http: posthouse_http::Settings,

@@ -11,6 +11,7 @@ mod maildrop;
 pub(crate) mod metrics;
 mod otlp;
 mod parts;
+mod promise;
 mod pulse;
 mod reporter;
 mod server;

@@ -5,7 +5,7 @@
 use posthouse_dns::{DnsError, MxAnswer, Resolver};
 use posthouse_http::Client;
 use posthouse_mail::Domain;
-use posthouse_mailauth::mta_sts::{HOST_LABEL, Policy, RECORD_LABEL, Record};
+use posthouse_mailauth::mta_sts::{HOST_LABEL, Mode, Policy, RECORD_LABEL, Record};
 use posthouse_mailauth::tls_rpt::{self, RECORD_LABELS};
 use serde::Serialize;
 
@@ -51,6 +51,19 @@ pub async fn examine(resolver: &Resolver, client: &Client, domain: &Domain, poli
     }
     findings.push(reports(resolver, domain).await);
     findings
+}
+
+/// The mail hosts of a domain of ours that announces the policy and whose mail it keeps from them; `None`: there is none, or nobody can tell now.
+pub async fn uncovered(resolver: &Resolver, domain: &Domain, policy: &Policy) -> Option<String> {
+    let texts = texts(resolver, &format!("{RECORD_LABEL}.{domain}")).await.ok()?;
+    if policy.mode == Mode::None || !matches!(Record::read(&texts), Ok(Some(_))) {
+        return None;
+    }
+    let MxAnswer::Hosts(hosts) = resolver.mx(domain).await.ok()?.value else { return None };
+    let left_out: Vec<_> = hosts.iter().filter(|mx| !policy.allows(&mx.host)).map(|mx| mx.host.to_string()).collect();
+    let what =
+        if policy.mode == Mode::Enforce { "gets no mail from those who obey it" } else { "is reported by those who test it" };
+    (!left_out.is_empty()).then(|| format!("the MTA-STS policy does not allow {}, which {what}", left_out.join(", ")))
 }
 
 async fn record(resolver: &Resolver, domain: &Domain, policy: Option<&Policy>) -> Finding {
@@ -137,5 +150,38 @@ async fn texts(resolver: &Resolver, name: &str) -> Result<Vec<Vec<u8>>, String> 
         Ok(answer) => Ok(answer.value),
         Err(DnsError::NoData | DnsError::NoSuchDomain) => Ok(Vec::new()),
         Err(DnsError::Temporary(why)) => Err(format!("cannot be read now: {why}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use posthouse_dns::Zone;
+
+    use super::*;
+
+    /// What is wrong under a zone, where the policy allows `mx.a.test` in this mode.
+    fn told(mode: &str, zone: &str) -> Option<String> {
+        let text = format!("version: STSv1\nmode: {mode}\nmx: mx.a.test\nmax_age: 86400\n");
+        let policy = Policy::parse(text.as_bytes()).unwrap();
+        let resolver: Resolver = Arc::new(Zone::of(zone).unwrap());
+        posthouse_runtime::block_on(uncovered(&resolver, &"a.test".parse().unwrap(), &policy)).unwrap()
+    }
+
+    #[test]
+    fn a_mail_host_that_an_announced_policy_leaves_out_is_told_of() {
+        let announced = "_mta-sts.a.test TXT v=STSv1; id=1;";
+        let two = format!("{announced}\na.test MX 10 mx.a.test\na.test MX 20 old.a.test");
+        assert!(told("enforce", &two).unwrap().contains("does not allow old.a.test, which gets no mail"));
+        assert!(told("testing", &two).unwrap().contains("is reported"));
+        for (name, mode, zone) in [
+            ("it is taken back", "none", two.clone()),
+            ("nobody knows of it", "enforce", two.replace(announced, "")),
+            ("all are allowed", "enforce", two.replace("\na.test MX 20 old.a.test", "")),
+            ("nobody can tell", "enforce", format!("{announced}\na.test SERVFAIL")),
+        ] {
+            assert_eq!(told(mode, &zone), None, "{name}");
+        }
     }
 }

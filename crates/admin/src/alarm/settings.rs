@@ -75,7 +75,7 @@ impl AlarmSettings {
             // One that does not answer is tested again after five minutes.
             AlarmName::List => Duration::from_mins(10),
             // While a certificate changes, one look may see the one and not the other.
-            AlarmName::Tlsa => Duration::from_mins(5),
+            AlarmName::Tlsa | AlarmName::Policy | AlarmName::Filter => Duration::from_mins(5),
             // It is tried again, and there are weeks left.
             AlarmName::Renewal => Duration::from_hours(1),
         }

@@ -4,7 +4,7 @@ use posthouse_config::Period;
 use posthouse_mail::UnixMillis;
 
 use super::*;
-use crate::status::{ConnectionsStatus, ListStatus, SilentStatus, Status};
+use crate::status::{ConnectionsStatus, FilterStatus, ListStatus, PolicyStatus, SilentStatus, Status};
 
 fn trouble(name: AlarmName, subject: &str) -> Trouble {
     Trouble::new(name, subject, "words")
@@ -102,6 +102,11 @@ fn each_thing_that_is_wrong_is_named_and_what_is_right_is_not() {
     let list =
         |status: &mut Status| status.failing_lists = vec![ListStatus { zone: "dead.test".to_owned(), fault: "x".to_owned() }];
     assert_eq!(with(&list), "list dead.test");
+    let filter = FilterStatus { name: "rspamd".to_owned(), since: "then".to_owned(), why: "refused".to_owned() };
+    assert_eq!(with(&|status| status.failing_filters = vec![filter.clone()]), "filter rspamd");
+    let policy = PolicyStatus { domain: "ours.test".to_owned(), words: "x".to_owned() };
+    assert_eq!(with(&|status| status.policies = vec![policy.clone()]), "policy ours.test");
+    assert_eq!(with(&|status| status.tlsa = Some("x".to_owned())), "tlsa");
     let busy = |open| ConnectionsStatus {
         protocol: "smtp".to_owned(),
         open,

@@ -20,7 +20,7 @@ pub(crate) fn hello(visit: &mut Visit<'_>, kind: HelloKind, name: String) -> Ver
         return reject(550, 7, 1, format!("the name in your greeting {why}"));
     }
     if visit.hello.as_ref().is_some_and(|hello| hello.name != name) {
-        visit.milters = Milters::new(&visit.context.settings, visit.kind);
+        visit.milters = Milters::new(visit.context, visit.kind);
     }
     visit.hello = Some(Hello { kind, name, fault: fault.map(|(_, why)| why) });
     Verdict::Accept

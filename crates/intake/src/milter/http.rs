@@ -27,7 +27,7 @@ use serde::de::DeserializeOwned;
 use thiserror::Error;
 
 use super::letter::{Held, Lost, Seen, Texts, rewrite};
-use super::{Milters, failed, put_off};
+use super::{Health, Milters, failed, put_off};
 use crate::context::ListenerKind;
 use crate::note;
 
@@ -46,9 +46,18 @@ const TEXT_MAX: usize = 400;
 
 /// Those who ask the filters of the settings: one for each, in their order.
 #[derive(Clone, Default)]
-pub struct HttpFilters(Arc<Vec<Client>>);
+pub struct HttpFilters {
+    clients: Arc<Vec<Client>>,
+    health: Health,
+}
 
 impl HttpFilters {
+    /// Which filters answer, milters too.
+    #[must_use]
+    pub fn health(&self) -> &Health {
+        &self.health
+    }
+
     /// Makes them for these settings.
     ///
     /// # Errors
@@ -58,7 +67,11 @@ impl HttpFilters {
         let client = |filter: &HttpFilterSettings| {
             Client::for_operator(Arc::clone(resolver), filter.ca.as_deref(), filter.timeout.duration())
         };
-        settings.iter().map(client).collect::<Result<Vec<_>, _>>().map(|clients| Self(Arc::new(clients)))
+        settings
+            .iter()
+            .map(client)
+            .collect::<Result<Vec<_>, _>>()
+            .map(|clients| Self { clients: Arc::new(clients), health: Health::default() })
     }
 }
 
@@ -120,7 +133,7 @@ enum Act {
 /// Asks one of them, and does what it wants. `Err`: the letter is refused or put off.
 pub(super) async fn judge(
     settings: &HttpFilterSettings,
-    client: &Client,
+    (client, health): (&Client, &Health),
     about: &About<'_>,
     held: &mut Held,
     seen: &mut Seen,
@@ -130,8 +143,11 @@ pub(super) async fn judge(
         FilterForm::Hook => hook::ask(settings, client, about, held).await,
     };
     let judgement = match asked.and_then(Judgement::checked) {
-        Ok(judgement) => judgement,
-        Err(error) => return failed(&settings.name, &settings.url, settings.on_failure, &error),
+        Ok(judgement) => {
+            health.answered(&settings.name);
+            judgement
+        }
+        Err(error) => return failed(health, (&settings.name, &settings.url), settings.on_failure, &error),
     };
     let refused =
         |class: &str| tracing::info!(filter = settings.name, id = about.id, why = judgement.why, "a filter {class} a letter");
@@ -226,10 +242,12 @@ impl Milters {
         seen: &mut Seen,
     ) -> Result<(), Verdict> {
         for place in &self.over_http {
-            let (Some(settings), Some(client)) = (self.settings.http_filter.get(*place), filters.0.get(*place)) else { continue };
+            let (Some(settings), Some(client)) = (self.settings.http_filter.get(*place), filters.clients.get(*place)) else {
+                continue;
+            };
             if seen.discarded.is_none() {
                 let began = UnixMillis(clock::unix_millis());
-                judge(settings, client, about, held, seen).await?;
+                judge(settings, (client, &self.health), about, held, seen).await?;
                 seen.asked.push((settings.name.clone(), note::since(began)));
             }
         }

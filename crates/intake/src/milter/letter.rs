@@ -136,9 +136,12 @@ impl Milters {
                             milter.state = State::Open { link, begun: true };
                             return Err(verdict);
                         }
-                        Err(Lost::Before(error)) => failed(&settings.name, &settings.address, settings.on_failure, &error)?,
+                        Err(Lost::Before(error)) => {
+                            failed(&self.health, (&settings.name, &settings.address), settings.on_failure, &error)?
+                        }
                         Err(Lost::Midway(error)) => {
                             tracing::warn!(filter = settings.name, %error, "a filter fails while it changes a letter, which is put off");
+                            self.health.failed(&settings.name, &error.to_string());
                             return Err(put_off());
                         }
                         Err(Lost::Ours(error)) => {

@@ -77,10 +77,25 @@ fn a_flood_of_reports_neither_fills_the_disk_nor_washes_others_away() {
         assert!(why.contains("2000 reports came in a day"), "{why}");
         let tomorrow = NOW.plus(DAY * 2);
         assert!(matches!(file(&received, letter("more", "ours.test", ""), 2, tomorrow).await, Filed::Kept(_)));
-        let much_later = NOW.plus(KEPT + DAY);
+        let much_later = NOW.plus(received.keep + DAY);
         file(&received, letter("last", "ours.test", ""), 3, much_later).await;
         let left = received.list(UnixMillis(0), None).await.unwrap();
         assert_eq!(left.len(), 2, "what is over a year old has gone");
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_report_is_kept_as_long_as_is_set() {
+    posthouse_runtime::block_on(async {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("reports.sqlite")).unwrap();
+        let received = Received::new(&store, &Settings { keep: posthouse_config::Period(DAY * 7) });
+        file(&received, letter("1", "ours.test", ""), 1, NOW).await;
+        file(&received, letter("2", "ours.test", ""), 2, NOW.plus(DAY * 6)).await;
+        assert_eq!(received.list(UnixMillis(0), None).await.unwrap().len(), 2);
+        file(&received, letter("3", "ours.test", ""), 3, NOW.plus(DAY * 8)).await;
+        assert_eq!(received.list(UnixMillis(0), None).await.unwrap().len(), 2, "the first has gone");
     })
     .unwrap();
 }

@@ -58,7 +58,7 @@ impl Parts {
         let transit = Store::open(&config.data.join("transit.sqlite")).map_err(|error| io(error.into()))?;
         let reports = posthouse_reports::Store::open(&config.data.join("reports.sqlite")).map_err(|error| io(error.into()))?;
         let evaluations = Evaluations::start(&reports).map_err(|error| io(error.into()))?;
-        let reports = Received::new(&reports);
+        let reports = Received::new(&reports, &config.reports);
         let queue = open_queue(config).await?;
         let abuse = Abuse::open(&config.data);
         let failures = Failures::default();

@@ -7,10 +7,10 @@ use posthouse_acme::Standing;
 use posthouse_admin::keys;
 use posthouse_admin::queue::SuspensionInfo;
 use posthouse_admin::{
-    AlarmSettings, CertificateStatus, ConnectionsStatus, CountStatus, DiskStatus, GreylistStatus, ListStatus, MaildropStatus,
-    MemoryStatus, QueueStatus, SandboxStatus, SilentStatus, Status,
+    AlarmSettings, CertificateStatus, ConnectionsStatus, CountStatus, DiskStatus, FilterStatus, GreylistStatus, ListStatus,
+    MaildropStatus, MemoryStatus, QueueStatus, SandboxStatus, SilentStatus, Status,
 };
-use posthouse_intake::Abuse;
+use posthouse_intake::{Abuse, FailingFilter};
 use posthouse_journal::{Count, Journal};
 use posthouse_mail::UnixMillis;
 use posthouse_queue::{Queue, QueueError, SilentSite};
@@ -24,6 +24,7 @@ use super::dane::Dane;
 use super::listen::Contexts;
 use super::maildrop;
 use super::parts::Parts;
+use super::promise::Promise;
 use crate::config::Config;
 use crate::sandbox::Hold;
 
@@ -40,6 +41,7 @@ pub(super) struct Reporter {
     standing: Standing,
     keys: keys::Standing,
     dane: Dane,
+    promise: Promise,
     contexts: watch::Receiver<Arc<Contexts>>,
     history: History,
     alarms: watch::Receiver<AlarmSettings>,
@@ -50,7 +52,7 @@ impl Reporter {
     pub(super) fn new(
         config: &Config,
         parts: &Parts,
-        ((standing, dane), keys): ((Standing, Dane), keys::Standing),
+        ((standing, dane), keys, promise): ((Standing, Dane), keys::Standing, Promise),
         contexts: watch::Receiver<Arc<Contexts>>,
         (history, alarms): (History, watch::Receiver<AlarmSettings>),
         sandbox: Option<Hold>,
@@ -70,6 +72,7 @@ impl Reporter {
             standing,
             keys,
             dane,
+            promise,
             contexts,
             history,
             alarms,
@@ -113,6 +116,8 @@ impl Reporter {
             certificate_error: self.standing.last_error(),
             keys: self.keys.todo(),
             tlsa: self.dane.trouble(),
+            policies: self.promise.troubles(),
+            failing_filters: smtp.filters.health().failing().into_iter().map(failing).collect(),
             failing_lists: smtp.abuse.failing_lists().into_iter().map(|(zone, fault)| ListStatus { zone, fault }).collect(),
             greylist: greylist(&smtp.abuse),
             silent: self.silent(&settings),
@@ -146,6 +151,10 @@ impl Reporter {
 
 fn counted(count: &Count) -> CountStatus {
     CountStatus { name: count.meter.name.to_owned(), value: count.value.to_owned(), count: count.count }
+}
+
+fn failing(FailingFilter { name, since, why }: FailingFilter) -> FilterStatus {
+    FilterStatus { name, since: since.to_string(), why }
 }
 
 fn greylist(abuse: &Abuse) -> GreylistStatus {

@@ -38,6 +38,7 @@ use super::listen::{self, Accepting, Bound, Contexts, Handed};
 use super::metrics::Metrics;
 use super::otlp::{self, Collector, Pusher, Tracer};
 use super::parts::{self, Parts};
+use super::promise::Promise;
 use super::reporter::{self, Reporter};
 use super::told::{self, Told};
 use super::web::Web;
@@ -117,9 +118,10 @@ impl Server {
         let standing = start_acme(&config, &shown, &parts, (first_proofs, updates.clone()), shutdown.clone())?;
         let keys = start_keys(&config, &parts, updates, shutdown.clone());
         start_junk(&config, &parts, shutdown.clone())?;
+        let promise = Promise::start(&shown, &parts, shutdown.clone());
         let (history, (alarms, alarm_settings)) = (History::default(), watch::channel(config.alarms.clone()));
         let watched = (history.clone(), alarm_settings.clone());
-        let reporter = Reporter::new(&config, &parts, (standing, keys), current.clone(), watched, sandbox);
+        let reporter = Reporter::new(&config, &parts, (standing, keys, promise), current.clone(), watched, sandbox);
         let status: Arc<dyn Fn() -> Status + Send + Sync> = Arc::new(move || reporter.status());
         let watcher = Watch {
             status: Arc::clone(&status),
@@ -491,6 +493,7 @@ fn needing_restart(old: &Config, new: &Config) -> Vec<&'static str> {
             ("http", format!("{:?}", config.http)),
             ("tls-rpt", format!("{:?}", config.tls_rpt)),
             ("dmarc-reports", format!("{:?}", config.dmarc_reports)),
+            ("reports", format!("{:?}", config.reports)),
             ("mta-sts.obey", config.mta_sts.obey.to_string()),
             ("mta-sts.port", config.mta_sts.port.to_string()),
             ("opentelemetry", format!("{:?}", config.opentelemetry)),

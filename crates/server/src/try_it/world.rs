@@ -158,6 +158,7 @@ fn config(data: &Path, offset: u16) -> Config {
         dkim: posthouse_admin::keys::Settings::default(),
         tls_rpt: posthouse_transit::ReportSettings::default(),
         dmarc_reports: posthouse_reports::DmarcSettings::default(),
+        reports: posthouse_reports::Settings::default(),
         opentelemetry: None,
         alarms: posthouse_admin::AlarmSettings::default(),
         http: posthouse_http::Settings::default(),

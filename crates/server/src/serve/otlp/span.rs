@@ -48,7 +48,7 @@ pub(super) fn of(letter: LetterId, step: Step<'_>, lasted: Lasted) -> Option<Spa
         Step::Asked { filter } => span("filter", INTERNAL).text("posthouse.filter", filter),
         Step::Event(event) => match event {
             Event::Accepted { .. } => accepted(span("accept", SERVER), letter, event),
-            Event::Verified { findings, action } => verified(span("verify", INTERNAL), findings, action),
+            Event::Verified { findings, action, .. } => verified(span("verify", INTERNAL), findings, action),
             Event::Filtered { filter, changes } => {
                 span("change", INTERNAL).text("posthouse.filter", filter).text("posthouse.changes", &changes.join("; "))
             }

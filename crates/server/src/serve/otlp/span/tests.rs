@@ -17,6 +17,7 @@ fn attempt_of(reply: &str, outcome: Outcome) -> Event {
         host: Some("mx.far.test".to_owned()),
         address: Some("[::ffff:192.0.2.7]:25".parse().unwrap()),
         source: None,
+        sender: None,
         tls: Some("TLSv1.3 TLS13_AES_256_GCM_SHA384 X25519MLKEM768".to_owned()),
         policy: Some("verified, as MTA-STS of far.test asks".to_owned()),
         reply: reply.to_owned(),
