@@ -48,7 +48,7 @@ enum Handed {
     /// Some have; the connection takes no more.
     Some,
     /// The host takes none of them now.
-    Nobody(Miss),
+    Nobody(Box<Miss>),
 }
 
 /// What is asked of the connection to a host; undecided for a smarthost, of which the settings say all.
@@ -207,7 +207,7 @@ impl Journey<'_> {
                 Ok(Handed::Some) => connection.quit().await,
                 Ok(Handed::Nobody(miss)) => {
                     connection.quit().await;
-                    return Visit::Missed(miss);
+                    return Visit::Missed(*miss);
                 }
                 // A connection that rested may have been closed meanwhile: that says nothing of the host.
                 Err(_) if !fresh => {}
@@ -287,7 +287,7 @@ impl Journey<'_> {
     async fn hand_over(&mut self, host: &Domain, ask: &Ask, connection: &mut Connection) -> Result<Handed, ClientError> {
         if let Some(reply) = connection.lacks_tls(&self.lease.letter().envelope) {
             let hop = Hop { speaks: false, ..hop(host, ask, connection) };
-            return Ok(Handed::Nobody(Miss { reply, hop, in_letter: true }));
+            return Ok(Handed::Nobody(Box::new(Miss { reply, hop, in_letter: true })));
         }
         let mut sent = 0;
         while !self.open.is_empty() {
@@ -299,7 +299,7 @@ impl Journey<'_> {
             let hop = Hop { source, sender: self.told.clone(), ..hop(host, ask, connection) };
             if let Some(reply) = self.put_off_all(&results, &hop) {
                 let hop = Hop { throttles: outcome::throttles(&reply), ..hop };
-                return Ok(Handed::Nobody(Miss { reply, hop, in_letter: true }));
+                return Ok(Handed::Nobody(Box::new(Miss { reply, hop, in_letter: true })));
             }
             let asked = self.open.len();
             for (index, result) in std::mem::take(&mut self.open).into_iter().zip(results) {
@@ -317,7 +317,7 @@ impl Journey<'_> {
             }
             if self.open.len() == asked {
                 let reply = unreachable(2, "the host takes no recipient of this letter now");
-                return Ok(Handed::Nobody(Miss { reply, hop: Hop { speaks: false, ..hop }, in_letter: true }));
+                return Ok(Handed::Nobody(Box::new(Miss { reply, hop: Hop { speaks: false, ..hop }, in_letter: true })));
             }
             sent += 1;
         }

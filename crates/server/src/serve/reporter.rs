@@ -48,11 +48,14 @@ pub(super) struct Reporter {
     sandbox: Option<Hold>,
 }
 
+/// How it stands with certificates, keys and our promises, as those tell who keep them.
+pub(super) type Standings = ((Standing, Dane), keys::Standing, Promise);
+
 impl Reporter {
     pub(super) fn new(
         config: &Config,
         parts: &Parts,
-        ((standing, dane), keys, promise): ((Standing, Dane), keys::Standing, Promise),
+        ((standing, dane), keys, promise): Standings,
         contexts: watch::Receiver<Arc<Contexts>>,
         (history, alarms): (History, watch::Receiver<AlarmSettings>),
         sandbox: Option<Hold>,

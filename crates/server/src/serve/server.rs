@@ -114,14 +114,10 @@ impl Server {
         let sessions = Sessions::start(&parts.transit).map_err(|error| Failure::new(Exit::Os, error))?;
         let (delivery, context) = start_delivery(&config, &parts, &sessions, shutdown.clone())?;
         let shown = Arc::new(Mutex::new(config.clone()));
-        let updates = updates(&config)?;
-        let standing = start_acme(&config, &shown, &parts, (first_proofs, updates.clone()), shutdown.clone())?;
-        let keys = start_keys(&config, &parts, updates, shutdown.clone());
-        start_junk(&config, &parts, shutdown.clone())?;
-        let promise = Promise::start(&shown, &parts, shutdown.clone());
+        let standings = start_keepers(&config, &shown, &parts, first_proofs, &shutdown)?;
         let (history, (alarms, alarm_settings)) = (History::default(), watch::channel(config.alarms.clone()));
         let watched = (history.clone(), alarm_settings.clone());
-        let reporter = Reporter::new(&config, &parts, (standing, keys, promise), current.clone(), watched, sandbox);
+        let reporter = Reporter::new(&config, &parts, standings, current.clone(), watched, sandbox);
         let status: Arc<dyn Fn() -> Status + Send + Sync> = Arc::new(move || reporter.status());
         let watcher = Watch {
             status: Arc::clone(&status),
@@ -397,6 +393,21 @@ fn start_acme(
 /// The zones that may be changed.
 fn updates(config: &Config) -> Result<Updates, Failure> {
     Updates::new(&config.dns_update).map_err(|(_, key, why)| Failure::say(Exit::Config, format_args!("dns-update.{key}: {why}")))
+}
+
+/// Starts what keeps certificates, keys, folders and promises as they should be.
+fn start_keepers(
+    config: &Config,
+    shown: &Arc<Mutex<Config>>,
+    parts: &Parts,
+    proofs: Proofs,
+    shutdown: &Shutdown,
+) -> Result<reporter::Standings, Failure> {
+    let updates = updates(config)?;
+    let certificate = start_acme(config, shown, parts, (proofs, updates.clone()), shutdown.clone())?;
+    let keys = start_keys(config, parts, updates, shutdown.clone());
+    start_junk(config, parts, shutdown.clone())?;
+    Ok((certificate, keys, Promise::start(shown, parts, shutdown.clone())))
 }
 
 /// Changes the keys that sign letters.
