@@ -146,6 +146,7 @@ fn directory_kind(error: &DirectoryError) -> Kind {
         | DirectoryError::NoSuchAccount(_)
         | DirectoryError::NoSuchAlias(_)
         | DirectoryError::NoSuchSenderRule(..)
+        | DirectoryError::NoSuchGrant(..)
         | DirectoryError::NoSuchAppPassword(..) => Kind::NotFound,
         DirectoryError::DomainExists(_)
         | DirectoryError::DomainInUse { .. }
@@ -153,6 +154,7 @@ fn directory_kind(error: &DirectoryError) -> Kind {
         | DirectoryError::AliasExists(_)
         | DirectoryError::AppPasswordExists(..)
         | DirectoryError::TooManySenderRules(_)
+        | DirectoryError::TooManyGrants(_)
         | DirectoryError::TooManyAppPasswords(_) => Kind::Conflict,
         DirectoryError::DomainLiteral(_)
         | DirectoryError::CatchAllAccount(_)

@@ -8,6 +8,7 @@ mod admin;
 mod alarm;
 mod check;
 mod error;
+mod grants;
 mod junk;
 pub mod keys;
 mod lists;

@@ -12,6 +12,7 @@ use posthouse_sasl::{FAKE_SALT_SEED_BYTES, Password, prepare_login, prepare_pass
 
 use crate::account::{Account, AccountId, Alias, Removed};
 use crate::error::DirectoryError;
+use crate::grants;
 use crate::guard::Guard;
 use crate::names::{self, CATCH_ALL, Found, Key, Route, TARGETS_MAX, fold};
 use crate::outside::OutsidePasswords;
@@ -197,14 +198,18 @@ impl Directory {
         &self.fake_salt_seed
     }
 
-    /// Whether the account may write in the name of `address`: its own, one with a detail, or an alias that leads to it alone.
+    /// Whether the account may write in the name of `address`: its own, one with a detail, an alias that leads to it alone, or what it was
+    /// [granted](Self::grant).
     ///
     /// # Errors
     /// As [`Self::expand`].
     pub async fn may_send_as(&self, account: &AccountId, address: &Address) -> Result<bool, DirectoryError> {
-        let expansion = self.store.read(|connection| names::expand(connection, address))?;
-        let only = expansion.ends.iter().all(|(_, owner)| owner.as_ref() == Some(account));
-        Ok(only && !expansion.ends.is_empty() && expansion.unknown.is_empty())
+        self.store.read(|connection| {
+            let expansion = names::expand(connection, address)?;
+            let only = expansion.ends.iter().all(|(_, owner)| owner.as_ref() == Some(account));
+            let is_own = only && !expansion.ends.is_empty() && expansion.unknown.is_empty();
+            Ok(is_own || grants::is_granted(connection, account, address)?)
+        })
     }
 }
 

@@ -9,6 +9,7 @@ use posthouse_mail::{Address, Domain};
 use posthouse_sasl::PrepareError;
 
 use crate::app_password::{APP_PASSWORDS_MAX, AppPasswordName};
+use crate::grants::GRANTS_MAX;
 use crate::lists::{SENDER_RULES_MAX, SenderPattern};
 use crate::names::{ALIAS_DEPTH_MAX, EXPANSION_MAX, TARGETS_MAX};
 use crate::outside::Unavailable;
@@ -57,6 +58,12 @@ pub enum DirectoryError {
     /// The account has as many rules as it may have.
     #[error("`{0}` has {SENDER_RULES_MAX} rules for senders; remove some first")]
     TooManySenderRules(Address),
+    /// The account was not granted this.
+    #[error("`{0}` was not granted `{1}`")]
+    NoSuchGrant(Address, SenderPattern),
+    /// The account has as many grants as it may have.
+    #[error("`{0}` has {GRANTS_MAX} grants; revoke some first, or grant a domain")]
+    TooManyGrants(Address),
     /// The name belongs to an account.
     #[error("`{0}` is an account already")]
     AccountExists(Address),
@@ -130,6 +137,8 @@ impl DirectoryError {
             | Self::NoSuchAppPassword(..)
             | Self::NoSuchSenderRule(..)
             | Self::TooManySenderRules(_)
+            | Self::NoSuchGrant(..)
+            | Self::TooManyGrants(_)
             | Self::AppPasswordExists(..)
             | Self::TooManyAppPasswords(_)
             | Self::AccountExists(_)

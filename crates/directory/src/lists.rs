@@ -155,10 +155,7 @@ fn rule_for(connection: &Connection, recipient: &Address, sender: &Address) -> R
     let Found::Account { account, .. } = names::find(connection, recipient)? else { return Ok(None) };
     let select = "SELECT pattern, rule, made FROM sender_rule WHERE account = ?1 AND pattern = ?2";
     let (seq, mut statement) = (seq(connection, &account.id)?, connection.prepare_cached(select)?);
-    let domain = sender.domain().as_str();
-    let above = domain.match_indices('.').filter_map(|(dot, _)| domain.get(dot + 1..));
-    let domains = std::iter::once(domain).chain(above).take(DOMAINS_MAX).map(str::to_owned);
-    for pattern in std::iter::once(whole(sender)).chain(domains) {
+    for pattern in patterns(sender) {
         let found = statement.query_row((seq, pattern), |row| entry(row.get(0)?, &row.get::<_, String>(1)?, row.get(2)?));
         if let Some(found) = found.optional()? {
             return Ok(Some(found));
@@ -167,13 +164,21 @@ fn rule_for(connection: &Connection, recipient: &Address, sender: &Address) -> R
     Ok(None)
 }
 
+/// The patterns that fit an address, the closest first.
+pub(crate) fn patterns(address: &Address) -> impl Iterator<Item = String> {
+    let domain = address.domain().as_str();
+    let above = domain.match_indices('.').filter_map(|(dot, _)| domain.get(dot + 1..));
+    let domains = std::iter::once(domain).chain(above).take(DOMAINS_MAX).map(str::to_owned);
+    std::iter::once(whole(address)).chain(domains)
+}
+
 /// A rule that this version does not know blocks nobody.
 fn entry(pattern: String, rule: &str, made: i64) -> rusqlite::Result<SenderEntry> {
     let rule = if rule == SenderRule::Block.name() { SenderRule::Block } else { SenderRule::Allow };
     Ok(SenderEntry { pattern: SenderPattern(pattern), rule, made: UnixMillis(u64::try_from(made).unwrap_or_default()) })
 }
 
-fn seq(connection: &Connection, id: &AccountId) -> Result<i64, DirectoryError> {
+pub(crate) fn seq(connection: &Connection, id: &AccountId) -> Result<i64, DirectoryError> {
     let mut statement = connection.prepare_cached("SELECT seq FROM account WHERE id = ?1")?;
     Ok(statement.query_row([id.as_str()], |row| row.get(0))?)
 }

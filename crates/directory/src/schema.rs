@@ -13,7 +13,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::error::DirectoryError;
 
 /// The layout this code writes.
-const VERSION: i64 = 5;
+const VERSION: i64 = 6;
 
 /// How long a writer waits for another process.
 const WRITE_WAIT: Duration = Duration::from_secs(5);
@@ -21,7 +21,7 @@ const WRITE_WAIT: Duration = Duration::from_secs(5);
 /// on a thread that serves connections.
 const READ_WAIT: Duration = Duration::from_millis(500);
 
-/// Version 5.
+/// Version 6.
 ///
 /// - `domain`: the domains that are ours, A-labels in lower case.
 /// - `account`: who can log in. `seq` is the order of creation, `id` the opaque name the rest of the world uses.
@@ -32,6 +32,7 @@ const READ_WAIT: Duration = Duration::from_millis(500);
 ///   used is in `logins.sqlite`.
 /// - `signing_key` (since version 3; before, in `secret`): the keys that sign letters. `state` is `waiting`, `signing` or `retired`, `since` when it
 ///   became that.
+/// - `sender_grant` (since version 6): in whose names an account may write beside its own; patterns as in `sender_rule`.
 /// - `sender_rule` (since version 4): whose letters an account wants, and whose not. `pattern` is an address or a domain, folded.
 /// - `scram_sha1_keys` of accounts and app passwords (since version 5): as `scram_keys`, which are those of SHA-256. None where the password was last set before,
 ///   until it is seen in clear, and where SCRAM-SHA-1 is not offered.
@@ -126,8 +127,18 @@ ALTER TABLE account ADD COLUMN scram_sha1_keys TEXT;
 ALTER TABLE app_password ADD COLUMN scram_sha1_keys TEXT;
 ";
 
+/// What version 6 adds to version 5.
+const SINCE_6: &str = "
+CREATE TABLE sender_grant (
+    account INTEGER NOT NULL REFERENCES account (seq) ON DELETE CASCADE,
+    pattern TEXT NOT NULL,
+    made    INTEGER NOT NULL,
+    PRIMARY KEY (account, pattern)
+) STRICT, WITHOUT ROWID;
+";
+
 /// What each version adds to the one before it, from version 2 on.
-const STEPS: [&str; 4] = [SINCE_2, SINCE_3, SINCE_4, SINCE_5];
+const STEPS: [&str; 5] = [SINCE_2, SINCE_3, SINCE_4, SINCE_5, SINCE_6];
 
 /// Opens the file for writing, making it and its layout where there is none.
 pub(crate) fn open_writer(path: &Path) -> Result<Connection, DirectoryError> {

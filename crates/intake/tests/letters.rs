@@ -261,6 +261,12 @@ fn nobody_writes_in_another_name() {
             assert!(said.starts_with(reply), "{header:?} got {said}");
         }
         assert_eq!(world.letters().await.len(), 1);
+        // But for names that were granted, in the envelope and in the header.
+        let granted = "team@example.org".parse().unwrap();
+        world.context.directory.grant(&"alice@example.org".parse().unwrap(), &granted).await.unwrap();
+        let mut client = Client::logged_in(address).await;
+        let said = client.letter("team@example.org", &["bob@example.org"], b"From: team@example.org\r\n\r\nx\r\n").await;
+        assert!(said.starts_with("250 "), "{said}");
     });
 }
 

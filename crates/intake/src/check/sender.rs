@@ -114,7 +114,9 @@ pub(crate) fn not_yours(visit: &Visit<'_>, address: &Address) -> Verdict {
                 caller.submitter.name
             )
         }
-        None => format!("<{address}> is not an address of the account that is logged in"),
+        None => format!(
+            "<{address}> is not an address of the account that is logged in; the operator can grant it (posthouse account grant)"
+        ),
     };
     reject(553, 7, 1, words)
 }

@@ -1,6 +1,7 @@
 //! `posthouse account`.
 
 mod app_password;
+mod grants;
 mod lists;
 
 use serde::Serialize;
@@ -82,6 +83,23 @@ Examples:
         after_help = "Examples:\n  posthouse account block alice@example.org pest@a.example\n  posthouse account block alice@example.org a.example     (and everything below it)"
     )]
     Block(lists::Senders),
+    /// Let this account write in the names of others: of an address that several people answer for, or of a whole domain.
+    ///
+    /// Its own address, with whatever behind a `+`, and aliases that lead to it alone, need no grant. Everything else that is submitted in another name is
+    /// refused with 553, in the envelope and in the header.
+    #[command(
+        after_help = "Examples:\n  posthouse account grant alice@example.org team@example.org\n  posthouse account grant newsletter@example.org news.example.org     (and everything below it)"
+    )]
+    Grant(lists::Senders),
+    /// Take grants back.
+    #[command(after_help = "Examples:\n  posthouse account revoke alice@example.org team@example.org")]
+    Revoke(lists::Senders),
+    /// Show in whose names an account may write beside its own.
+    #[command(after_help = "Examples:\n  posthouse account grants alice@example.org --json")]
+    Grants {
+        /// The account.
+        address: String,
+    },
     /// Forget what was said of these senders.
     #[command(after_help = "Examples:\n  posthouse account unlist alice@example.org a.example")]
     Unlist(lists::Senders),
@@ -129,6 +147,9 @@ pub(crate) fn run(args: Args, printer: &Printer) -> Result<(), Failure> {
         Action::Allow(senders) => lists::set(&args.data, &senders, SenderRule::Allow, printer),
         Action::Block(senders) => lists::set(&args.data, &senders, SenderRule::Block, printer),
         Action::Unlist(senders) => lists::unset(&args.data, &senders, printer),
+        Action::Grant(senders) => grants::set(&args.data, &senders, printer),
+        Action::Revoke(senders) => grants::unset(&args.data, &senders, printer),
+        Action::Grants { address } => grants::show(&args.data, &parse(&address)?, printer),
         Action::Lists { address } => lists::show(&args.data, &parse(&address)?, printer),
         Action::AppPassword { action } => app_password::run(&args.data, action, printer),
         Action::Add { address, password } => {

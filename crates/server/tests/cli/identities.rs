@@ -203,6 +203,21 @@ fn senders_are_allowed_blocked_listed_and_forgotten() {
 }
 
 #[test]
+fn an_account_is_granted_other_names_and_they_are_taken_back() {
+    let data = data();
+    on(&data, &["account", "add", "alice@example.test", "--generate"]).ok();
+    let at = |words: &[&str]| on(&data, &[&["account"], words].concat());
+    let said = at(&["grant", "alice@example.test", "Team@example.test", "news.example"]).ok();
+    assert_eq!(said, "alice@example.test may write as team@example.test\nalice@example.test may write as news.example\n");
+    assert_eq!(at(&["grants", "alice@example.test"]).ok(), "news.example\nteam@example.test\n");
+    at(&["revoke", "alice@example.test", "team@example.test"]).ok();
+    at(&["revoke", "alice@example.test", "team@example.test"]).fails(67, "was not granted `team@example.test`");
+    assert_eq!(at(&["grants", "alice@example.test", "--json"]).json(), serde_json::json!(["news.example"]));
+    at(&["grant", "nobody@example.test", "a.example"]).fails(67, "nobody@example.test");
+    at(&["grant", "alice@example.test", "a.example", "not a sender"]).fails(65, "such as alice@a.example");
+}
+
+#[test]
 fn who_guessed_is_listed_and_forgiven() {
     let data = data();
     assert_eq!(on(&data, &["logins", "list"]).ok(), "nobody is slowed down\n");

@@ -170,6 +170,20 @@ fn nobody_writes_in_a_name_that_is_not_theirs_alone() {
     {
         assert!(!may(&alice, other), "{other}");
     }
+    for granted in ["Team@a.test", "news.test"] {
+        world.run(world.directory.grant(&alice.address, &granted.parse().unwrap())).unwrap();
+    }
+    for name in ["team@a.test", "TEAM+x@a.test", "anybody@news.test", "anybody@below.news.test"] {
+        assert!(may(&alice, name) && !may(&bob, name), "{name}");
+    }
+    for other in ["bob@a.test", "teams@a.test", "team@b.test", "x@oldnews.test"] {
+        assert!(!may(&alice, other), "{other}");
+    }
+    assert_eq!(world.run(world.directory.grants(&alice.address)).unwrap(), ["news.test", "team@a.test"]);
+    world.run(world.directory.revoke(&alice.address, &"team@a.test".parse().unwrap())).unwrap();
+    assert!(!may(&alice, "team@a.test") && may(&alice, "alice@a.test"));
+    let again = world.run(world.directory.revoke(&alice.address, &"team@a.test".parse().unwrap()));
+    assert!(matches!(again, Err(crate::DirectoryError::NoSuchGrant(..))), "{again:?}");
 }
 
 #[test]

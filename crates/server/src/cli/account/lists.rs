@@ -20,7 +20,7 @@ pub(crate) struct Senders {
 
 impl Senders {
     /// All of it, or nothing is done.
-    fn read(&self) -> Result<(Address, Vec<SenderPattern>), Failure> {
+    pub(super) fn read(&self) -> Result<(Address, Vec<SenderPattern>), Failure> {
         let pattern = |text: &String| text.parse().map_err(|error| malformed("the sender", text, error));
         Ok((parse(&self.address)?, self.sender.iter().map(pattern).collect::<Result<_, _>>()?))
     }
