@@ -80,7 +80,8 @@ impl Ldap {
         let seconds = u32::try_from(self.settings.timeout.duration().as_secs()).unwrap_or(u32::MAX).max(1);
         let found = connection.search(&self.settings.base, &self.filter.encode(login), seconds).await?;
         let right = match found {
-            Found::One(name) => {
+            // A bind without a name is nobody's too (RFC 4513 §5.1.1).
+            Found::One(name) if !name.is_empty() => {
                 let Outcome { code, words } = connection.bind(&name, password).await?;
                 if NOT_NOW.contains(&code) {
                     return Err(format!("it neither takes nor refuses a password: result {code}, {words}"));
@@ -88,7 +89,7 @@ impl Ldap {
                 code == SUCCESS
             }
             // As long as for somebody: the same questions, with a name that nobody has.
-            Found::Nobody | Found::Several => {
+            Found::Nobody | Found::One(_) | Found::Several => {
                 if found == Found::Several {
                     tracing::error!(login, filter = self.settings.filter, "the LDAP filter finds several entries for one login");
                 }
