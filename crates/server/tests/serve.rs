@@ -10,6 +10,8 @@
 #[path = "serve/alarms.rs"]
 mod alarms;
 mod common;
+#[path = "serve/failures.rs"]
+mod failures;
 #[path = "serve/metrics.rs"]
 mod metrics;
 #[path = "serve/policy.rs"]

@@ -20,6 +20,25 @@ const MEANT: [&str; 1] = [
     "cert_revocation",
 ];
 
+/// What testssl.sh must have looked for, and to its end: what it could not look for it calls a warning.
+const LOOKED_FOR: [&str; 15] = [
+    "heartbleed",
+    "CCS",
+    "ROBOT",
+    "secure_renego",
+    "secure_client_renego",
+    "CRIME_TLS",
+    "POODLE_SSL",
+    "fallback_SCSV",
+    "SWEET32",
+    "FREAK",
+    "DROWN",
+    "LOGJAM",
+    "BEAST",
+    "LUCKY13",
+    "RC4",
+];
+
 fn ours(world: &World) -> Posthouse {
     Posthouse::start(world, "posthouse.test", "127.0.0.2")
 }
@@ -90,6 +109,9 @@ fn testssl(ours: &Posthouse, port: u16, starttls: bool, folder: &Path) {
         let finding = findings.iter().find(|finding| finding["id"] == id).unwrap_or_else(|| panic!("{port}: no {id}\n{said}"));
         assert!(of(finding, "finding").starts_with(begins), "{port}: {finding}");
     }
+    let sound = |finding: &&Value| ["OK", "INFO", "LOW"].contains(&of(finding, "severity").as_str());
+    let missed: Vec<_> = LOOKED_FOR.iter().filter(|id| !findings.iter().filter(sound).any(|one| one["id"] == **id)).collect();
+    assert!(missed.is_empty(), "{port}: {missed:?} were not looked for to the end\n{findings:#?}");
     let harmless = ["OK", "INFO", "LOW", "DEBUG", "WARN"];
     let weak: Vec<_> = findings
         .iter()
