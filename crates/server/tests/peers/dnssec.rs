@@ -136,7 +136,7 @@ in_a_world! {
         run_to_end(Command::new("sh").args(["-c", &format!("openssl ecparam -name prime256v1 -genkey -noout -out {folder}/next.key")]));
         for (host, more, right, words) in [
             ("mx.signed.lab", "", "right", "published and signed"),
-            ("mx.signed.lab", "[tls]\nnext-key = \"next.key\"\n", "wrong", "the record of `tls.next-key` is not published"),
+            ("mx.signed.lab", "[tls]\nnext-key = \"next.key\"\n", "wrong", "the record of the key to come is not published"),
             ("mx.wrong.signed.lab", "", "wrong", "none of the published records is that of the certificate that is shown"),
             ("mx.unusable.signed.lab", "", "wrong", "none of the published records"),
             ("mx.none.signed.lab", "", "right", "there is none: no server holds us to our certificate"),
