@@ -83,18 +83,19 @@ impl Gate {
 
     fn take(&self, address: IpAddr) -> Result<Pass, Full> {
         let limits = &self.0.limits;
+        let (host, network) = (origin::host(address), origin::network(address));
         let mut open = self.0.open.lock().unwrap_or_else(PoisonError::into_inner);
         if open.all >= limits.in_all {
             return Err(Full::InAll);
         }
-        if open.by_address.of(origin::host(address)) >= limits.per_address {
+        if open.by_address.of(host) >= limits.per_address {
             return Err(Full::ForAddress);
         }
-        if open.by_network.of(origin::network(address)) >= limits.per_network {
+        if open.by_network.of(network) >= limits.per_network {
             return Err(Full::ForNetwork);
         }
-        open.by_address.add(origin::host(address));
-        open.by_network.add(origin::network(address));
+        open.by_address.add(host);
+        open.by_network.add(network);
         open.all += 1;
         Ok(Pass { gate: self.clone(), address })
     }

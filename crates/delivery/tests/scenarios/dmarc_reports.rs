@@ -24,14 +24,8 @@ fn evaluation(source: &str) -> Evaluation {
         published: Published {
             domain: "far.test".to_owned(),
             policy: Policy::Reject,
-            subdomains: None,
-            nonexistent: None,
-            strict_dkim: false,
-            strict_spf: false,
-            testing: false,
-            failure_options: None,
             wants_aggregate: true,
-            wants_failures: false,
+            ..Published::default()
         },
         row: Row {
             source: source.parse().unwrap(),

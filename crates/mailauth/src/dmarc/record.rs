@@ -14,10 +14,11 @@ const ADDRESSES_MAX: usize = 8;
 const OPTIONS_CHARS_MAX: usize = 20;
 
 /// What a domain wants done, from mild to strict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Policy {
     /// Nothing.
+    #[default]
     None,
     /// Put it where suspicious letters are.
     Quarantine,
@@ -65,7 +66,7 @@ pub struct ReportAddress {
 }
 
 /// What a domain asks for, as reports repeat it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Published {
     /// Where the record stands.
     pub domain: String,

@@ -9,18 +9,7 @@ const TOMORROW: Duration = Duration::from_hours(24);
 
 fn evaluation(domain: &str, source: &str, policy: Policy) -> Evaluation {
     Evaluation {
-        published: Published {
-            domain: domain.to_owned(),
-            policy,
-            subdomains: None,
-            nonexistent: None,
-            strict_dkim: false,
-            strict_spf: false,
-            testing: false,
-            failure_options: None,
-            wants_aggregate: true,
-            wants_failures: false,
-        },
+        published: Published { domain: domain.to_owned(), policy, wants_aggregate: true, ..Published::default() },
         row: Row {
             source: source.parse().unwrap(),
             disposition: Policy::None,

@@ -4,13 +4,11 @@ use std::fs;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use posthouse_client::{Mailer, Message, Roots};
 use posthouse_runtime::block_on;
 
-use crate::common::{PATIENCE, Running, Site, Smtp, letter, posthouse};
+use crate::common::{Running, Site, Smtp, letter, posthouse, until};
 
 /// Something is wrong as soon as one letter waits.
 const ALARM: &str = "[alarms]\nlook-every = \"50ms\"\nqueue-letters = 1\nqueue-time = \"0s\"\n";
@@ -69,11 +67,7 @@ fn no_secret_is_in_the_log_at_its_loudest_or_in_a_file() {
     site.wait_for("bob", id);
     let said = || fs::read_to_string(&log).unwrap();
     let tried = ["reach their collector", "could not be told", "filter=\"web\"", "an issuer of tokens"];
-    let began = Instant::now();
-    while let Some(words) = tried.iter().find(|words| !said().contains(**words)) {
-        assert!(began.elapsed() < PATIENCE, "no `{words}` in {}", said());
-        thread::sleep(Duration::from_millis(20));
-    }
+    until("each of them in the log", || tried.iter().all(|words| said().contains(words)).then_some(()));
     assert_eq!(server.stop().code(), Some(0));
     let mut searched = files(&site.data());
     searched.push(log.clone());
@@ -111,11 +105,9 @@ fn under_the_laxest_umask_its_files_are_still_its_own() {
     let mut smtp = Smtp::open(server.address("mx")).unwrap();
     smtp.send("a@elsewhere.test", "bob@example.test", &letter("on", 300_000)).unwrap();
     smtp.send("a@elsewhere.test", "b@elsewhere.test", &letter("waits", 10)).unwrap();
-    let began = Instant::now();
-    while !(files(&site.data().join("accounts")).len() > 2 && site.data().join("alarms.json").exists()) {
-        assert!(began.elapsed() < PATIENCE, "{:?}", files(&site.data()));
-        thread::sleep(Duration::from_millis(20));
-    }
+    until("a mailbox and an alarm", || {
+        (files(&site.data().join("accounts")).len() > 2 && site.data().join("alarms.json").exists()).then_some(())
+    });
     let mut kinds = 0;
     for file in files(&site.data()).iter().chain([&site.data()]) {
         let found = fs::symlink_metadata(file).unwrap();

@@ -18,14 +18,8 @@ fn failure(header: &[u8]) -> Failure {
         published: Published {
             domain: "a.test".to_owned(),
             policy: Policy::Reject,
-            subdomains: None,
-            nonexistent: None,
-            strict_dkim: false,
-            strict_spf: false,
-            testing: false,
-            failure_options: None,
-            wants_aggregate: false,
             wants_failures: true,
+            ..Published::default()
         },
         kind: FailureKind::Dmarc,
         is_dkim_unaligned: true,
